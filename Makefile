@@ -1,0 +1,46 @@
+# HoloCompute. `make help` lists the targets; Go is all that most of them need.
+T ?= 10s
+N ?= 2000
+SEED ?=
+FULL ?=
+.PHONY: help build check test sim mutants fuzz bench generate kernels demo ci
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## the one binary, static
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o holo ./cmd/holo
+
+check: ## format, vet, staticcheck, the architecture, short tests under the race detector
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.0 ./...
+	go test ./internal/arch
+	go test -race -short ./...
+
+test: ## everything a newcomer runs
+	go test ./...
+
+sim: ## N random seeds of the simulator, or one: make sim SEED=42
+	go test ./internal/sim -run TestSeeds -count=1 -timeout 60m -v -args -n $(N) $(if $(SEED),-seed $(SEED))
+
+mutants: ## how many random seeds catch each planted mistake
+	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants 300
+
+fuzz: ## each fuzz target for T
+	bash scripts/fuzz.sh $(T)
+
+bench: ## the workloads, with ratios against their baselines
+	go test ./bench -run '^$$' -bench . -benchtime 1s
+
+generate: ## protobuf code; needs protoc and its two Go plugins
+	go generate ./internal/api
+
+kernels: ## rebuild the sample kernels and compare with the committed ones; needs clang
+	bash kernels/build.sh
+
+demo: ## three nodes on loopback, real data, one of them killed
+	go run ./cmd/holo demo $(if $(FULL),--full $(FULL))
+
+ci: ## what the gate runs
+	bash .ci/run
