@@ -1,0 +1,99 @@
+package door
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Role is what a principal may do through the door. The zero value may do
+// nothing.
+type Role uint8
+
+// The roles. A user may read and may make signed requests; what needs the
+// owner carries the owner's own signature inside the request.
+const (
+	RoleNone Role = iota
+	RoleUser
+	RoleOwner
+)
+
+// Caller is who asks. For a request that changes something it holds the proof
+// that they did: Signature is the principal's, over Proof.
+type Caller struct {
+	Principal holo.PrincipalID
+	Role      Role
+	Procedure string // the RPC's full name, or "PUT path?query"
+	Proof     []byte // api.RequestProof, nil where nothing is changed
+	Signature []byte
+}
+
+// Identity is what the door tells a client about the node, and asks about
+// clients.
+type Identity interface {
+	Cluster() holo.ClusterID
+	Self() holo.NodeID
+	// Role is asked at the beginning of a session and at every call, so that a
+	// principal who is removed is refused at once.
+	Role(holo.PrincipalID) Role
+}
+
+// Backend is the node, as the door sees it. Errors are *holo.Error: kind and
+// reason travel to the client, and of Internal ones nothing else does.
+// Requests are checked for what a message alone can tell (lengths, names,
+// known types); whether they make sense in the cluster is the backend's
+// question.
+type Backend interface {
+	Identity
+	Status(context.Context, Caller) (*holov1.StatusResponse, error)
+	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
+	Arrays
+	Kernels
+	Jobs
+}
+
+// Arrays are the calls about arrays.
+type Arrays interface {
+	CreateArray(context.Context, Caller, *holov1.CreateArrayRequest) (*holov1.Array, error)
+	// GetArray finds an array by its name, or by "#" and its ID.
+	GetArray(ctx context.Context, c Caller, name string) (*holov1.Array, error)
+	ListArrays(context.Context, Caller) ([]*holov1.Array, error)
+	// Fill sets count elements from first to value, one element little endian.
+	Fill(ctx context.Context, c Caller, id holo.ArrayID, first, count uint64, value []byte) error
+	SealArray(context.Context, Caller, holo.ArrayID) (*holov1.Array, error)
+	DeleteArray(context.Context, Caller, holo.ArrayID) (freedBytes uint64, err error)
+	Pages(context.Context, Caller, holo.ArrayID) ([]*holov1.Extent, error)
+
+	// ReadBytes fills dst with the array's bytes from offset. The range is
+	// whole elements, lies inside the array and inside one extent, and is at
+	// most ChunkBytes long.
+	ReadBytes(ctx context.Context, c Caller, id holo.ArrayID, offset uint64, dst []byte) error
+	// WriteBytes writes src at offset, under ReadBytes' promises. It may keep
+	// no reference to src after it returns. The door calls it for several
+	// disjoint ranges at once.
+	WriteBytes(ctx context.Context, c Caller, id holo.ArrayID, offset uint64, src []byte) error
+}
+
+// Kernels are the calls about modules.
+type Kernels interface {
+	PushKernel(ctx context.Context, c Caller, name string, module []byte) (*holov1.Kernel, error)
+	// GetKernel finds a kernel by its name or its module's hash.
+	GetKernel(ctx context.Context, c Caller, name string) (*holov1.Kernel, error)
+	ListKernels(context.Context, Caller) ([]*holov1.Kernel, error)
+}
+
+// Jobs are the calls about jobs.
+type Jobs interface {
+	SubmitJob(context.Context, Caller, *holov1.SubmitRequest) (*holov1.Job, error)
+	GetJob(context.Context, Caller, holo.JobID) (*holov1.Job, error)
+	ListJobs(context.Context, Caller) ([]*holov1.Job, error)
+	CancelJob(context.Context, Caller, holo.JobID) (*holov1.Job, error)
+	// WatchJob calls send with the progress now, with each change after it
+	// (perhaps several in one), and with the final one; then it returns nil.
+	// It returns send's error when there is one.
+	WatchJob(ctx context.Context, c Caller, id holo.JobID, send func(*holov1.JobProgress) error) error
+}
+
+// ChunkBytes is the most that one ReadBytes or WriteBytes moves: 16 pages.
+const ChunkBytes = 16 * holo.PageSize

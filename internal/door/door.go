@@ -1,0 +1,77 @@
+// Package door is the device that lets clients in: it serves the client API
+// (internal/api) on the node's unix socket.
+//
+// Three things must hold before a call is heard (ruling 10). The socket lies in
+// a folder that only its user can enter; the process at the other end runs as
+// the same user; and the client proves, over a nonce, that it holds the key of
+// a principal that the cluster knows. A call that changes something is signed
+// by that key besides, and the signature goes on to the backend with it, so
+// that a record of the action can hold the proof of who asked.
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Config is what Open needs. All fields but Logger and Refused are required.
+type Config struct {
+	Path    string  // of the socket: under 100 bytes, in a folder of mode 0700
+	Backend Backend // the node
+	Logger  *slog.Logger
+	Refused func(reason string) // counts refusals, may be nil
+}
+
+// Door serves until it is closed.
+type Door struct {
+	server   *http.Server
+	listener net.Listener
+	group    group
+}
+
+// closeGrace is how long Close lets calls in flight end before it cuts them.
+const closeGrace = 2 * time.Second
+
+// Open listens on the socket and serves. It fails when the folder's mode is
+// wrong or another live node has the socket.
+func Open(c Config) (*Door, error) {
+	if c.Backend == nil {
+		return nil, holo.Errorf(holo.Invalid, "open door: no backend")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Refused == nil {
+		c.Refused = func(string) {}
+	}
+	l, err := listen(c.Path, c.Refused)
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{listener: l, server: newServer(c)}
+	d.group.start(func() {
+		if err := d.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			c.Logger.Error("client socket stopped", slog.Any("error", err))
+		}
+	})
+	return d, nil
+}
+
+// Close lets calls in flight end for a moment, ends the rest, removes the
+// socket and waits.
+func (d *Door) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	err := d.server.Shutdown(ctx)
+	if err != nil {
+		err = d.server.Close()
+	}
+	d.group.wait()
+	return err
+}
