@@ -47,6 +47,8 @@ var mayImport = map[string][]string{
 	"internal/arch":   {},
 	"bench":           {".", "internal/*", "internal/core/*", "kernels"},
 	"test":            {".", "internal/*"},
+	"test/*":          {},
+	"scripts/*":       {},
 }
 
 var words = []string{
@@ -89,7 +91,7 @@ var pureExtra = map[string][]string{
 // goroutines that it starts and waits for them.
 var starters = []string{
 	"internal/node/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
-	"internal/jobs/group.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
+	"internal/jobs/group.go", "scripts/capture/main_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
 }
 
 // environment lists the variables that the program reads, all of them places
