@@ -1,7 +1,6 @@
 package key
 
 import (
-	"encoding"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,8 +17,8 @@ var (
 	_ = []fmt.Stringer{Secret{}, Signer{}}
 	_ = []fmt.GoStringer{Secret{}, Signer{}}
 	_ = []slog.LogValuer{Secret{}, Signer{}}
-	_ = []encoding.TextMarshaler{Secret{}, Signer{}}
-	_ = []encoding.BinaryMarshaler{Secret{}, Signer{}}
+	_ = []interface{ MarshalText() ([]byte, error) }{Secret{}, Signer{}}
+	_ = []interface{ MarshalBinary() ([]byte, error) }{Secret{}, Signer{}}
 )
 
 // String is "[secret]".
@@ -28,7 +27,8 @@ func (Secret) String() string { return redacted }
 // GoString is "[secret]".
 func (Secret) GoString() string { return redacted }
 
-// Format prints "[secret]" for every verb, %x, %p and unknown ones included.
+// Format prints "[secret]" for every verb that looks at the value. (%p prints
+// the address of a function, %T the type.)
 func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
 // LogValue is "[secret]".
@@ -46,7 +46,8 @@ func (Signer) String() string { return redacted }
 // GoString is "[secret]".
 func (Signer) GoString() string { return redacted }
 
-// Format prints "[secret]" for every verb, %x, %p and unknown ones included.
+// Format prints "[secret]" for every verb that looks at the value. (%p prints
+// the address of a function, %T the type.)
 func (Signer) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
 // LogValue is "[secret]".

@@ -14,13 +14,10 @@ package key
 
 import (
 	"bytes"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/invariant"
 )
 
 // Size is the number of bytes of a key. Secrets of other lengths between
@@ -54,7 +51,9 @@ func Random() Secret { return RandomOf(Size) }
 
 // RandomOf draws a Secret of n bytes, MinSecret to MaxSecret.
 func RandomOf(n int) Secret {
-	invariant.Check(n >= MinSecret && n <= MaxSecret, "random secret of %d bytes", n)
+	if n < MinSecret || n > MaxSecret {
+		panic("bug: a random secret of a length that no secret has")
+	}
 	b := make([]byte, n)
 	rand.Read(b) // never fails: the runtime stops the process instead
 	return hide(b)
@@ -95,14 +94,4 @@ func (s Secret) Wipe() {
 	p := s.hidden()
 	clear(*p)
 	*p = nil
-}
-
-// Derive makes a key of Size bytes from the secret: HKDF-SHA-256 with the
-// label, a zero byte and the context as info. A label names one use and ends
-// in a version; it must not contain a zero byte.
-func (s Secret) Derive(label string, context []byte) Secret {
-	invariant.Check(!s.IsZero(), "derive %q from no secret", label)
-	out, err := hkdf.Key(sha256.New, s.Bytes(), nil, label+"\x00"+string(context), Size)
-	invariant.Check(err == nil, "derive %q: %v", label, err)
-	return hide(out)
 }

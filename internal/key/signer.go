@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-
-	"github.com/holocompute/holocompute/internal/invariant"
 )
 
 // Signer is an Ed25519 private key: a node's, the owner's, a user's or an
@@ -38,7 +36,9 @@ func SignerFromSeed(seed *[Size]byte) Signer {
 func (s Signer) IsZero() bool { return s.hidden == nil }
 
 func (s Signer) private() ed25519.PrivateKey {
-	invariant.Check(!s.IsZero(), "use of a signer without a key")
+	if s.IsZero() {
+		panic("bug: use of a signer without a key")
+	}
 	return s.hidden()
 }
 
