@@ -1,0 +1,105 @@
+package handshake
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The payload of the second and third message is a list of fields, each a type
+// byte, a length (2 bytes, big endian) and the value. Types ascend, none is
+// left out but the last, and unknown ones are refused, so an identity has one
+// encoding. A new field means a new version of the hello.
+const (
+	fieldNode      = 1 // Ed25519 public key, 32 bytes
+	fieldSignature = 2 // of certificate.statement, 64 bytes
+	fieldValidity  = 3 // notBefore, notAfter: 8 bytes each
+	fieldName      = 4 // up to MaxName bytes
+	fieldProof     = 5 // up to MaxProof bytes; absent when empty
+)
+
+// maxPayload is five heads and the longest values.
+const maxPayload = 5*3 + 32 + 64 + 16 + MaxName + MaxProof
+
+// identity is the payload: a certificate and a membership proof.
+type identity struct {
+	certificate
+	proof []byte
+}
+
+func (i *identity) encode() []byte {
+	validity := binary.BigEndian.AppendUint64(nil, uint64(i.notBefore))
+	validity = binary.BigEndian.AppendUint64(validity, uint64(i.notAfter))
+	b := appendField(nil, fieldNode, i.node[:])
+	b = appendField(b, fieldSignature, i.signature)
+	b = appendField(b, fieldValidity, validity)
+	b = appendField(b, fieldName, []byte(i.name))
+	if len(i.proof) > 0 {
+		b = appendField(b, fieldProof, i.proof)
+	}
+	return b
+}
+
+func appendField(b []byte, kind byte, value []byte) []byte {
+	return appendLong(append(b, kind), value)
+}
+
+func decodeIdentity(b []byte) (*identity, error) {
+	if len(b) > maxPayload {
+		return nil, badIdentity("%d bytes, at most %d", len(b), maxPayload)
+	}
+	r := reader{rest: b}
+	i := &identity{}
+	copy(i.node[:], r.field(fieldNode, len(i.node), len(i.node)))
+	i.signature = r.field(fieldSignature, ed25519.SignatureSize, ed25519.SignatureSize)
+	validity := r.field(fieldValidity, 16, 16)
+	i.name = string(r.field(fieldName, 0, MaxName))
+	if len(r.rest) > 0 {
+		i.proof = r.field(fieldProof, 1, MaxProof)
+	}
+	switch {
+	case r.short:
+		return nil, badIdentity("a field is missing, out of order or of a wrong length")
+	case len(r.rest) > 0:
+		return nil, badIdentity("%d bytes left over", len(r.rest))
+	case !printable(i.name):
+		return nil, badIdentity("name %q is not printable", i.name)
+	}
+	i.notBefore = int64(binary.BigEndian.Uint64(validity))
+	i.notAfter = int64(binary.BigEndian.Uint64(validity[8:]))
+	if i.notBefore < 0 || i.notAfter < 0 {
+		return nil, badIdentity("validity from %d to %d", i.notBefore, i.notAfter)
+	}
+	return i, nil
+}
+
+// field takes the next field, which must be of this type and of low to high
+// bytes.
+func (r *reader) field(kind byte, low, high int) []byte {
+	if r.byte() != kind {
+		r.short = true
+	}
+	n := r.uint16()
+	if n < low || n > high {
+		r.short = true
+	}
+	return r.take(n)
+}
+
+// printable keeps control characters of a peer's name out of terminals and logs.
+func printable(name string) bool {
+	if !utf8.ValidString(name) {
+		return false
+	}
+	for _, c := range name {
+		if !unicode.IsPrint(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func badIdentity(format string, args ...any) error {
+	return refuse(ReasonBadIdentity, "identity: "+format, args...)
+}
