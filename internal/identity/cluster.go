@@ -1,0 +1,81 @@
+package identity
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Cluster is what a node knows of its cluster without asking anybody: which it
+// is, whose key rules it (the pin), and its own place in it. It is kept in
+// cluster.json and holds nothing secret.
+type Cluster struct {
+	ID        holo.ClusterID
+	Name      string           // of the cluster
+	Owner     holo.PrincipalID // whose signatures admit and evict
+	NodeName  string           // of this node
+	Listen    string           // host:port
+	Advertise []string         // addresses to tell others, empty: Listen
+}
+
+const maxClusterFile = 16 << 10
+
+// clusterJSON is how it is written; IDs are in hexadecimal.
+type clusterJSON struct {
+	Version   int      `json:"version"`
+	Cluster   string   `json:"cluster"`
+	Name      string   `json:"name"`
+	Owner     string   `json:"owner"`
+	NodeName  string   `json:"node_name"`
+	Listen    string   `json:"listen"`
+	Advertise []string `json:"advertise,omitempty"`
+}
+
+// ReadCluster reads cluster.json. It is strict: what is read is byte for byte
+// what WriteCluster would write, so no two readers see two things in it.
+func ReadCluster(path string) (*Cluster, error) {
+	data, err := ReadPublic(path, maxClusterFile)
+	if err != nil {
+		return nil, err
+	}
+	var j clusterJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, damaged(path, "%w", err)
+	}
+	if j.Version != 1 {
+		return nil, damaged(path, "version %d, want 1", j.Version)
+	}
+	id, err := holo.ParseClusterID(j.Cluster)
+	if err != nil {
+		return nil, damaged(path, "%w", err)
+	}
+	owner, err := holo.ParsePrincipalID(j.Owner)
+	if err != nil {
+		return nil, damaged(path, "%w", err)
+	}
+	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Advertise: j.Advertise}
+	if again, err := c.encode(); err != nil || !bytes.Equal(again, data) {
+		return nil, damaged(path, "it is not as it was written")
+	}
+	return c, nil
+}
+
+// WriteCluster replaces cluster.json, or makes it.
+func WriteCluster(path string, c *Cluster) error {
+	data, err := c.encode()
+	if err != nil {
+		return err
+	}
+	return WritePublic(path, data)
+}
+
+func (c *Cluster) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(clusterJSON{
+		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen, Advertise: c.Advertise,
+	}, "", "  ")
+	if err != nil || len(data) >= maxClusterFile {
+		return nil, holo.Errorf(holo.Invalid, "write cluster %s: %d bytes: %w", c.ID, len(data), err)
+	}
+	return append(data, '\n'), nil
+}

@@ -1,0 +1,18 @@
+//go:build !unix
+
+package identity
+
+import (
+	"io/fs"
+	"runtime"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+const plainOnly = 0
+
+// checkOwner refuses: without owners and modes a key file cannot be kept to
+// its user, and nothing here pretends that it can.
+func checkOwner(path string, _ fs.FileInfo) error {
+	return holo.Errorf(holo.Invalid, "read %s: keys on disk are not supported on %s", path, runtime.GOOS)
+}

@@ -1,0 +1,29 @@
+//go:build unix
+
+package identity
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// plainOnly opens no link, and does not wait for the writer of a pipe.
+const plainOnly = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// checkOwner refuses what belongs to another user, who could change it at any
+// time, and a file with a second name, under which somebody may hold it.
+func checkOwner(path string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return holo.Errorf(holo.Internal, "read %s: the system does not say whose it is", path)
+	case int(stat.Uid) != os.Geteuid():
+		return holo.Refuse(holo.Denied, ReasonWrongOwner, "read %s: it belongs to user %d, not %d: chown %d %s", path, stat.Uid, os.Geteuid(), os.Geteuid(), path)
+	case info.Mode().IsRegular() && stat.Nlink > 1:
+		return holo.Refuse(holo.Denied, ReasonNotPlain, "read %s: it has %d names (hard links): remove the others", path, stat.Nlink)
+	}
+	return nil
+}
