@@ -8,14 +8,16 @@ import (
 
 // Limits of the requests between nodes.
 const (
-	maxReason   = 64
-	maxText     = 1 << 10
-	maxRuns     = 256
-	MaxRunPages = 256 // pages that one RangeRead may ask for: 16 MiB
-	ChunkSize   = 1 << 20
-	maxBody     = 256 << 10 // bytes of a catalogue command or query
-	maxItems    = 1 << 16
-	maxItem     = 256 << 10
+	maxReason = 64
+	maxText   = 1 << 10
+	// MaxRunPages is the most pages that one request names: those of the
+	// longest extent.
+	MaxRunPages = holo.MaxExtentPages
+	// ChunkSize is the most bytes of a module that one message carries.
+	ChunkSize = 1 << 20
+	maxBody   = 256 << 10 // bytes of a catalogue command or query
+	maxItems  = 1 << 16
+	maxItem   = 256 << 10
 	// ItemsSize is the most bytes of items that one ControlResponse carries;
 	// a longer list goes on in the next, from the cursor.
 	ItemsSize = 2 << 20
@@ -25,13 +27,17 @@ const (
 	typeControlRequest  = Type(0x0302)
 	typeControlResponse = Type(0x0303)
 	typeCatalogQuery    = Type(0x0304)
+	typeRedirect        = Type(0x0305)
+	typeHealth          = Type(0x0306)
 	typeRangeRead       = Type(0x0310)
 	typePageFrame       = Type(0x0311)
-	typeRunEnd          = Type(0x0312)
+	typeMutate          = Type(0x0312)
+	typeMutated         = Type(0x0313)
 	typeDigestRead      = Type(0x0315)
 	typeDigestList      = Type(0x0316)
 	typeModuleRead      = Type(0x0320)
 	typeModuleChunk     = Type(0x0321)
+	typeModuleOffer     = Type(0x0322)
 	typeUsageRead       = Type(0x0328)
 	typeUsage           = Type(0x0329)
 )
@@ -59,18 +65,28 @@ func (m *Failure) Err() error {
 type RaftOpen struct{}
 
 // ControlRequest asks the Raft leader to propose a catalogue command or to
-// answer a CatalogQuery. Commands carry a request ID of their own: asking again
-// has no second effect.
+// answer a CatalogQuery. Asking again under the same request ID has no second
+// effect.
 type ControlRequest struct {
-	Body []byte // an encoded message
+	Request RequestID // zero for a query
+	Body    []byte    // an encoded message
 }
 
 // ControlResponse answers it. Items are encoded messages: the result of a
-// command, or what a query found.
+// command, or what a query found. A Failure in it is the catalogue's own
+// answer, which asking again does not change; one instead of it says that the
+// catalogue was not asked.
 type ControlResponse struct {
-	Index uint64 // the catalogue's index that the answer holds at
-	Items [][]byte
-	More  uint64 // cursor of the rest, 0 when this is all
+	Items   [][]byte
+	More    uint64 // cursor of the rest, 0 when this is all
+	Refused bool
+	Failure Failure // when Refused
+}
+
+// Redirect answers a ControlRequest that reached a node which is not the
+// leader, with the leader it knows, if any.
+type Redirect struct {
+	Leader holo.NodeID // zero: none known
 }
 
 // QueryKind says what a CatalogQuery asks for.
@@ -78,9 +94,9 @@ type QueryKind uint8
 
 // The queries. Those that name one thing answer NotFound when it is not there.
 const (
-	QueryChain  QueryKind = iota + 1 // membership records from position Cursor
+	QueryFeed   QueryKind = iota + 1 // what changed since version Number, the chain from position Cursor
 	QueryNodes                       // all nodes
-	QueryInvite                      // the invite whose psk has the ID Number
+	QueryInvite                      // the invite whose psk has the ID Number (big endian)
 	QueryArrays
 	QueryArrayByID
 	QueryArrayByName
@@ -102,6 +118,14 @@ type CatalogQuery struct {
 	Cursor uint64 // 0, or More of the answer before
 }
 
+// Health is what the leader knows beyond the catalogue.
+type Health struct {
+	Version uint64 // of the catalogue
+	Leader  holo.NodeID
+	Voters  []holo.NodeID
+	Leased  []holo.NodeID // nodes heard from within a lease
+}
+
 // PageRun is a run of pages of one array within one shard.
 type PageRun struct {
 	Shard holo.ShardID
@@ -109,42 +133,51 @@ type PageRun struct {
 	Count uint32
 }
 
-// RangeRead asks one node for pages. The answer is, run by run, PageFrames in
-// order and a RunEnd. With Sealed the node may answer as any member of the
-// shard, and only for a sealed array; without, only as primary.
+// RangeRead asks one node for a run of pages. The answer is PageFrames, in order
+// and without gaps, until the run is covered; or a Failure, at any point. With
+// Sealed the node may answer as any member of the shard, and only for a
+// sealed array; without, only as primary.
 type RangeRead struct {
 	Array  holo.ArrayID
 	Sealed bool
-	Runs   []PageRun
+	Run    PageRun
 }
 
-// PageKind says what a PageFrame carries.
+// PageKind says what a page is made of.
 type PageKind uint8
 
 // The page kinds. A page never written is zero and costs a header.
 const (
 	PageZero PageKind = iota
-	PageFill          // Data is a pattern that fills the page
-	PageData          // Data is the page
+	PageFill          // a pattern of 1, 2, 4 ... 64 bytes, repeated
+	PageData          // all 65,536 bytes
 	pageKinds
 )
 
 const maxPattern = 64
 
-// PageFrame carries one page, or a run of equal zero or fill pages.
+// PageFrame carries one page, or a run of equal zero or fill pages. Digest is
+// that of Data.
 type PageFrame struct {
 	First   holo.PageIndex
 	Count   uint32
-	Version holo.Version
+	Version holo.Version // of the first
 	Kind    PageKind
-	Digest  holo.Digest // of the whole page, zero for PageZero and PageFill
 	Data    []byte
+	Digest  holo.Digest
 }
 
-// RunEnd ends a run: well, or with the reason why its pages are not served.
-type RunEnd struct {
-	Failed  bool
-	Failure Failure
+// Mutate asks the primary of a shard for one mutation.
+type Mutate struct {
+	Shard holo.ShardID
+	Mutation
+}
+
+// Mutated answers it: the mutation has taken effect, now or when it was sent
+// before.
+type Mutated struct {
+	Version holo.Version
+	Applied bool
 }
 
 // DigestRead asks a member of a shard for the digests of a sealed array's
@@ -157,6 +190,13 @@ type DigestRead struct {
 // DigestList answers it.
 type DigestList struct {
 	Digests []holo.Digest
+}
+
+// ModuleOffer tells a node of a module that it should have a copy of. It
+// fetches the bytes from who offers them; the answer is an empty ModuleChunk
+// when it has them.
+type ModuleOffer struct {
+	Module holo.ModuleID
 }
 
 // ModuleRead asks for a module's bytes by its hash; the answer is ModuleChunks
@@ -187,20 +227,24 @@ func (*RaftOpen) Type() Type        { return typeRaftOpen }
 func (*ControlRequest) Type() Type  { return typeControlRequest }
 func (*ControlResponse) Type() Type { return typeControlResponse }
 func (*CatalogQuery) Type() Type    { return typeCatalogQuery }
+func (*Redirect) Type() Type        { return typeRedirect }
+func (*Health) Type() Type          { return typeHealth }
 func (*RangeRead) Type() Type       { return typeRangeRead }
 func (*PageFrame) Type() Type       { return typePageFrame }
-func (*RunEnd) Type() Type          { return typeRunEnd }
+func (*Mutate) Type() Type          { return typeMutate }
+func (*Mutated) Type() Type         { return typeMutated }
 func (*DigestRead) Type() Type      { return typeDigestRead }
 func (*DigestList) Type() Type      { return typeDigestList }
 func (*ModuleRead) Type() Type      { return typeModuleRead }
 func (*ModuleChunk) Type() Type     { return typeModuleChunk }
+func (*ModuleOffer) Type() Type     { return typeModuleOffer }
 func (*UsageRead) Type() Type       { return typeUsageRead }
 func (*Usage) Type() Type           { return typeUsage }
 
 var _ = []struct{}{
 	register[Failure](), register[RaftOpen](), register[ControlRequest](), register[ControlResponse](),
-	register[CatalogQuery](), register[RangeRead](), register[PageFrame](), register[RunEnd](),
-	register[DigestRead](), register[DigestList](), register[ModuleRead](), register[ModuleChunk](),
+	register[CatalogQuery](), register[RangeRead](), register[PageFrame](), register[Mutate](), register[Mutated](), register[Redirect](), register[Health](),
+	register[DigestRead](), register[DigestList](), register[ModuleRead](), register[ModuleChunk](), register[ModuleOffer](),
 	register[UsageRead](), register[Usage](),
 }
 
@@ -220,19 +264,31 @@ func (m *Failure) decode(d *Decoder) {
 func (m *RaftOpen) encode(*Encoder) {}
 func (m *RaftOpen) decode(*Decoder) {}
 
-func (m *ControlRequest) encode(e *Encoder) { e.Bytes(m.Body) }
-func (m *ControlRequest) decode(d *Decoder) { m.Body = d.Bytes(maxBody) }
+func (m *ControlRequest) encode(e *Encoder) {
+	e.Fixed(m.Request[:])
+	e.Bytes(m.Body)
+}
+
+func (m *ControlRequest) decode(d *Decoder) {
+	d.Fixed(m.Request[:])
+	m.Body = d.Bytes(maxBody)
+}
 
 func (m *ControlResponse) encode(e *Encoder) {
-	e.U64(m.Index)
 	encodeByteStrings(e, m.Items)
 	e.U64(m.More)
+	e.Bool(m.Refused)
+	if m.Refused {
+		m.Failure.encode(e)
+	}
 }
 
 func (m *ControlResponse) decode(d *Decoder) {
-	m.Index = d.U64()
 	m.Items = decodeByteStrings(d, maxItems, maxItem)
 	m.More = d.U64()
+	if m.Refused = d.Bool(); m.Refused {
+		m.Failure.decode(d)
+	}
 }
 
 func (m *CatalogQuery) encode(e *Encoder) {
@@ -250,6 +306,39 @@ func (m *CatalogQuery) decode(d *Decoder) {
 	m.Cursor = d.U64()
 }
 
+func (m *Health) encode(e *Encoder) {
+	e.U64(m.Version)
+	e.Fixed(m.Leader[:])
+	encodeNodes(e, m.Voters)
+	encodeNodes(e, m.Leased)
+}
+
+func (m *Health) decode(d *Decoder) {
+	m.Version = d.U64()
+	d.Fixed(m.Leader[:])
+	m.Voters = decodeNodes(d)
+	m.Leased = decodeNodes(d)
+}
+
+func encodeNodes(e *Encoder, ids []holo.NodeID) {
+	e.Count(len(ids))
+	for i := range ids {
+		e.Fixed(ids[i][:])
+	}
+}
+
+func decodeNodes(d *Decoder) []holo.NodeID {
+	n := d.Count(MaxNodes, 32)
+	if n == 0 {
+		return nil
+	}
+	ids := make([]holo.NodeID, n)
+	for i := range ids {
+		d.Fixed(ids[i][:])
+	}
+	return ids
+}
+
 func (r *PageRun) encode(e *Encoder) {
 	e.U16(uint16(r.Shard))
 	e.U64(uint64(r.First))
@@ -263,72 +352,57 @@ func (r *PageRun) decode(d *Decoder) {
 	d.Valid(r.Count > 0 && r.Count <= MaxRunPages && uint64(r.First) < holo.MaxElements, "page run")
 }
 
+func (m *Redirect) encode(e *Encoder) { e.Fixed(m.Leader[:]) }
+func (m *Redirect) decode(d *Decoder) { d.Fixed(m.Leader[:]) }
+
 func (m *RangeRead) encode(e *Encoder) {
 	e.U64(uint64(m.Array))
 	e.Bool(m.Sealed)
-	e.Count(len(m.Runs))
-	for i := range m.Runs {
-		m.Runs[i].encode(e)
-	}
+	m.Run.encode(e)
 }
 
 func (m *RangeRead) decode(d *Decoder) {
 	m.Array = holo.ArrayID(d.U64())
 	m.Sealed = d.Bool()
-	n := d.Count(maxRuns, 14)
-	if n == 0 {
-		return
-	}
-	m.Runs = make([]PageRun, n)
-	total := 0
-	for i := range m.Runs {
-		m.Runs[i].decode(d)
-		total += int(m.Runs[i].Count)
-	}
-	d.Valid(total <= MaxRunPages, "number of pages")
+	m.Run.decode(d)
 }
 
 func (m *PageFrame) encode(e *Encoder) {
 	e.U64(uint64(m.First))
 	e.U32(m.Count)
-	e.U64(uint64(m.Version.Epoch))
-	e.U64(uint64(m.Version.Seq))
+	e.version(m.Version)
 	e.U8(uint8(m.Kind))
-	e.Fixed(m.Digest[:])
-	e.Bytes(m.Data)
+	e.content(m.Kind, m.Data, &m.Digest)
 }
 
 func (m *PageFrame) decode(d *Decoder) {
 	m.First = holo.PageIndex(d.U64())
 	m.Count = d.U32()
-	m.Version.Epoch = holo.Epoch(d.U64())
-	m.Version.Seq = holo.Seq(d.U64())
+	m.Version = d.version()
 	m.Kind = PageKind(d.U8())
-	d.Valid(m.Kind < pageKinds, "page kind")
-	d.Fixed(m.Digest[:])
-	m.Data = d.Bytes(holo.PageSize)
-	switch m.Kind {
-	case PageZero:
-		d.Valid(len(m.Data) == 0, "zero page")
-	case PageFill:
-		d.Valid(len(m.Data) > 0 && len(m.Data) <= maxPattern && holo.PageSize%len(m.Data) == 0, "fill page")
-	case PageData:
-		d.Valid(len(m.Data) == holo.PageSize && m.Count == 1, "data page")
-	}
+	m.Data = d.content(m.Kind, &m.Digest)
+	d.Valid(d.err != nil || m.Kind != PageDelta && CheckContent(m.Kind, 0, m.Data), "page")
+	d.Valid(m.Count == 1 || m.Kind != PageData && m.Count > 0 && m.Count <= MaxRunPages, "number of pages")
 }
 
-func (m *RunEnd) encode(e *Encoder) {
-	e.Bool(m.Failed)
-	if m.Failed {
-		m.Failure.encode(e)
-	}
+func (m *Mutate) encode(e *Encoder) {
+	e.U16(uint16(m.Shard))
+	m.Mutation.encode(e)
 }
 
-func (m *RunEnd) decode(d *Decoder) {
-	m.Failed = d.Bool()
-	if m.Failed {
-		m.Failure.decode(d)
-	}
+func (m *Mutate) decode(d *Decoder) {
+	m.Shard = d.shard()
+	m.Mutation.decode(d)
+}
+
+func (m *Mutated) encode(e *Encoder) {
+	e.version(m.Version)
+	e.Bool(m.Applied)
+}
+
+func (m *Mutated) decode(d *Decoder) {
+	m.Version = d.version()
+	m.Applied = d.Bool()
 }
 
 func (m *DigestRead) encode(e *Encoder) {
@@ -361,6 +435,9 @@ func (m *DigestList) decode(d *Decoder) {
 
 func (m *ModuleRead) encode(e *Encoder) { e.Fixed(m.Module[:]) }
 func (m *ModuleRead) decode(d *Decoder) { d.Fixed(m.Module[:]) }
+
+func (m *ModuleOffer) encode(e *Encoder) { e.Fixed(m.Module[:]) }
+func (m *ModuleOffer) decode(d *Decoder) { d.Fixed(m.Module[:]) }
 
 func (m *ModuleChunk) encode(e *Encoder) {
 	e.U64(m.Total)

@@ -4,7 +4,7 @@ import "github.com/holocompute/holocompute/internal/holo"
 
 // Limits of the messages with which a node joins.
 const (
-	MaxName      = 64  // bytes of a node's, array's or kernel's name
+	MaxName      = 100 // bytes of an array's, kernel's or node's name
 	maxAddress   = 128 // bytes of host:port
 	maxAddresses = 8
 	maxBook      = 1024    // nodes in an address book

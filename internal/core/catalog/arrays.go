@@ -1,0 +1,197 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// arrayCreate admits an array when its copies fit, makes the class's shards
+// when it is the first of its class, and takes lost shards into use again that
+// the array lies on.
+func (c *Catalog) arrayCreate(m *wire.ArrayCreate, now int64) (wire.Message, error) {
+	r := wire.ArrayRecord{
+		ID: c.lastArray + 1, Owner: m.Owner, Name: m.Name, Shape: m.Shape, Class: m.Class, Affinity: m.Affinity,
+		State: wire.ArrayOpen, Created: now,
+	}
+	if r.Class == 0 {
+		r.Class = c.DefaultClass()
+	}
+	if r.Affinity == "" {
+		r.Affinity = fmt.Sprintf("#%d", r.ID) // no name begins like this
+	} else if err := checkName("affinity", r.Affinity); err != nil {
+		return nil, err
+	}
+	if err := c.checkArray(&r); err != nil {
+		return nil, err
+	}
+	if err := c.openClass(&r); err != nil {
+		return nil, err
+	}
+	c.lastArray++
+	c.arrays[r.ID] = r
+	c.arrayNames[r.Name] = r.ID
+	return &r, nil
+}
+
+// DefaultClass is the number of copies of an array that names none: one on a
+// cluster of one node, two on any other.
+func (c *Catalog) DefaultClass() holo.Class {
+	return holo.Class(min(len(c.chain.members), 2))
+}
+
+func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
+	if err := checkName("array", r.Name); err != nil {
+		return err
+	}
+	if err := r.Shape.Check(); err != nil {
+		return err
+	}
+	_, taken := c.arrayNames[r.Name]
+	alive := len(c.table.Alive())
+	switch {
+	case taken:
+		return holo.Errorf(holo.Exists, "create array %s: the name is taken", r.Name)
+	case !r.Class.Valid():
+		return holo.Errorf(holo.Invalid, "create array %s: %d copies, want 1 to %d", r.Name, r.Class, holo.MaxClass)
+	case int(r.Class) > len(c.chain.members):
+		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: %d copies wanted, the cluster has %d nodes", r.Name, r.Class, len(c.chain.members))
+	case alive < wire.MinAck(r.Class):
+		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: writes need %d nodes, %d are alive", r.Name, wire.MinAck(r.Class), alive)
+	}
+	if err := full("create array "+r.Name, c.arrays, MaxArrays); err != nil {
+		return err
+	}
+	return c.checkRoom(r)
+}
+
+// Room is what the living nodes offer and what the arrays take of it, in
+// bytes. An array takes its pages times its copies, deleted ones until they
+// are purged.
+type Room struct{ Memory, Spill, Taken uint64 }
+
+// Room sums it up.
+func (c *Catalog) Room() (r Room) {
+	for _, s := range c.table.Seats() {
+		if s.Alive {
+			r.Memory += c.nodes[s.Node].Place.Capacity
+			r.Spill += c.nodes[s.Node].Place.Spill
+		}
+	}
+	for _, a := range c.arrays {
+		r.Taken += footprint(&a)
+	}
+	return r
+}
+
+func footprint(r *wire.ArrayRecord) uint64 {
+	return uint64(r.Class) * r.Shape.Pages() * holo.PageSize
+}
+
+func (c *Catalog) checkRoom(r *wire.ArrayRecord) error {
+	room, want := c.Room(), footprint(r)
+	if room.Taken+want <= room.Memory+room.Spill {
+		return nil
+	}
+	return holo.Refuse(holo.Exhausted, ReasonQuota,
+		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes)",
+		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Alive()))
+}
+
+func mib(bytes uint64) string {
+	if bytes%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	}
+	return fmt.Sprintf("%.2f MiB", float64(bytes)/(1<<20))
+}
+
+// openClass makes the shards of the array's class when there are none, and
+// recovers those lost shards that the array lies on: the arrays that lost data
+// with them were marked when it happened.
+func (c *Catalog) openClass(r *wire.ArrayRecord) error {
+	if !c.table.HasClass(r.Class) {
+		return c.table.Create(r.Class)
+	}
+	for n := range uint64(holo.ShardCount) {
+		shard := holo.MakeShardID(r.Class, n)
+		if s, ok := c.table.Get(shard); ok && s.Lost && covers(r, shard) {
+			if err := c.table.Recover(shard); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// covers reports whether an extent of the array lies in a shard of its class.
+func covers(r *wire.ArrayRecord, shard holo.ShardID) bool {
+	first := placement.ShardOf(r.Class, r.Affinity, 0)
+	distance := (shard.Number() - first.Number() + holo.ShardCount) % holo.ShardCount
+	return shard.Class() == r.Class && uint64(distance) < r.Shape.Extents()
+}
+
+// markLost marks the arrays that may have had data in shards which lost it.
+func (c *Catalog) markLost(shards []holo.ShardID) {
+	for _, shard := range shards {
+		for id, r := range c.arrays {
+			if covers(&r, shard) {
+				r.Lost[shard.Number()/64] |= 1 << (shard.Number() % 64)
+				c.arrays[id] = r
+			}
+		}
+	}
+}
+
+// arrayStep takes an array from one state to the next. Asking for the state
+// that it is in is no error: two clients may seal the same array.
+func (c *Catalog) arrayStep(id holo.ArrayID, what string, from, to wire.ArrayState, root *holo.Digest) (wire.Message, error) {
+	r, ok := c.arrays[id]
+	switch {
+	case !ok || r.State == wire.ArrayDeleted:
+		return nil, noArray(what, id)
+	case r.State == to && (root == nil || *root == r.Root):
+		return &r, nil
+	case r.State == wire.ArrayFrozen && to == wire.ArrayClosing:
+		return &r, nil
+	case r.State != from:
+		return nil, holo.Refuse(holo.Conflict, ReasonState, "%s array %s: it is %s", what, r.Name, r.State)
+	}
+	r.State = to
+	if root != nil {
+		r.Root = *root
+	}
+	c.arrays[id] = r
+	return &r, nil
+}
+
+func (c *Catalog) arrayDelete(m *wire.ArrayDelete) (wire.Message, error) {
+	r, ok := c.arrays[m.Array]
+	if !ok || r.State == wire.ArrayDeleted {
+		return nil, noArray("delete", m.Array)
+	}
+	delete(c.arrayNames, r.Name)
+	r.State = wire.ArrayDeleted
+	c.arrays[r.ID] = r
+	return &r, nil
+}
+
+func (c *Catalog) arrayPurge(m *wire.ArrayPurge) error {
+	r, ok := c.arrays[m.Array]
+	switch {
+	case !ok:
+		return noArray("purge", m.Array)
+	case r.State != wire.ArrayDeleted:
+		return holo.Refuse(holo.Conflict, ReasonState, "purge array %s: it is %s", r.Name, r.State)
+	}
+	delete(c.arrays, m.Array)
+	return nil
+}
+
+func noArray(what string, id holo.ArrayID) error {
+	return holo.Errorf(holo.NotFound, "%s array a%d: no such array", what, uint64(id))
+}
+
+func compareIDs[T cmp.Ordered](a, b T) int { return cmp.Compare(a, b) }

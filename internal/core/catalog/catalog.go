@@ -1,0 +1,204 @@
+// Package catalog is the state that Raft replicates: members and their chain
+// of admissions, invites, shard configurations, arrays, kernels and jobs. It
+// is a machine that applies commands one after another; equal commands in
+// equal order make equal catalogues, byte for byte, on every processor.
+//
+// It checks evidence (signatures, invites, compare-and-set) but not sessions:
+// that a command comes from whom it should is the node's route table. It
+// reads no clock: commands carry the leader's time. Pages, page tables, leases
+// and tasks are not in it. Every table has a bound.
+package catalog
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// Bounds of the tables. With all of them full a snapshot is about 30 MiB.
+const (
+	MaxArrays   = 16384
+	MaxKernels  = 1024
+	MaxJobs     = 128  // the oldest that ended gives way
+	MaxInvites  = 64   // expired ones give way
+	MaxAnswered = 2048 // requests whose answer is kept for those who ask again
+)
+
+// Reasons of this package's refusals.
+const (
+	ReasonQuota         = "quota"
+	ReasonFull          = "catalog_full"
+	ReasonBadChain      = "bad_chain"
+	ReasonUnknownInvite = "unknown_invite"
+	ReasonInviteExpired = "invite_expired"
+	ReasonInviteBound   = "invite_bound"
+	ReasonInviteSig     = "bad_invite_signature"
+	ReasonOwnerSig      = "bad_owner_signature"
+	ReasonState         = "wrong_state"
+	ReasonFewNodes      = "under_replicated"
+	ReasonStaleJob      = "stale_job_epoch"
+)
+
+// Catalog is the machine. It belongs to one goroutine, or to a lock of its
+// owner's. Records are never changed once made, so what queries hand out stays
+// as it is.
+type Catalog struct {
+	cluster holo.ClusterID
+	owner   holo.PrincipalID
+	version uint64
+
+	table   *placement.Table
+	chain   *chain
+	nodes   map[holo.NodeID]wire.NodeRecord // Incarnation and Alive are the table's
+	invites map[[32]byte]wire.InviteRecord
+
+	arrays     map[holo.ArrayID]wire.ArrayRecord
+	arrayNames map[string]holo.ArrayID
+	lastArray  holo.ArrayID
+	kernels    map[string]wire.KernelRecord
+	jobs       map[holo.JobID]wire.JobRecord
+	lastJob    holo.JobID
+
+	answered map[wire.RequestID]wire.Answered
+	order    []wire.RequestID // of answered, oldest first
+}
+
+// New makes an empty catalogue. Nothing but ClusterInit, or Restore, begins it.
+func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
+	return &Catalog{
+		cluster: cluster, owner: owner, table: placement.NewTable(), chain: newChain(cluster, owner),
+		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
+		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
+		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
+		answered: map[wire.RequestID]wire.Answered{},
+	}
+}
+
+// Apply applies the command at a place in Raft's log. An error means that
+// nothing changed. A request that was answered before gets the same answer.
+// The result is nil where a command has nothing to tell.
+func (c *Catalog) Apply(index uint64, msg wire.Message) (wire.Message, error) {
+	if index <= c.version {
+		return nil, holo.Errorf(holo.Internal, "apply index %d: the catalogue is at %d", index, c.version)
+	}
+	c.version = index
+	c.table.Begin(index)
+	cmd, ok := msg.(*wire.Command)
+	if !ok {
+		cmd = &wire.Command{Body: msg}
+	}
+	if a, again := c.answered[cmd.Request]; again {
+		return recall(a)
+	}
+	result, err := c.dispatch(cmd)
+	if cmd.Request != (wire.RequestID{}) {
+		c.remember(cmd.Request, result, err)
+	}
+	return result, err
+}
+
+func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
+	if len(c.chain.records) == 0 {
+		if m, ok := cmd.Body.(*wire.ClusterInit); ok {
+			return c.clusterInit(m)
+		}
+		return nil, holo.Refuse(holo.Unavailable, ReasonState, "apply command %#04x: the cluster has no genesis yet", uint16(cmd.Body.Type()))
+	}
+	switch m := cmd.Body.(type) {
+	case *wire.ClusterInit:
+		return nil, holo.Errorf(holo.Exists, "init cluster %s: it exists", c.cluster)
+	case *wire.InvitePut:
+		return nil, c.invitePut(m, cmd.Time)
+	case *wire.Admit:
+		return c.admit(m, cmd.Time)
+	case *wire.Evict:
+		return c.evict(m, cmd.Time)
+	case *wire.NodeAddress:
+		return nil, c.nodeAddress(m)
+	case *wire.ArrayCreate:
+		return c.arrayCreate(m, cmd.Time)
+	case *wire.ArraySealing:
+		return c.arrayStep(m.Array, "seal", wire.ArrayOpen, wire.ArrayClosing, nil)
+	case *wire.ArraySealed:
+		return c.arrayStep(m.Array, "seal", wire.ArrayClosing, wire.ArrayFrozen, &m.Root)
+	case *wire.ArrayDelete:
+		return c.arrayDelete(m)
+	case *wire.ArrayPurge:
+		return nil, c.arrayPurge(m)
+	case *wire.KernelPut:
+		return c.kernelPut(m)
+	case *wire.JobPut:
+		return c.jobPut(m, cmd.Time)
+	case *wire.JobTake:
+		return c.jobTake(m)
+	case *wire.JobState:
+		return c.jobState(m)
+	}
+	return nil, c.place(cmd.Body)
+}
+
+// place applies what concerns shards and lives only.
+func (c *Catalog) place(msg wire.Message) error {
+	switch m := msg.(type) {
+	case *wire.NodeRegister:
+		lost, err := c.table.Register(m)
+		c.markLost(lost)
+		return err
+	case *wire.NodeDead:
+		return c.table.NodeDead(m)
+	case *wire.ShardLearner:
+		return c.table.SetLearner(m)
+	case *wire.ShardShrink:
+		return c.table.Shrink(m)
+	case *wire.ShardPromote:
+		return c.table.Promote(m)
+	case *wire.ShardTransfer:
+		return c.table.Transfer(m)
+	case *wire.ShardRecover:
+		return c.table.Recover(m.Shard)
+	}
+	return holo.Errorf(holo.Invalid, "apply message %#04x: not a command", uint16(msg.Type()))
+}
+
+// remember keeps an answer; the oldest gives way.
+func (c *Catalog) remember(id wire.RequestID, result wire.Message, err error) {
+	a := wire.Answered{Request: id}
+	switch {
+	case err != nil:
+		a.Failed, a.Failure = true, *wire.FailureOf(err)
+	case result != nil:
+		a.Result = wire.Encode(result)
+	}
+	if len(c.order) == MaxAnswered {
+		delete(c.answered, c.order[0])
+		c.order = c.order[1:]
+	}
+	c.answered[id] = a
+	c.order = append(c.order, id)
+}
+
+func recall(a wire.Answered) (wire.Message, error) {
+	if a.Failed {
+		return nil, a.Failure.Err()
+	}
+	if a.Result == nil {
+		return nil, nil
+	}
+	return wire.Decode(a.Result)
+}
+
+// full reports whether a table has reached its bound.
+func full[K comparable, V any](what string, m map[K]V, bound int) error {
+	if len(m) < bound {
+		return nil
+	}
+	return holo.Refuse(holo.Exhausted, ReasonFull, "%s: the catalogue holds %d, its limit", what, len(m))
+}
+
+// sorted gives the keys of a table in order: nothing depends on a map's.
+func sorted[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	return slices.SortedFunc(maps.Keys(m), compare)
+}

@@ -1,0 +1,195 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// ChainMember is a node that the chain says is a member.
+type ChainMember struct {
+	Node      holo.NodeID
+	Name      string
+	Admission [32]byte // hash of the record that admitted it
+	Position  int      // of that record
+}
+
+// VerifyChain checks every record of a membership chain against the owner's
+// key and gives the members, in the order of their admission. It believes no
+// node: the evidence is in the records.
+func VerifyChain(cluster holo.ClusterID, owner holo.PrincipalID, records []wire.ChainRecord) ([]ChainMember, error) {
+	c := newChain(cluster, owner)
+	for i := range records {
+		if err := c.append(&records[i]); err != nil {
+			return nil, err
+		}
+	}
+	if len(records) == 0 {
+		return nil, chainError(0, "the chain is empty")
+	}
+	return c.members, nil
+}
+
+// VerifyMembership checks the one record by which a node was founded or
+// admitted. It proves that the owner let the node in, not that it is still a
+// member: for that the whole chain is needed.
+func VerifyMembership(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeID, record *wire.ChainRecord) error {
+	c := newChain(cluster, owner)
+	switch {
+	case record.Node != node:
+		return chainError(0, "it admits node %s, not %s", record.Node, node)
+	case record.Kind == wire.ChainGenesis:
+		return c.checkGenesis(record)
+	case record.Kind == wire.ChainAdmit:
+		return c.checkEvidence(record)
+	}
+	return chainError(0, "it admits nobody")
+}
+
+// SpliceChain extends a chain that was verified before by records that begin
+// at position first. What is known never changes: a chain that tells another
+// past, or a shorter one, is refused. The result MUST still be verified.
+func SpliceChain(known []wire.ChainRecord, first int, records []wire.ChainRecord) ([]wire.ChainRecord, error) {
+	if first < 0 || first > len(known) || first+len(records) < len(known) {
+		return nil, chainError(first, "%d records do not extend the %d known ones", len(records), len(known))
+	}
+	overlap := len(known) - first
+	if !slices.Equal(known[first:], records[:overlap]) {
+		return nil, chainError(first, "it rewrites records that are known")
+	}
+	return append(slices.Clone(known), records[overlap:]...), nil
+}
+
+// RecordHash is the name of a record: what the next one points back to.
+func RecordHash(r *wire.ChainRecord) [32]byte { return sha256.Sum256(wire.Encode(r)) }
+
+// chain is a verified membership chain that grows.
+type chain struct {
+	cluster holo.ClusterID
+	owner   holo.PrincipalID
+	records []wire.ChainRecord
+	members []ChainMember
+	used    map[[32]byte]holo.NodeID // invite keys, and whom they admitted
+	head    [32]byte
+}
+
+func newChain(cluster holo.ClusterID, owner holo.PrincipalID) *chain {
+	return &chain{cluster: cluster, owner: owner, used: map[[32]byte]holo.NodeID{}}
+}
+
+func (c *chain) append(r *wire.ChainRecord) error {
+	if err := c.check(r); err != nil {
+		return err
+	}
+	hash := RecordHash(r)
+	switch r.Kind {
+	case wire.ChainEvict:
+		c.members = slices.Delete(slices.Clone(c.members), c.find(r.Node), c.find(r.Node)+1)
+	default:
+		c.members = append(slices.Clip(c.members), ChainMember{r.Node, r.Name, hash, len(c.records)})
+	}
+	if r.Kind == wire.ChainAdmit {
+		c.used[r.InviteKey] = r.Node
+	}
+	c.records = append(c.records, *r)
+	c.head = hash
+	return nil
+}
+
+func (c *chain) check(r *wire.ChainRecord) error {
+	n := len(c.records)
+	switch {
+	case n >= wire.MaxChain:
+		return holo.Refuse(holo.Exhausted, ReasonFull, "membership record %d: a chain has at most %d", n, wire.MaxChain)
+	case r.Prev != c.head:
+		return chainError(n, "it does not follow the record before")
+	case (n == 0) != (r.Kind == wire.ChainGenesis):
+		return chainError(n, "the first record and no other is the genesis")
+	}
+	switch r.Kind {
+	case wire.ChainGenesis:
+		return c.checkGenesis(r)
+	case wire.ChainAdmit:
+		return c.checkAdmit(r)
+	case wire.ChainEvict:
+		return c.checkEvict(r)
+	}
+	return chainError(n, "its kind is not known")
+}
+
+func (c *chain) checkGenesis(r *wire.ChainRecord) error {
+	switch {
+	case r.Owner != c.owner:
+		return chainError(0, "another owner's cluster: %s", r.Owner)
+	case !key.Verify(c.owner, wire.GenesisProof(c.cluster, r.Owner, r.Node, r.Name, r.Time), r.OwnerSig[:]):
+		return chainError(0, "the owner's signature is wrong")
+	}
+	return checkNode(0, r.Node)
+}
+
+func (c *chain) checkAdmit(r *wire.ChainRecord) error {
+	n := len(c.records)
+	switch {
+	case c.find(r.Node) >= 0:
+		return chainError(n, "node %s is a member already", r.Node)
+	case c.usedBy(r.InviteKey):
+		return chainError(n, "its invite was used before")
+	case r.Time > r.Expires:
+		return chainError(n, "its invite had expired")
+	}
+	return c.checkEvidence(r)
+}
+
+// checkEvidence checks the two signatures of an admission: the owner's for the
+// invite, and the invite's for the node.
+func (c *chain) checkEvidence(r *wire.ChainRecord) error {
+	n := len(c.records)
+	switch {
+	case !key.Verify(c.owner, api.InviteProof(c.cluster, r.InviteKey[:], r.Expires), r.OwnerSig[:]):
+		return chainError(n, "the owner's signature of the invite is wrong")
+	case !key.Verify(r.InviteKey, wire.AdmitProof(c.cluster, r.Node, r.HandshakeHash), r.InviteSig[:]):
+		return chainError(n, "the invite's signature is wrong")
+	}
+	return checkNode(n, r.Node)
+}
+
+func (c *chain) checkEvict(r *wire.ChainRecord) error {
+	n, i := len(c.records), c.find(r.Node)
+	switch {
+	case i < 0:
+		return chainError(n, "node %s is not a member", r.Node)
+	case len(c.members) == 1:
+		return chainError(n, "node %s is the last member", r.Node)
+	case c.members[i].Admission != r.Admission:
+		return chainError(n, "it ends another admission of node %s", r.Node)
+	case !key.Verify(c.owner, wire.EvictProof(c.cluster, r.Node, r.Admission), r.OwnerSig[:]):
+		return chainError(n, "the owner's signature is wrong")
+	}
+	return nil
+}
+
+func checkNode(n int, node holo.NodeID) error {
+	if err := key.CheckPublic(node); err != nil {
+		return chainError(n, "node %s: %v", node, err)
+	}
+	return nil
+}
+
+func (c *chain) usedBy(invite [32]byte) bool {
+	_, ok := c.used[invite]
+	return ok
+}
+
+// find is the node's place among the members, -1 when it is none.
+func (c *chain) find(node holo.NodeID) int {
+	return slices.IndexFunc(c.members, func(m ChainMember) bool { return m.Node == node })
+}
+
+func chainError(n int, format string, args ...any) error {
+	cause := holo.Errorf(holo.Denied, format, args...)
+	return holo.Refuse(holo.Denied, ReasonBadChain, "membership record %d: %w", n, cause)
+}

@@ -1,0 +1,91 @@
+package catalog
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// FuzzApply applies what decodes out of chopped bytes to a catalogue that has
+// something in every table. Nothing may panic, a refusal may leave no trace,
+// and what comes out must survive its snapshot.
+func FuzzApply(f *testing.F) {
+	script := func(msgs ...wire.Message) []byte {
+		var b []byte
+		for _, m := range msgs {
+			e := wire.Encode(&wire.Command{Request: wire.RequestID{byte(len(b))}, Time: now, Body: m})
+			b = append(b, byte(len(e)), byte(len(e)>>8))
+			b = append(b, e...)
+		}
+		return b
+	}
+	f.Add(script(create("b", 4, 2), &wire.ArraySealing{Array: 3}, &wire.ArraySealed{Array: 3}, &wire.ArrayPurge{Array: 2}))
+	f.Add(script(admit(4, "spare"), &wire.NodeRegister{Node: node(4), Incarnation: 4}, create("c", 4, 3)))
+	f.Add(script(&wire.NodeRegister{Node: node(1), Incarnation: 11, Life: 1}, &wire.NodeRegister{Node: node(2), Incarnation: 22, Life: 1}))
+	f.Add(script(&wire.NodeDead{Node: node(1), Incarnation: 1, Life: 1}, &wire.NodeDead{Node: node(2), Incarnation: 2, Life: 1}))
+	for shard := range holo.ShardID(4) {
+		by := wire.Member{Node: node(int(shard) + 1), Incarnation: holo.Incarnation(shard + 1)}
+		s := holo.MakeShardID(2, uint64(shard))
+		f.Add(script(&wire.ShardLearner{Shard: s, Epoch: 2, Learner: by}, &wire.ShardPromote{Shard: s, Epoch: 2, By: by, Learner: by, Gen: 1},
+			&wire.ShardShrink{Shard: s, Epoch: 2, By: by, Drop: node(2)}, &wire.ShardTransfer{Shard: s, Epoch: 2, By: by, To: node(2)}, &wire.ShardRecover{Shard: s}))
+	}
+	f.Add(script(&wire.JobTake{Job: 2, Epoch: 1, Coordinator: node(1)}, &wire.JobState{Job: 2, Epoch: 2, End: wire.JobEnd{Phase: wire.JobFailed}}))
+
+	base := &town{}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if base.Catalog == nil {
+			base = fullTown(t)
+		}
+		w := &town{T: t, Catalog: New(cluster, ownerID()), index: base.index}
+		if err := w.Restore(base.Snapshot()); err != nil {
+			t.Fatal(err)
+		}
+		applied := 0
+		for len(b) >= 2 && applied < 16 {
+			n := min(int(b[0])|int(b[1])<<8, len(b)-2)
+			msg, err := wire.Decode(b[2 : 2+n])
+			b = b[2+n:]
+			if err != nil {
+				continue
+			}
+			applied++
+			w.index++
+			if cmd, ok := msg.(*wire.Command); ok && cmd.Request != (wire.RequestID{}) {
+				w.Apply(w.index, msg)
+				continue
+			}
+			before := w.state()
+			if _, err := w.Apply(w.index, msg); err != nil && !bytes.Equal(before, w.state()) {
+				t.Fatalf("%T was refused (%v) and left a trace", msg, err)
+			}
+		}
+		s := w.Snapshot()
+		again := New(cluster, ownerID())
+		if err := again.Restore(s); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again.Snapshot(), s) {
+			t.Fatal("the snapshot changes when it is restored")
+		}
+	})
+}
+
+// FuzzRestore: bytes are refused or restored to themselves.
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(New(cluster, ownerID()).Snapshot())
+	w := &town{Catalog: New(cluster, ownerID())}
+	w.Apply(1, &wire.Command{Time: now, Body: genesis("box1")})
+	w.Apply(2, &wire.Command{Time: now, Body: &wire.NodeRegister{Node: node(1), Incarnation: 1}})
+	f.Add(w.Snapshot())
+	w.Apply(3, &wire.Command{Request: wire.RequestID{1}, Time: now, Body: create("a", 4, 1)})
+	f.Add(w.Snapshot())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := New(cluster, ownerID())
+		if c.Restore(b) == nil && !bytes.Equal(c.Snapshot(), b) {
+			t.Fatal("restored to other bytes")
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// Snapshot encodes the whole catalogue: records in a fixed order, each with
+// its length in front. Equal catalogues give equal bytes.
+func (c *Catalog) Snapshot() []byte {
+	w := &writer{}
+	w.put(&wire.CatalogHead{Cluster: c.cluster, Owner: c.owner, Version: c.version, LastArray: c.lastArray, LastJob: c.lastJob})
+	w.put(c.table.Record())
+	writeAll(w, c.chain.records)
+	writeAll(w, c.Nodes())
+	writeAll(w, c.Invites())
+	writeAll(w, c.Arrays())
+	writeAll(w, c.Kernels())
+	writeAll(w, c.Jobs())
+	for _, id := range c.order {
+		a := c.answered[id]
+		w.put(&a)
+	}
+	return w.b
+}
+
+type writer struct{ b []byte }
+
+func (w *writer) put(m wire.Message) {
+	at := len(w.b)
+	w.b = wire.Append(append(w.b, 0, 0, 0, 0), m)
+	binary.LittleEndian.PutUint32(w.b[at:], uint32(len(w.b)-at-4))
+}
+
+func writeAll[R any, P interface {
+	*R
+	wire.Message
+}](w *writer, records []R) {
+	for i := range records {
+		w.put(P(&records[i]))
+	}
+}
+
+// Restore replaces the catalogue by a snapshot of the same cluster. It is
+// strict: the chain is verified, and the snapshot must be the very bytes that
+// the restored catalogue gives. On an error the catalogue is as before. The
+// snapshot must not be modified afterwards.
+func (c *Catalog) Restore(snapshot []byte) error {
+	next := New(c.cluster, c.owner)
+	rest, began := snapshot, false
+	for len(rest) > 0 {
+		if len(rest) < 4 || uint64(binary.LittleEndian.Uint32(rest)) > uint64(len(rest)-4) {
+			return corrupt("it is cut short")
+		}
+		n := int(binary.LittleEndian.Uint32(rest))
+		m, err := wire.Decode(rest[4 : 4+n])
+		if err != nil {
+			return corrupt("%w", err)
+		}
+		if _, head := m.(*wire.CatalogHead); head == began {
+			return corrupt("its head is missing, or not the first record")
+		}
+		began = true
+		if err := next.load(m); err != nil {
+			return corrupt("%w", err)
+		}
+		rest = rest[4+n:]
+	}
+	if !began || !next.consistent() || !bytes.Equal(next.Snapshot(), snapshot) {
+		return corrupt("its records are not in order, or contradict one another")
+	}
+	*c = *next
+	return nil
+}
+
+func corrupt(format string, args ...any) error {
+	cause := holo.Errorf(holo.Corrupt, format, args...)
+	return holo.Errorf(holo.Corrupt, "restore catalogue: %w", cause)
+}
+
+// load takes one record of a snapshot. What repeats, or comes in another
+// order, shows when the result is encoded again.
+func (c *Catalog) load(msg wire.Message) error {
+	switch m := msg.(type) {
+	case *wire.CatalogHead:
+		if m.Cluster != c.cluster || m.Owner != c.owner {
+			return holo.Errorf(holo.Denied, "it is cluster %s of owner %s", m.Cluster, m.Owner)
+		}
+		c.version, c.lastArray, c.lastJob = m.Version, m.LastArray, m.LastJob
+	case *wire.ShardTable:
+		return c.loadTable(m)
+	case *wire.ChainRecord:
+		return c.chain.append(m)
+	case *wire.NodeRecord:
+		c.nodes[m.Node] = *m
+	case *wire.InviteRecord:
+		c.invites[m.Invite.InviteKey] = *m
+	case *wire.ArrayRecord:
+		c.loadArray(m)
+	case *wire.KernelRecord:
+		c.kernels[m.Name] = *m
+	case *wire.JobRecord:
+		c.jobs[m.ID] = *m
+	case *wire.Answered:
+		c.answered[m.Request] = *m
+		c.order = append(c.order, m.Request)
+	default:
+		return holo.Errorf(holo.Corrupt, "a record of type %#04x", uint16(msg.Type()))
+	}
+	return nil
+}
+
+func (c *Catalog) loadTable(m *wire.ShardTable) (err error) {
+	c.table, err = placement.FromRecord(m)
+	return err
+}
+
+func (c *Catalog) loadArray(m *wire.ArrayRecord) {
+	c.arrays[m.ID] = *m
+	if m.State != wire.ArrayDeleted {
+		c.arrayNames[m.Name] = m.ID
+	}
+}
+
+// consistent reports whether the tables agree: what the encoding alone cannot
+// show.
+func (c *Catalog) consistent() bool {
+	names := 0
+	for _, r := range c.arrays {
+		if r.ID > c.lastArray {
+			return false
+		}
+		if r.State != wire.ArrayDeleted {
+			names++
+		}
+	}
+	for id := range c.jobs {
+		if id > c.lastJob {
+			return false
+		}
+	}
+	for _, m := range c.chain.members {
+		_, seated := c.table.Seat(m.Node)
+		if r, ok := c.nodes[m.Node]; !ok || !seated || r.Admission != m.Admission {
+			return false
+		}
+	}
+	members := len(c.chain.members)
+	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered &&
+		members == len(c.nodes) && members == len(c.table.Seats())
+}

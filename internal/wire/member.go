@@ -1,0 +1,178 @@
+package wire
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+)
+
+// ChainKind is what a membership record does.
+type ChainKind uint8
+
+// The kinds.
+const (
+	ChainGenesis ChainKind = iota + 1 // the owner founds the cluster with its first node
+	ChainAdmit                        // an invite made a node a member
+	ChainEvict                        // the owner removed a node
+	chainKinds
+)
+
+// ChainRecord is one step of the membership chain. Each names the hash of the
+// one before, and holds the evidence by which anybody who knows the cluster's
+// owner can verify it; no node's word counts.
+type ChainRecord struct {
+	Prev [32]byte // SHA-256 of the record before; zero for the genesis
+	Kind ChainKind
+	Time int64 // seconds since 1970, by the leader's clock
+	Node holo.NodeID
+
+	Name  string           // of the node: genesis, admit
+	Owner holo.PrincipalID // genesis
+
+	InviteKey     [32]byte // admit: the invite's public key
+	Expires       int64    // admit: of the invite, seconds since 1970
+	HandshakeHash [32]byte // admit: of the session in which the node asked
+	InviteSig     [64]byte // admit: by the invite key, over AdmitProof
+
+	Admission [32]byte // evict: hash of the record that admitted the node
+	OwnerSig  [64]byte // over GenesisProof, api.InviteProof or EvictProof
+}
+
+// GenesisProof is what the owner signs to found a cluster.
+func GenesisProof(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeID, name string, unix int64) []byte {
+	b := proof("holo/genesis/1", cluster, owner[:], node[:])
+	for shift := 56; shift >= 0; shift -= 8 {
+		b = append(b, byte(uint64(unix)>>shift))
+	}
+	return append(b, name...)
+}
+
+// AdmitProof is what the invite key signs in a join session: who joins, and in
+// which handshake, so that the signature is of no use to anybody else.
+func AdmitProof(cluster holo.ClusterID, node holo.NodeID, handshakeHash [32]byte) []byte {
+	return proof("holo/admit/1", cluster, node[:], handshakeHash[:])
+}
+
+// EvictProof is what the owner signs to remove a node. It names the admission
+// that ends, so that it cannot be used against a later one.
+func EvictProof(cluster holo.ClusterID, node holo.NodeID, admission [32]byte) []byte {
+	return proof("holo/evict/1", cluster, node[:], admission[:])
+}
+
+func proof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
+	b := append([]byte(label), 0)
+	b = append(b, cluster[:]...)
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+// ClusterInit begins the catalogue: the signed genesis, and where its node is.
+type ClusterInit struct {
+	Genesis ChainRecord
+	Place   Place
+}
+
+// Place is where a node is reached and what it offers.
+type Place struct {
+	Addresses []string // host:port, the best first
+	Capacity  uint64   // bytes of page memory
+	Spill     uint64   // bytes of spill space, 0: off
+}
+
+// InvitePut records an invite that the owner has signed (api.InviteProof over
+// its public key). The pre-shared key opens join sessions, no others.
+type InvitePut struct {
+	InviteKey [32]byte
+	PSKID     [8]byte
+	PSK       key.Secret // 32 bytes
+	Expires   int64
+	OwnerSig  [64]byte
+}
+
+// InviteRecord is an invite and the node it is bound to since its first use.
+type InviteRecord struct {
+	Invite InvitePut
+	Bound  holo.NodeID // zero: not used yet
+}
+
+// Admit makes a node a member. The evidence is checked by everybody who
+// applies it. The answer is the ChainRecord, also when the same node asks
+// again with the same invite.
+type Admit struct {
+	Node          holo.NodeID
+	Name          string
+	Place         Place
+	InviteKey     [32]byte
+	HandshakeHash [32]byte
+	InviteSig     [64]byte
+}
+
+// Evict removes a node. The answer is the ChainRecord.
+type Evict struct {
+	Node      holo.NodeID
+	Admission [32]byte
+	OwnerSig  [64]byte
+}
+
+// NodeAddress tells where a member now is and what it offers.
+type NodeAddress struct {
+	Node  holo.NodeID
+	Place Place
+}
+
+// NodeRecord is a member as the catalogue knows it.
+type NodeRecord struct {
+	Node        holo.NodeID
+	Name        string
+	Place       Place
+	Joined      int64
+	Admission   [32]byte // hash of its chain record
+	Incarnation holo.Incarnation
+	Alive       bool
+	Changed     uint64 // catalogue index of the last change of name or place
+}
+
+// CatalogFeed tells a node that does not vote what changed since a version:
+// the chain from a position on, and the nodes whose record changed. Nodes that
+// left are known by their evictions.
+type CatalogFeed struct {
+	Version uint64
+	First   uint32 // position of the first record in the chain
+	Chain   []ChainRecord
+	Nodes   []NodeRecord
+}
+
+const (
+	typeChainRecord  = Type(0x0400)
+	typeClusterInit  = Type(0x0401)
+	typeInvitePut    = Type(0x0402)
+	typeInviteRecord = Type(0x0403)
+	typeAdmit        = Type(0x0404)
+	typeEvict        = Type(0x0405)
+	typeNodeAddress  = Type(0x0406)
+	typeNodeRecord   = Type(0x0407)
+	typeCatalogFeed  = Type(0x0408)
+
+	// MaxChain bounds the membership chain: nodes keep and verify all of it.
+	MaxChain = maxRecords
+
+	chainRecordBytes = 32 + 1 + 8 + 32
+	nodeRecordBytes  = 32 + 4 + 4 + 8 + 8 + 8 + 32 + 8 + 1 + 8
+)
+
+// Type is the number on the wire.
+func (*ChainRecord) Type() Type  { return typeChainRecord }
+func (*ClusterInit) Type() Type  { return typeClusterInit }
+func (*InvitePut) Type() Type    { return typeInvitePut }
+func (*InviteRecord) Type() Type { return typeInviteRecord }
+func (*Admit) Type() Type        { return typeAdmit }
+func (*Evict) Type() Type        { return typeEvict }
+func (*NodeAddress) Type() Type  { return typeNodeAddress }
+func (*NodeRecord) Type() Type   { return typeNodeRecord }
+func (*CatalogFeed) Type() Type  { return typeCatalogFeed }
+
+var _ = []struct{}{
+	register[ChainRecord](), register[ClusterInit](), register[InvitePut](), register[InviteRecord](), register[Admit](),
+	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](),
+}

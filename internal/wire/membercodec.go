@@ -1,0 +1,192 @@
+package wire
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+)
+
+func (m *ChainRecord) encode(e *Encoder) {
+	e.Fixed(m.Prev[:])
+	e.U8(uint8(m.Kind))
+	e.U64(uint64(m.Time))
+	e.Fixed(m.Node[:])
+	switch m.Kind {
+	case ChainGenesis:
+		e.String(m.Name)
+		e.Fixed(m.Owner[:])
+	case ChainAdmit:
+		e.String(m.Name)
+		e.Fixed(m.InviteKey[:])
+		e.U64(uint64(m.Expires))
+		e.Fixed(m.HandshakeHash[:])
+		e.Fixed(m.InviteSig[:])
+	case ChainEvict:
+		e.Fixed(m.Admission[:])
+	}
+	e.Fixed(m.OwnerSig[:])
+}
+
+func (m *ChainRecord) decode(d *Decoder) {
+	d.Fixed(m.Prev[:])
+	m.Kind = ChainKind(d.U8())
+	d.Valid(m.Kind > 0 && m.Kind < chainKinds, "kind of membership record")
+	m.Time = int64(d.U64())
+	d.Fixed(m.Node[:])
+	switch m.Kind {
+	case ChainGenesis:
+		m.Name = d.String(MaxName)
+		d.Fixed(m.Owner[:])
+	case ChainAdmit:
+		m.Name = d.String(MaxName)
+		d.Fixed(m.InviteKey[:])
+		m.Expires = int64(d.U64())
+		d.Fixed(m.HandshakeHash[:])
+		d.Fixed(m.InviteSig[:])
+	case ChainEvict:
+		d.Fixed(m.Admission[:])
+	}
+	d.Fixed(m.OwnerSig[:])
+}
+
+func (m *ClusterInit) encode(e *Encoder) {
+	m.Genesis.encode(e)
+	m.Place.encode(e)
+}
+
+func (m *ClusterInit) decode(d *Decoder) {
+	m.Genesis.decode(d)
+	m.Place.decode(d)
+}
+
+func (m *Place) encode(e *Encoder) {
+	encodeStrings(e, m.Addresses)
+	e.U64(m.Capacity)
+	e.U64(m.Spill)
+}
+
+func (m *Place) decode(d *Decoder) {
+	m.Addresses = decodeStrings(d, maxAddresses, maxAddress)
+	m.Capacity = d.U64()
+	m.Spill = d.U64()
+}
+
+func (m *InvitePut) encode(e *Encoder) {
+	e.Fixed(m.InviteKey[:])
+	e.Fixed(m.PSKID[:])
+	e.Bytes(m.PSK.Bytes())
+	e.U64(uint64(m.Expires))
+	e.Fixed(m.OwnerSig[:])
+}
+
+func (m *InvitePut) decode(d *Decoder) {
+	d.Fixed(m.InviteKey[:])
+	d.Fixed(m.PSKID[:])
+	b := d.Bytes(key.Size)
+	d.Valid(len(b) == key.Size, "length of a pre-shared key")
+	if d.err == nil {
+		m.PSK, d.err = key.NewSecret(b)
+	}
+	m.Expires = int64(d.U64())
+	d.Valid(m.Expires >= 0, "time")
+	d.Fixed(m.OwnerSig[:])
+}
+
+func (m *InviteRecord) encode(e *Encoder) {
+	m.Invite.encode(e)
+	e.Fixed(m.Bound[:])
+}
+
+func (m *InviteRecord) decode(d *Decoder) {
+	m.Invite.decode(d)
+	d.Fixed(m.Bound[:])
+}
+
+func (m *Admit) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	e.String(m.Name)
+	m.Place.encode(e)
+	e.Fixed(m.InviteKey[:])
+	e.Fixed(m.HandshakeHash[:])
+	e.Fixed(m.InviteSig[:])
+}
+
+func (m *Admit) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	m.Name = d.String(MaxName)
+	m.Place.decode(d)
+	d.Fixed(m.InviteKey[:])
+	d.Fixed(m.HandshakeHash[:])
+	d.Fixed(m.InviteSig[:])
+}
+
+func (m *Evict) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	e.Fixed(m.Admission[:])
+	e.Fixed(m.OwnerSig[:])
+}
+
+func (m *Evict) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	d.Fixed(m.Admission[:])
+	d.Fixed(m.OwnerSig[:])
+}
+
+func (m *NodeAddress) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	m.Place.encode(e)
+}
+
+func (m *NodeAddress) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	m.Place.decode(d)
+}
+
+func (m *NodeRecord) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	e.String(m.Name)
+	m.Place.encode(e)
+	e.U64(uint64(m.Joined))
+	e.Fixed(m.Admission[:])
+	e.U64(uint64(m.Incarnation))
+	e.Bool(m.Alive)
+	e.U64(m.Changed)
+}
+
+func (m *NodeRecord) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	m.Name = d.String(MaxName)
+	m.Place.decode(d)
+	m.Joined = int64(d.U64())
+	d.Fixed(m.Admission[:])
+	m.Incarnation = holo.Incarnation(d.U64())
+	m.Alive = d.Bool()
+	m.Changed = d.U64()
+}
+
+func (m *CatalogFeed) encode(e *Encoder) {
+	e.U64(m.Version)
+	e.U32(m.First)
+	e.Count(len(m.Chain))
+	for i := range m.Chain {
+		m.Chain[i].encode(e)
+	}
+	e.Count(len(m.Nodes))
+	for i := range m.Nodes {
+		m.Nodes[i].encode(e)
+	}
+}
+
+func (m *CatalogFeed) decode(d *Decoder) {
+	m.Version = d.U64()
+	m.First = d.U32()
+	for range d.Count(MaxChain, chainRecordBytes) {
+		var r ChainRecord
+		r.decode(d)
+		m.Chain = append(m.Chain, r)
+	}
+	for range d.Count(MaxNodes, nodeRecordBytes) {
+		var r NodeRecord
+		r.decode(d)
+		m.Nodes = append(m.Nodes, r)
+	}
+}

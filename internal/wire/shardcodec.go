@@ -1,0 +1,449 @@
+package wire
+
+import (
+	"math/bits"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Limits of the shard protocol's lists, each also bounded by the bytes there.
+const (
+	// MaxEntries bounds the entries of one Repl.
+	MaxEntries = 4096
+	// MaxChanges bounds the pages of one entry: an extent.
+	MaxChanges = holo.MaxExtentPages
+	// MaxTransfer bounds each list of a chunk.
+	MaxTransfer = 1 << 16
+	// MaxSwap is the most bytes that a compare-and-set compares.
+	MaxSwap = 64
+	// MaxInval bounds the pages of one invalidation.
+	MaxInval = 4096
+
+	entryBytes  = 8 + 8 + 1 + 16 + 1 + 8 + 4
+	changeBytes = 8 + 1
+	imageBytes  = 16 + 16 + 1
+	markBytes   = 8 + 1 + 16
+	recordBytes = 16 + 1 + 8 + 4 + 8 + 16 + 1
+)
+
+func (h *ShardHead) encode(e *Encoder) {
+	e.U16(uint16(h.Shard))
+	e.U64(uint64(h.Epoch))
+	e.U64(uint64(h.From))
+	e.U64(uint64(h.To))
+}
+
+func (h *ShardHead) decode(d *Decoder) {
+	h.Shard = d.shard()
+	h.Epoch = holo.Epoch(d.U64())
+	h.From = holo.Incarnation(d.U64())
+	h.To = holo.Incarnation(d.U64())
+}
+
+func (e *Encoder) version(v holo.Version) {
+	e.U64(uint64(v.Epoch))
+	e.U64(uint64(v.Seq))
+}
+
+func (d *Decoder) version() holo.Version {
+	return holo.Version{Epoch: holo.Epoch(d.U64()), Seq: holo.Seq(d.U64())}
+}
+
+func (e *Encoder) page(p holo.PageID) {
+	e.U64(uint64(p.Array))
+	e.U64(uint64(p.Index))
+}
+
+func (d *Decoder) page() holo.PageID {
+	return holo.PageID{Array: holo.ArrayID(d.U64()), Index: holo.PageIndex(d.U64())}
+}
+
+func (e *Encoder) op(op holo.OpID) {
+	e.U64(uint64(op.Session))
+	e.U64(op.Num)
+}
+
+func (d *Decoder) op() holo.OpID {
+	return holo.OpID{Session: holo.SessionID(d.U64()), Num: d.U64()}
+}
+
+// CheckContent reports whether a page or change of this kind can be made of
+// these bytes.
+func CheckContent(kind PageKind, offset uint32, data []byte) bool {
+	n := len(data)
+	switch kind {
+	case PageZero:
+		return offset == 0 && n == 0
+	case PageFill:
+		return offset == 0 && n <= MaxFill && bits.OnesCount(uint(n)) == 1
+	case PageData:
+		return offset == 0 && n == holo.PageSize
+	case PageDelta:
+		return n > 0 && n <= holo.PageSize && offset <= uint32(holo.PageSize-n)
+	}
+	return false
+}
+
+// content writes data with its digest; a zero page has neither. A full page
+// needs no length in front.
+func (e *Encoder) content(kind PageKind, data []byte, digest *holo.Digest) {
+	switch kind {
+	case PageZero:
+		return
+	case PageData:
+		e.Fixed(data)
+	default:
+		e.Bytes(data)
+	}
+	e.Fixed(digest[:])
+}
+
+func (d *Decoder) content(kind PageKind, digest *holo.Digest) (data []byte) {
+	switch kind {
+	case PageZero:
+		return nil
+	case PageData:
+		data = d.take(holo.PageSize)
+	default:
+		data = d.Bytes(holo.PageSize)
+	}
+	d.Fixed(digest[:])
+	return data
+}
+
+func (c *Change) encode(e *Encoder) {
+	e.U64(uint64(c.Page))
+	e.U8(uint8(c.Kind))
+	if c.Kind == PageDelta {
+		e.U32(c.Offset)
+	}
+	e.content(c.Kind, c.Data, &c.Digest)
+}
+
+func (c *Change) decode(d *Decoder) {
+	c.Page = holo.PageIndex(d.U64())
+	c.Kind = PageKind(d.U8())
+	if c.Kind == PageDelta {
+		c.Offset = d.U32()
+	}
+	c.Data = d.content(c.Kind, &c.Digest)
+	d.Valid(d.err != nil || CheckContent(c.Kind, c.Offset, c.Data), "change of a page")
+}
+
+func (m *Mutation) encode(e *Encoder) {
+	e.op(m.Op)
+	e.U8(uint8(m.Kind))
+	e.U64(uint64(m.Array))
+	switch m.Kind {
+	case MutateTask:
+		e.U64(uint64(m.Job))
+		e.U32(uint32(m.Task))
+	case MutateSwap:
+		e.Bytes(m.Expect)
+	}
+	e.Count(len(m.Changes))
+	for i := range m.Changes {
+		m.Changes[i].encode(e)
+	}
+}
+
+func (m *Mutation) decode(d *Decoder) {
+	m.Op = d.op()
+	m.Kind = MutationKind(d.U8())
+	m.Array = holo.ArrayID(d.U64())
+	switch m.Kind {
+	case MutateTask:
+		m.Job = holo.JobID(d.U64())
+		m.Task = holo.TaskID(d.U32())
+	case MutateSwap:
+		m.Expect = d.Bytes(MaxSwap)
+	}
+	if k := d.Count(MaxChanges, changeBytes); k > 0 {
+		m.Changes = make([]Change, k)
+	}
+	for i := range m.Changes {
+		m.Changes[i].decode(d)
+	}
+	d.Valid(d.err != nil || m.Check() == nil, "mutation")
+}
+
+// Check reports whether the mutation can be: what each kind needs, and no more.
+func (m *Mutation) Check() error {
+	n := len(m.Changes)
+	ok := false
+	switch m.Kind {
+	case MutateWrite, MutateTask:
+		ok = n > 0 && n <= MaxChanges
+	case MutateSwap:
+		ok = n == 1 && m.Changes[0].Kind == PageDelta && len(m.Expect) == len(m.Changes[0].Data) && len(m.Expect) <= MaxSwap
+	case MutateSeal, MutateDrop:
+		ok = n == 0
+	}
+	if !ok {
+		return holo.Errorf(holo.Invalid, "mutation of kind %d with %d changes and %d expected bytes", m.Kind, n, len(m.Expect))
+	}
+	for i := range m.Changes {
+		c := &m.Changes[i]
+		if !CheckContent(c.Kind, c.Offset, c.Data) {
+			return holo.Errorf(holo.Invalid, "change of page %v: kind %d with %d bytes at %d", holo.PageID{Array: m.Array, Index: c.Page}, c.Kind, len(c.Data), c.Offset)
+		}
+	}
+	return nil
+}
+
+func (n *Entry) encode(e *Encoder) {
+	e.U64(uint64(n.Seq))
+	e.U64(uint64(n.Epoch))
+	e.Bool(n.Applied)
+	n.Mutation.encode(e)
+}
+
+func (n *Entry) decode(d *Decoder) {
+	n.Seq = holo.Seq(d.U64())
+	n.Epoch = holo.Epoch(d.U64())
+	n.Applied = d.Bool()
+	n.Mutation.decode(d)
+	d.Valid(n.Applied || n.Kind == MutateSwap, "entry without effect")
+}
+
+func (m *Repl) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(uint64(m.Commit))
+	e.Count(len(m.Entries))
+	for i := range m.Entries {
+		m.Entries[i].encode(e)
+	}
+}
+
+func (m *Repl) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Commit = holo.Seq(d.U64())
+	if k := d.Count(MaxEntries, entryBytes); k > 0 {
+		m.Entries = make([]Entry, k)
+	}
+	for i := range m.Entries {
+		m.Entries[i].decode(d)
+		d.Valid(i == 0 || m.Entries[i].Seq == m.Entries[i-1].Seq+1, "order of entries")
+	}
+}
+
+func (m *Ack) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(uint64(m.Seq))
+	e.U64(uint64(m.Commit))
+}
+
+func (m *Ack) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Seq = holo.Seq(d.U64())
+	m.Commit = holo.Seq(d.U64())
+}
+
+func (m *Seal) encode(e *Encoder) { m.ShardHead.encode(e) }
+func (m *Seal) decode(d *Decoder) { m.ShardHead.decode(d) }
+
+func (m *SealAck) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(uint64(m.Commit))
+	e.U64(uint64(m.Seq))
+}
+
+func (m *SealAck) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Commit = holo.Seq(d.U64())
+	m.Seq = holo.Seq(d.U64())
+}
+
+func (p *PageImage) encode(e *Encoder) {
+	e.page(p.Page)
+	e.version(p.Version)
+	e.U8(uint8(p.Kind))
+	e.content(p.Kind, p.Data, &p.Digest)
+}
+
+func (p *PageImage) decode(d *Decoder) {
+	p.Page = d.page()
+	p.Version = d.version()
+	p.Kind = PageKind(d.U8())
+	p.Data = d.content(p.Kind, &p.Digest)
+	d.Valid(d.err != nil || p.Kind != PageDelta && CheckContent(p.Kind, 0, p.Data), "image of a page")
+}
+
+func (m *ArrayMark) encode(e *Encoder) {
+	e.U64(uint64(m.Array))
+	e.U8(uint8(m.State))
+	e.version(m.Version)
+}
+
+func (m *ArrayMark) decode(d *Decoder) {
+	m.Array = holo.ArrayID(d.U64())
+	m.State = MarkState(d.U8())
+	d.Valid(m.State == MarkSealed || m.State == MarkDropped, "state of an array")
+	m.Version = d.version()
+}
+
+func (r *OpRecord) encode(e *Encoder) {
+	e.op(r.Op)
+	e.Bool(r.ByTask)
+	e.U64(uint64(r.Job))
+	e.U32(uint32(r.Task))
+	e.U64(uint64(r.Array))
+	e.version(r.Version)
+	e.Bool(r.Applied)
+}
+
+func (r *OpRecord) decode(d *Decoder) {
+	r.Op = d.op()
+	r.ByTask = d.Bool()
+	r.Job = holo.JobID(d.U64())
+	r.Task = holo.TaskID(d.U32())
+	r.Array = holo.ArrayID(d.U64())
+	r.Version = d.version()
+	r.Applied = d.Bool()
+}
+
+func (t *Transfer) encode(e *Encoder) {
+	e.U64(uint64(t.Started))
+	e.U64(t.Stream)
+	e.U64(uint64(t.Above))
+	e.U64(uint64(t.Commit))
+	e.U64(uint64(t.Seq))
+	e.U32(t.Index)
+	e.Bool(t.Last)
+	e.Count(len(t.Images))
+	for i := range t.Images {
+		t.Images[i].encode(e)
+	}
+	e.Count(len(t.Marks))
+	for i := range t.Marks {
+		t.Marks[i].encode(e)
+	}
+	e.Count(len(t.Records))
+	for i := range t.Records {
+		t.Records[i].encode(e)
+	}
+}
+
+func (t *Transfer) decode(d *Decoder) {
+	t.Started = holo.Epoch(d.U64())
+	t.Stream = d.U64()
+	t.Above = holo.Seq(d.U64())
+	t.Commit = holo.Seq(d.U64())
+	t.Seq = holo.Seq(d.U64())
+	d.Valid(t.Above <= t.Commit && t.Commit <= t.Seq, "watermarks")
+	t.Index = d.U32()
+	t.Last = d.Bool()
+	if k := d.Count(MaxTransfer, imageBytes); k > 0 {
+		t.Images = make([]PageImage, k)
+	}
+	for i := range t.Images {
+		t.Images[i].decode(d)
+	}
+	if k := d.Count(MaxTransfer, markBytes); k > 0 {
+		t.Marks = make([]ArrayMark, k)
+	}
+	for i := range t.Marks {
+		t.Marks[i].decode(d)
+	}
+	if k := d.Count(MaxTransfer, recordBytes); k > 0 {
+		t.Records = make([]OpRecord, k)
+	}
+	for i := range t.Records {
+		t.Records[i].decode(d)
+	}
+}
+
+func (m *Recon) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	m.Transfer.encode(e)
+}
+
+func (m *Recon) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Transfer.decode(d)
+}
+
+func (m *ReconAck) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(m.Stream)
+	e.U32(m.Next)
+	e.Bool(m.Done)
+}
+
+func (m *ReconAck) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Stream = d.U64()
+	m.Next = d.U32()
+	m.Done = d.Bool()
+}
+
+func (m *Snap) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(m.Gen)
+	m.Transfer.encode(e)
+}
+
+func (m *Snap) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Gen = d.U64()
+	m.Transfer.decode(d)
+}
+
+func (m *SnapAck) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(m.Gen)
+	e.U64(m.Stream)
+	e.U32(m.Next)
+	e.Bool(m.Done)
+}
+
+func (m *SnapAck) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Gen = d.U64()
+	m.Stream = d.U64()
+	m.Next = d.U32()
+	m.Done = d.Bool()
+}
+
+func encodePages(e *Encoder, pages []holo.PageID) {
+	e.Count(len(pages))
+	for _, p := range pages {
+		e.page(p)
+	}
+}
+
+func decodePages(d *Decoder) []holo.PageID {
+	n := d.Count(MaxInval, 16)
+	if n == 0 {
+		return nil
+	}
+	pages := make([]holo.PageID, n)
+	for i := range pages {
+		pages[i] = d.page()
+	}
+	return pages
+}
+
+func (m *Inval) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(m.UpTo)
+	encodePages(e, m.Pages)
+}
+
+func (m *Inval) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.UpTo = d.U64()
+	m.Pages = decodePages(d)
+}
+
+func (m *InvalAck) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.U64(m.UpTo)
+	encodePages(e, m.Pages)
+}
+
+func (m *InvalAck) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.UpTo = d.U64()
+	m.Pages = decodePages(d)
+}
