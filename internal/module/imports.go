@@ -1,0 +1,11 @@
+package module
+
+// allowedImports is the allow-list: "module.name" of each function that a
+// kernel may import. It is empty in this version. What the injector adds
+// (holo.yield, holo.grow) is not on it and must never be: a kernel that calls
+// yield itself would give itself gas.
+var allowedImports = map[string]bool{}
+
+func mayImport(im importItem) bool {
+	return im.kind == kindFunc && allowedImports[im.module+"."+im.name]
+}

@@ -1,0 +1,114 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/kernels"
+)
+
+// attack is the call that every hostile kernel takes.
+func attack() Call {
+	return Call{Function: "attack", N: 1, Inputs: []View{{holo.I64, make([]byte, 8)}}, Acc: make([]byte, 64)}
+}
+
+// The kernels of mission row EX-2 stop, each for its reason, at exactly the
+// same gas on ten runs and on both engines.
+func TestHostileKernelsStopAtTheSameGas(t *testing.T) {
+	const budget = 3_000_000
+	reasons := map[string]string{
+		"loop": OutOfGas, "doubling": OutOfGas, "recursion": CallDepth, "bulk": OutOfGas,
+		"grow": OutOfGas, "hoard": OutOfMemory, "table": OutOfGas, "pingpong": OutOfGas,
+	}
+	list := kernels.Hostile()
+	if len(list) != len(reasons) {
+		t.Fatalf("%d hostile kernels, %d known", len(list), len(reasons))
+	}
+	both := engines(t)
+	for _, k := range list {
+		t.Run(k.Name, func(t *testing.T) {
+			var first string
+			for i, e := range both {
+				p := load(t, e, k.Wasm)
+				for run := range 10 >> (3 * i) { // ten by the compiler, one by the interpreter
+					res, err := runAttack(t, p, budget)
+					if holo.KindOf(err) != holo.KernelTrapped || holo.ReasonOf(err) != reasons[k.Name] {
+						t.Fatalf("run %d on the %s: %v (%s), want %s", run, e.Kind(), err, holo.ReasonOf(err), reasons[k.Name])
+					}
+					stopped := fmt.Sprintf("%d gas, %d pages: %v", res.Gas, res.PeakPages, err)
+					if first == "" {
+						first = stopped
+						t.Log(first)
+					}
+					if stopped != first {
+						t.Fatalf("run %d on the %s stopped after %s, the first after %s", run, e.Kind(), stopped, first)
+					}
+				}
+			}
+		})
+	}
+}
+
+func runAttack(t *testing.T, p *Program, budget holo.Gas) (Result, error) {
+	t.Helper()
+	i, err := p.NewInstance(t.Context(), budget, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	return i.Run(t.Context(), module.Reduce, attack())
+}
+
+// The slice is when a kernel is asked, not where it stops: a budget of many
+// slices ends at the gas that one instruction less would not have reached.
+func TestAnEndlessKernelUsesItsWholeBudget(t *testing.T) {
+	p := load(t, engines(t)[0], kernels.Get("loop"))
+	for _, budget := range []holo.Gas{10_000, slice - 1, slice, slice + 1, 10*slice + 7} {
+		res, err := runAttack(t, p, budget)
+		if holo.ReasonOf(err) != OutOfGas || res.Gas <= budget || res.Gas > budget+200 {
+			t.Errorf("a budget of %d: %d used, %v", budget, res.Gas, err)
+		}
+	}
+}
+
+func TestCancellingEndsAnEndlessKernel(t *testing.T) {
+	for _, name := range []string{"loop", "doubling", "bulk", "pingpong"} {
+		p := load(t, engines(t)[0], kernels.Get(name))
+		i, err := p.NewInstance(t.Context(), MaxGas, 300)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gaveUp := errors.New("gave up")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		// The kernel runs when the context ends: the third look at it, by yield, ends it.
+		_, err = i.Run(&endsAtLook{Context: ctx, end: func() { cancel(gaveUp) }, left: 3}, module.Reduce, attack())
+		if holo.KindOf(err) != holo.Cancelled || !errors.Is(err, gaveUp) {
+			t.Errorf("%s: %v, want cancelled", name, err)
+		}
+		if i.Used() < slice {
+			t.Errorf("%s: ended after %d gas, before it ran", name, i.Used())
+		}
+		if _, err := i.Run(t.Context(), module.Reduce, attack()); holo.KindOf(err) != holo.Invalid {
+			t.Errorf("%s: ran on after it was cancelled: %v", name, err)
+		}
+		i.Close()
+	}
+}
+
+// endsAtLook is a context that ends when it is looked at for the left-th time.
+type endsAtLook struct {
+	context.Context
+	end  func()
+	left int
+}
+
+func (c *endsAtLook) Err() error {
+	if c.left--; c.left == 0 {
+		c.end()
+	}
+	return c.Context.Err()
+}
