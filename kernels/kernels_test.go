@@ -1,0 +1,65 @@
+package kernels
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/module"
+)
+
+func TestSamplesHaveTheirRecordedHashes(t *testing.T) {
+	sums, err := os.ReadFile("SHA256SUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for lines := bufio.NewScanner(bytes.NewReader(sums)); lines.Scan(); seen++ {
+		want, file, ok := strings.Cut(lines.Text(), "  ")
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "hostile/"), ".wasm")
+		have := sha256.Sum256(Get(name))
+		if !ok || hex.EncodeToString(have[:]) != want {
+			t.Errorf("%s: hash %x, recorded %s", file, have, want)
+		}
+	}
+	if n := len(All()) + len(Hostile()); seen != n || n < 11 {
+		t.Errorf("%d modules, %d recorded", n, seen)
+	}
+}
+
+func TestSamplesAreAdmittedWithTheirFunctions(t *testing.T) {
+	want := map[string]string{
+		"basic":      "comb_histogram comb_stats fin_sum map_add map_scale red_histogram red_stats",
+		"flights":    "comb_bootstrap comb_by_hour red_bootstrap red_by_hour",
+		"flights-go": "comb_by_hour red_by_hour",
+	}
+	for _, s := range append(All(), Hostile()...) {
+		m, err := module.Admit(s.Wasm)
+		if err != nil {
+			t.Errorf("%s: %v", s.Name, err)
+			continue
+		}
+		functions := want[s.Name]
+		if functions == "" {
+			functions = "comb_attack red_attack"
+		}
+		if len(m.Functions) != len(strings.Fields(functions)) {
+			t.Errorf("%s has %v, want %s", s.Name, m.Functions, functions)
+		}
+		for _, f := range m.Functions {
+			if !strings.Contains(functions, f.String()) {
+				t.Errorf("%s has %s, want %s", s.Name, f, functions)
+			}
+		}
+	}
+}
+
+func TestUnknownSampleIsNil(t *testing.T) {
+	if Get("nothing") != nil || Get("../kernels") != nil {
+		t.Error("a module out of nothing")
+	}
+}

@@ -1,0 +1,3 @@
+module flights
+
+go 1.26
