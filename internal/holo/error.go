@@ -90,11 +90,19 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// ReasonOf finds the reason of an error, "" where there is none.
+// ReasonOf finds the reason of an error, "" where there is none. Of joined
+// errors the first that has one counts, as it does for KindOf.
 func ReasonOf(err error) string {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if e, ok := err.(*Error); ok && e.Reason != "" {
 			return e.Reason
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				if reason := ReasonOf(e); reason != "" {
+					return reason
+				}
+			}
 		}
 	}
 	return ""

@@ -136,11 +136,13 @@ type OpID struct {
 }
 
 // JobID names a job, TaskID one of its tasks (numbered from 0 in the order of
-// the extents), Attempt one try at a task, counted from 1.
+// the extents), Attempt one try at a task, counted from 1. JobEpoch counts the
+// coordinators that a job has had, from 1: what an older one ordered is refused.
 type (
-	JobID   uint64
-	TaskID  uint32
-	Attempt uint32
+	JobID    uint64
+	JobEpoch uint64
+	TaskID   uint32
+	Attempt  uint32
 )
 
 // Gas is the unit of metered work; one unit is about one WebAssembly

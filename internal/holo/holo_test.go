@@ -71,6 +71,10 @@ func TestErrorsKeepKindAndReasonThroughWrapping(t *testing.T) {
 	if KindOf(err) != Unavailable || ReasonOf(err) != "under_replicated" || !errors.Is(err, cause) {
 		t.Fatalf("kind %v, reason %q", KindOf(err), ReasonOf(err))
 	}
+	joined := errors.Join(errors.New("x"), err)
+	if KindOf(joined) != Unavailable || ReasonOf(joined) != "under_replicated" {
+		t.Errorf("joined: kind %v, reason %q", KindOf(joined), ReasonOf(joined))
+	}
 	if KindOf(errors.New("x")) != Internal || ReasonOf(nil) != "" {
 		t.Error("a plain error must be internal, and nil without reason")
 	}

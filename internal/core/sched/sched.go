@@ -1,0 +1,161 @@
+// Package sched is the coordinator of one job: it hands each task to the node
+// where its pages lie, counts every task's result once, decides which failures
+// are worth another attempt, and fixes the order in which partial results are
+// combined.
+//
+// The one idea is that nothing waits at the workers. A node gets as many tasks
+// as keep its slots busy and as many again (the window); all others wait here,
+// where they can still go anywhere when a node dies or a shard moves. Task
+// state lives only in this machine. What makes a result count once is not the
+// care with which tasks are handed out but the rule at the end: the first
+// result of a task is taken, whichever attempt it comes from, and all others
+// are dropped; and the shard that holds a map's output does the same with its
+// TaskCommit.
+//
+// The package knows nothing of kernels, arrays or partial results: it says
+// which, and its caller (internal/jobs) does. It follows
+// research/control-plane-dsm section 4 without speculation and stealing.
+package sched
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/invariant"
+)
+
+// Options are the limits of one job's scheduling. The zero value of each means
+// its default.
+type Options struct {
+	Slots      int           // tasks that a node runs at once; the window is twice that. Default 1
+	Budget     int           // charged failures that one task may have. Default 4
+	MinBackoff holo.Duration // before the second attempt after a refusal or failure. Default 25 ms
+	MaxBackoff holo.Duration // the back-off doubles up to this. Default 1 s
+	// Patience is how long a job goes on while tasks are refused and none is
+	// committed. Default 60 s: a failover takes up to 12 s, a repair longer.
+	Patience holo.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Slots <= 0 {
+		o.Slots = 1
+	}
+	if o.Budget <= 0 {
+		o.Budget = 4
+	}
+	if o.MinBackoff <= 0 {
+		o.MinBackoff = 25 * holo.Millisecond
+	}
+	if o.MaxBackoff <= 0 {
+		o.MaxBackoff = holo.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 60 * holo.Second
+	}
+	return o
+}
+
+// State is where the job stands.
+type State uint8
+
+// The states. Complete says that every task's result has been taken; combining
+// them is the caller's business.
+const (
+	Running State = iota
+	Complete
+	Failed
+	Cancelled
+)
+
+// Assign is one attempt: the task goes to the node, now.
+type Assign struct {
+	Task    holo.TaskID
+	Attempt holo.Attempt
+	Node    holo.NodeID
+}
+
+// Result is what an attempt that succeeded reports of its work.
+type Result struct {
+	Gas        holo.Gas
+	BytesLocal uint64 // element bytes processed where they lay
+	BytesMoved uint64 // element bytes processed that crossed between nodes
+	Sent       uint64 // bytes of the partial result, if it crossed between nodes
+}
+
+// task is kept small: a job may have a million. One attempt at most is out
+// that the machine has not given up; older ones may still answer.
+type task struct {
+	attempts holo.Attempt // started so far
+	charged  uint8        // failures charged to the budget
+	refused  uint8        // refusals and failures in a row, for the back-off
+	done     bool
+}
+
+// Job is the coordinator of one job. One goroutine may call it. It ends by
+// being dropped once State is final.
+type Job struct {
+	opt    Options
+	shards []holo.ShardID // of each task
+	tasks  []task
+	queues []*queue // by shard, in order of their first task
+	byID   map[holo.ShardID]*queue
+	strays []holo.TaskID // trapped once: these go anywhere but there
+	traps  map[holo.TaskID]trap
+	later  delays
+	nodes  []*node // in the order in which they first were a home
+	known  map[holo.NodeID]*node
+
+	state        State
+	err          error
+	refusedSince holo.Time // of the first refusal after the last commit
+	refusal      error     // the last one, nil: none since the last commit
+
+	started, committed   uint32
+	assigned             uint64
+	gas                  holo.Gas
+	processed, movedByte uint64
+}
+
+type trap struct {
+	node holo.NodeID
+	err  error
+}
+
+// New makes the coordinator of a job with one task per element of shards: the
+// shard that the task's home is the home of. Task IDs are the indices.
+func New(shards []holo.ShardID, o Options) *Job {
+	j := &Job{
+		opt: o.withDefaults(), shards: shards, tasks: make([]task, len(shards)),
+		byID: map[holo.ShardID]*queue{}, traps: map[holo.TaskID]trap{}, known: map[holo.NodeID]*node{},
+	}
+	for i, s := range shards {
+		q, ok := j.byID[s]
+		if !ok {
+			q = &queue{shard: s}
+			j.byID[s] = q
+			j.queues = append(j.queues, q)
+		}
+		q.tasks = append(q.tasks, holo.TaskID(i))
+	}
+	if len(shards) == 0 {
+		j.state = Complete
+	}
+	return j
+}
+
+// State tells where the job stands, and for Failed and Cancelled why.
+func (j *Job) State() (State, error) { return j.state, j.err }
+
+// Cancel ends the job unless it has ended.
+func (j *Job) Cancel() {
+	j.end(Cancelled, holo.Errorf(holo.Cancelled, "cancelled with %d of %d tasks done", j.committed, len(j.tasks)))
+}
+
+func (j *Job) end(s State, err error) {
+	if j.state == Running {
+		j.state, j.err = s, err
+	}
+}
+
+func (j *Job) task(id holo.TaskID) *task {
+	invariant.Check(int(id) < len(j.tasks), "task %d of %d", id, len(j.tasks))
+	return &j.tasks[id]
+}

@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/core/sched"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// attempt runs one attempt where the schedule wants it, here or on another
+// node, and turns whatever comes back into an event.
+func (j *job) attempt(ctx context.Context, a sched.Assign) event {
+	t := j.message(a)
+	if a.Node == j.runner.cluster.Self() {
+		return j.answer(a, t, j.runner.worker.run(ctx, t), nil)
+	}
+	r, err := j.runner.cluster.RunTask(ctx, a.Node, t)
+	return j.answer(a, t, r, err)
+}
+
+// answer checks what a node said. Nodes are admitted, but an answer to another
+// question would be counted as this one's.
+func (j *job) answer(a sched.Assign, t *wire.RunTask, r *wire.TaskResult, err error) event {
+	e := event{Assign: a, result: r, err: err}
+	switch {
+	case err != nil:
+	case r.Job != t.Job || r.Epoch != t.Epoch || r.Task != t.Task || r.Attempt != t.Attempt:
+		e.err = holo.Errorf(holo.Corrupt, "task %d of job %d: node %s answered task %d of job %d", t.Task, t.Job, a.Node, r.Task, r.Job)
+	case r.Failed:
+		e.err = r.Failure.Err()
+	case len(r.Partial) != int(t.AccBytes):
+		e.err = holo.Errorf(holo.Corrupt, "task %d of job %d: node %s answered with %d bytes, want %d", t.Task, t.Job, a.Node, len(r.Partial), t.AccBytes)
+	}
+	return e
+}
+
+func (j *job) message(a sched.Assign) *wire.RunTask {
+	shape := j.inputs[0].Shape
+	extent := uint64(a.Task)
+	first := extent * shape.Extent
+	t := &wire.RunTask{
+		Job: j.id, Epoch: j.epoch, Task: a.Task, Attempt: a.Attempt,
+		Module: j.spec.Module, Kernel: j.spec.Kernel, Kind: j.spec.Kind, Function: j.spec.Function,
+		Params: j.spec.Params, AccBytes: uint32(j.spec.AccBytes), Gas: j.spec.Gas, MemoryPages: memoryPages,
+		Length: shape.Length, Extent: shape.Extent, First: first, Count: min(shape.Extent, shape.Length-first),
+	}
+	for _, in := range j.inputs {
+		t.Inputs = append(t.Inputs, j.at(in, extent))
+	}
+	if j.spec.Kind == wire.TaskMap {
+		t.Output = j.at(j.output, extent)
+	}
+	return t
+}
+
+func (j *job) at(a Array, extent uint64) wire.TaskArray {
+	return wire.TaskArray{Array: a.ID, Type: a.Shape.Type, Shard: j.runner.cluster.Shard(a, extent)}
+}
+
+// combine starts the steps that became possible, in their order, unless some
+// are being done. Each runs in an instance of its own: nothing that a kernel
+// keeps in memory can make the result depend on the order of arrival.
+func (j *job) combine(g *group) {
+	if j.combining || len(j.steps) == 0 {
+		return
+	}
+	steps := j.steps
+	j.steps, j.combining = nil, true
+	into, from := make([][]byte, len(steps)), make([][]byte, len(steps))
+	for i, s := range steps {
+		into[i], from[i] = j.partials[s.Into], j.partials[s.From]
+	}
+	g.Go(func(ctx context.Context) {
+		e := event{steps: steps}
+		for i := range steps {
+			call := sandbox.Call{Function: j.spec.Function, Params: j.spec.Params, Acc: into[i], Gas: j.spec.Gas, MemoryPages: memoryPages}
+			result, err := j.program.Combine(ctx, call, from[i])
+			e.gas += result.Gas
+			if err != nil {
+				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, steps[i].From, steps[i].Into, err)
+				break
+			}
+		}
+		j.post(ctx, e)
+	})
+}
+
+// takeCombined ends a round of combining. Two steps of a round may build upon
+// each other, so what was combined is dropped only now.
+func (j *job) takeCombined(e event) {
+	j.combining = false
+	j.combined += e.gas
+	j.failure = e.err
+	for _, s := range e.steps {
+		delete(j.partials, s.From)
+	}
+}

@@ -1,0 +1,154 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/core/sched"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// cancelTime bounds how long the end of a job waits for nodes to be told, and
+// recordTime how long it tries to write the end into the catalogue: several
+// elections of its leader. A runner that is closing waits stopTime for either.
+const (
+	cancelTime = 5 * time.Second
+	recordTime = 30 * time.Second
+	stopTime   = time.Second
+)
+
+// end tells how the job ended.
+func (j *job) end() End {
+	state, err := j.sched.State()
+	switch {
+	case j.failure != nil:
+		return End{State: Failed, Err: j.failure}
+	case state == sched.Failed:
+		return End{State: Failed, Err: err}
+	case state == sched.Cancelled:
+		return End{State: Cancelled, Err: err}
+	case j.spec.Kind == wire.TaskMap:
+		return End{State: Done}
+	}
+	if acc, ok := j.partials[0]; ok {
+		return End{State: Done, Result: acc}
+	}
+	return End{State: Done, Result: make([]byte, j.spec.AccBytes)} // no elements: the accumulator as it began
+}
+
+// finish publishes the end first, so that whoever waits is answered at once,
+// then stops what still runs on the nodes, then records the end. The nodes are
+// told although their streams are reset too: a reset can be late or lost with
+// its connection, and a kernel must not run on for nobody.
+func (j *job) finish(ctx context.Context, attempts *group) {
+	end := j.end()
+	nodes := j.sched.Nodes()
+	j.publish(end)
+	j.runner.ended(j.id)
+	limit := time.Duration(1<<63 - 1)
+	if ctx.Err() != nil {
+		limit = stopTime
+	}
+	ctx = context.WithoutCancel(ctx)
+	if end.State != Done {
+		j.cancelTasks(ctx, min(cancelTime, limit), nodes)
+	}
+	attempts.Close()
+	j.partials = nil
+	j.record(ctx, min(recordTime, limit))
+}
+
+func (j *job) cancelTasks(ctx context.Context, limit time.Duration, nodes []holo.NodeID) {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	tell := newGroup(ctx)
+	for _, node := range nodes {
+		tell.Go(func(ctx context.Context) {
+			c := &wire.CancelTasks{Job: j.id, Epoch: j.epoch}
+			if node == j.runner.cluster.Self() {
+				j.runner.worker.cancelTasks(c)
+				return
+			}
+			_ = j.runner.cluster.CancelTasks(ctx, node, c) // a node that cannot be told has its stream reset, or is dead
+		})
+	}
+	tell.wait.Wait()
+	tell.Close()
+}
+
+// record writes the end into the catalogue, again and again while that is
+// refused for the moment. A runner that begins to close meanwhile does not wait
+// for a catalogue that cannot answer: the try under way gets stopTime.
+func (j *job) record(ctx context.Context, limit time.Duration) {
+	last, _ := j.look()
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	defer context.AfterFunc(j.runner.group.ctx, func() { time.AfterFunc(stopTime, stop) })()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := j.runner.cluster.RecordEnd(ctx, last)
+		kind := holo.KindOf(err)
+		if err == nil || kind != holo.Unavailable && kind != holo.Indeterminate {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-j.runner.group.ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// publish makes the present state the one that is looked at.
+func (j *job) publish(end End) {
+	p := j.sched.Progress()
+	now := Progress{
+		Job: j.id, State: end.State, Tasks: p.Tasks, Committed: p.Committed, Running: p.Running, Retried: p.Retried,
+		Gas: p.Gas + j.combined, BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
+	}
+	if p.Waiting != nil {
+		now.Waiting = p.Waiting.Error()
+	}
+	for _, w := range p.Nodes {
+		if end.State.Final() {
+			w.Running = 0
+		}
+		now.Nodes = append(now.Nodes, NodeWork(w))
+	}
+	if end.State.Final() {
+		now.Running, now.Waiting = 0, ""
+	}
+	j.view.Lock()
+	defer j.view.Unlock()
+	j.view.now = Job{ID: j.id, Epoch: j.epoch, Spec: j.spec, End: end, Progress: now}
+	close(j.view.changed)
+	j.view.changed = make(chan struct{})
+}
+
+// look gives the job as it is, and a channel that is closed when it is no
+// longer so.
+func (j *job) look() (Job, <-chan struct{}) {
+	j.view.Lock()
+	defer j.view.Unlock()
+	return j.view.now, j.view.changed
+}
+
+// taskError is the error of a task, with what names it in front.
+func taskError(t *wire.RunTask, err error) error {
+	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "task %d of job %d: %s of extent %d of array a%d (elements %d to %d): %w",
+		t.Task, t.Job, kernelName(t), t.First/t.Extent, uint64(t.Inputs[0].Array), t.First, t.First+t.Count-1, err)
+}
+
+// kernelName is "map flights/scale".
+func kernelName(t *wire.RunTask) string {
+	name := t.Kernel
+	if name == "" {
+		name = t.Module.String()
+	}
+	return t.Kind.String() + " " + name + "/" + t.Function
+}

@@ -1,0 +1,196 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/core/sched"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// eventBuffer lets answers of attempts come in while the coordinator hands
+// out others; its size is no limit on anything.
+const eventBuffer = 16
+
+// job is one job at its coordinator. The goroutine of run owns everything but
+// view; others reach it by events, wake, stop and view. It ends in a final
+// state and is then only looked at.
+type job struct {
+	runner  *Runner
+	id      holo.JobID
+	epoch   holo.JobEpoch
+	spec    Spec
+	inputs  []Array
+	output  Array
+	program *sandbox.Program // for combining
+	release func()
+
+	sched     *sched.Job
+	tree      *sched.Tree
+	partials  map[holo.TaskID][]byte // not yet combined
+	steps     []sched.Step           // possible, not yet begun
+	combining bool
+	combined  holo.Gas // used for combining
+	failure   error    // of combining
+
+	events chan event
+	wake   chan struct{} // something in view.lost, or other homes
+	stop   chan struct{} // closed by cancel
+
+	view struct {
+		sync.Mutex
+		stopped bool
+		lost    []holo.NodeID // told by nodeLost, not yet told to sched
+		now     Job
+		changed chan struct{} // closed when now changes
+	}
+}
+
+// event is the answer to an attempt, or with steps the end of combining.
+type event struct {
+	sched.Assign
+	result *wire.TaskResult
+	err    error
+	steps  []sched.Step
+	gas    holo.Gas
+}
+
+// run coordinates the job until it ends. Attempts live in a group of their
+// own, so that none outlives the job.
+func (j *job) run(ctx context.Context) {
+	defer j.release()
+	attempts := newGroup(ctx)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !j.over() {
+		for _, a := range j.next() {
+			attempts.Go(func(ctx context.Context) { j.post(ctx, j.attempt(ctx, a)) })
+		}
+		j.combine(attempts)
+		if j.over() {
+			break
+		}
+		j.publish(End{State: Running})
+		j.arm(timer)
+		j.wait(ctx, timer)
+	}
+	j.finish(ctx, attempts)
+}
+
+// over reports whether nothing is left to do.
+func (j *job) over() bool {
+	state, _ := j.sched.State()
+	switch {
+	case j.failure != nil, state == sched.Failed, state == sched.Cancelled:
+		return true
+	default:
+		return state == sched.Complete && !j.combining && len(j.steps) == 0
+	}
+}
+
+// maxHeld bounds the partial results that wait to be combined. Beyond it no
+// task is handed out until combining has caught up.
+const maxHeld = 256 << 20
+
+func (j *job) next() []sched.Assign {
+	if j.combining && uint64(len(j.partials))*j.spec.AccBytes > maxHeld {
+		return nil
+	}
+	return j.sched.Next(j.runner.cluster.Now(), j.runner.cluster.Home)
+}
+
+// arm sets the timer to when the schedule wants to be asked again.
+func (j *job) arm(timer *time.Timer) {
+	now := j.runner.cluster.Now()
+	wait := time.Hour
+	if at, ok := j.sched.Wake(now); ok {
+		wait = max(time.Duration(at.Sub(now)), time.Millisecond)
+	}
+	timer.Reset(wait)
+}
+
+// wait takes in whatever happens next.
+func (j *job) wait(ctx context.Context, timer *time.Timer) {
+	select {
+	case e := <-j.events:
+		j.take(e)
+		for range len(j.events) {
+			j.take(<-j.events)
+		}
+	case <-j.wake:
+		j.takeLost()
+	case <-timer.C:
+	case <-j.stop:
+		j.sched.Cancel()
+	case <-ctx.Done():
+		j.sched.Cancel()
+	}
+}
+
+func (j *job) take(e event) {
+	switch {
+	case e.Attempt == 0:
+		j.takeCombined(e)
+	case e.err != nil:
+		j.sched.Failed(j.runner.cluster.Now(), e.Assign, e.err)
+	default:
+		j.takeResult(e)
+	}
+}
+
+func (j *job) takeResult(e event) {
+	r := sched.Result{Gas: e.result.Gas, BytesLocal: e.result.BytesLocal, BytesMoved: e.result.BytesMoved}
+	if e.Node != j.runner.cluster.Self() {
+		r.Sent = uint64(len(e.result.Partial))
+	}
+	if !j.sched.Done(e.Assign, r) || j.spec.Kind != wire.TaskReduce {
+		return
+	}
+	j.partials[e.Task] = e.result.Partial
+	j.steps = append(j.steps, j.tree.Add(e.Task)...)
+}
+
+// post hands an event to the coordinator unless the job is over.
+func (j *job) post(ctx context.Context, e event) {
+	select {
+	case j.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// cancel asks the coordinator to end the job.
+func (j *job) cancel() {
+	j.view.Lock()
+	defer j.view.Unlock()
+	if !j.view.stopped {
+		j.view.stopped = true
+		close(j.stop)
+	}
+}
+
+func (j *job) nodeLost(node holo.NodeID) {
+	j.view.Lock()
+	j.view.lost = append(j.view.lost, node)
+	j.view.Unlock()
+	j.nudge()
+}
+
+func (j *job) nudge() {
+	select {
+	case j.wake <- struct{}{}:
+	default: // already nudged
+	}
+}
+
+func (j *job) takeLost() {
+	j.view.Lock()
+	lost := j.view.lost
+	j.view.lost = nil
+	j.view.Unlock()
+	for _, node := range lost {
+		j.sched.NodeLost(j.runner.cluster.Now(), node)
+	}
+}

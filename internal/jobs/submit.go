@@ -1,0 +1,229 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/core/sched"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// Submit checks a job, records it and starts it. This node coordinates it.
+func (r *Runner) Submit(ctx context.Context, s Spec) (holo.JobID, error) {
+	if err := r.reserve(); err != nil {
+		return 0, err
+	}
+	j, err := r.prepare(ctx, s)
+	if err != nil {
+		r.unreserve()
+		return 0, err
+	}
+	if j.id, j.epoch, err = r.cluster.RecordJob(ctx, &j.spec); err != nil {
+		j.release()
+		r.unreserve()
+		return 0, err
+	}
+	return j.id, r.start(j)
+}
+
+// Resume runs a job whose coordinator died: the catalogue made this node its
+// coordinator under a new epoch. All tasks run again; of a map's, those that
+// had committed change nothing.
+func (r *Runner) Resume(ctx context.Context, id holo.JobID, epoch holo.JobEpoch, s Spec) error {
+	if err := r.reserve(); err != nil {
+		return err
+	}
+	j, err := r.prepare(ctx, s)
+	if err != nil {
+		r.unreserve()
+		return err
+	}
+	j.id, j.epoch = id, epoch
+	return r.start(j)
+}
+
+// reserve takes the place of a running job.
+func (r *Runner) reserve() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	running := r.mu.starting + len(r.mu.jobs) - len(r.mu.finished)
+	if running >= r.opt.MaxRunning {
+		return holo.Refuse(holo.Exhausted, "too_many_jobs", "submit job: this node coordinates %d jobs, at most %d", running, r.opt.MaxRunning)
+	}
+	r.mu.starting++
+	return nil
+}
+
+func (r *Runner) unreserve() {
+	r.mu.Lock()
+	r.mu.starting--
+	r.mu.Unlock()
+}
+
+// start turns the reservation into a job. A runner that was closed meanwhile
+// leaves the job recorded and not running, as a crash here would.
+func (r *Runner) start(j *job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.starting--
+	if _, here := r.mu.jobs[j.id]; r.mu.closed || here {
+		j.release()
+		return holo.Errorf(holo.Unavailable, "start job %d: the node is stopping, or coordinates it already", j.id)
+	}
+	j.publish(End{State: Running})
+	r.mu.jobs[j.id] = j
+	r.group.Go(j.run)
+	return nil
+}
+
+// ended moves a job to the finished ones and forgets the oldest of too many.
+func (r *Runner) ended(id holo.JobID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.finished = append(r.mu.finished, id)
+	if len(r.mu.finished) > r.opt.MaxFinished {
+		delete(r.mu.jobs, r.mu.finished[0])
+		r.mu.finished = r.mu.finished[1:]
+	}
+}
+
+// prepare checks everything about a job that can be known before it runs, and
+// cuts it into tasks.
+func (r *Runner) prepare(ctx context.Context, s Spec) (*job, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if s.Gas == 0 {
+		s.Gas = DefaultGas
+	}
+	j := &job{runner: r, spec: s}
+	if err := j.findArrays(ctx); err != nil {
+		return nil, err
+	}
+	program, release, err := r.programs.get(ctx, s.Module)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkFunctions(program.Module(), j.inputs[0].Shape.Extents()); err != nil {
+		release()
+		return nil, err
+	}
+	j.program, j.release = program, release
+	j.cut(r.opt.Schedule)
+	return j, nil
+}
+
+// check refuses a job for what it says of itself.
+func (s *Spec) check() error {
+	views, isMap := len(s.Inputs), s.Kind == wire.TaskMap
+	if isMap {
+		views++
+	}
+	switch {
+	case !s.Kind.Valid():
+		return s.bad("kind %d is not known", s.Kind)
+	case s.Function == "" || len(s.Function) > wire.MaxFunctionName || len(s.Kernel) > wire.MaxFunctionName:
+		return s.bad("the function's name has %d characters, want 1 to %d", len(s.Function), wire.MaxFunctionName)
+	case len(s.Inputs) == 0:
+		return s.bad("no input array")
+	case views > sandbox.MaxViews:
+		return s.bad("%d arrays, at most %d", views, sandbox.MaxViews)
+	case len(s.Params) > wire.MaxParams:
+		return s.bad("%d bytes of parameters, at most %d", len(s.Params), wire.MaxParams)
+	case isMap != (s.AccBytes == 0) || s.AccBytes > wire.MaxAcc:
+		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map none", s.AccBytes, wire.MaxAcc)
+	case isMap != (s.Output != 0):
+		return s.bad("output array %d: a map has one, a reduce none", s.Output)
+	case s.Gas > MaxGas:
+		return s.bad("%d gas for each task, at most %d", s.Gas, MaxGas)
+	}
+	return nil
+}
+
+// checkFunctions looks for the kernels that the job will need. A reduce over
+// one extent has nothing to combine.
+func (s *Spec) checkFunctions(m *module.Module, extents uint64) error {
+	kinds := []module.Kind{module.Map}
+	if s.Kind == wire.TaskReduce {
+		kinds = []module.Kind{module.Reduce, module.Combine}[:min(extents, 2)]
+	}
+	for _, k := range kinds {
+		if !m.Has(k, s.Function) {
+			return s.bad("module %s does not export %s", m.ID, module.Function{Kind: k, Name: s.Function}.Export())
+		}
+	}
+	return nil
+}
+
+func (s *Spec) bad(format string, args ...any) error {
+	return holo.Errorf(holo.Invalid, "job %s %s/%s: "+format, append([]any{s.Kind, s.Kernel, s.Function}, args...)...)
+}
+
+// findArrays looks the arrays up and checks that they can be worked on
+// together.
+func (j *job) findArrays(ctx context.Context) error {
+	for _, id := range j.spec.Inputs {
+		a, err := j.runner.cluster.Array(ctx, id)
+		if err != nil {
+			return err
+		}
+		j.inputs = append(j.inputs, a)
+		if err := j.fits(a, true); err != nil {
+			return err
+		}
+	}
+	if j.spec.Kind != wire.TaskMap {
+		return nil
+	}
+	out, err := j.runner.cluster.Array(ctx, j.spec.Output)
+	if err != nil {
+		return err
+	}
+	if out.Sealed {
+		return j.spec.bad("the output %s is sealed", out.Name)
+	}
+	j.output = out
+	return j.fits(out, false)
+}
+
+// fits compares an array with the first input. Inputs are of one affinity, so
+// that they lie together; an output may lie elsewhere, and then the inputs
+// travel to it.
+func (j *job) fits(a Array, input bool) error {
+	first := j.inputs[0]
+	switch {
+	case a.Shape.Check() != nil:
+		return a.Shape.Check()
+	case a.Shape.Length != first.Shape.Length:
+		return j.spec.bad("%s has %d elements, %s has %d", a.Name, a.Shape.Length, first.Name, first.Shape.Length)
+	case a.Shape.Extent != first.Shape.Extent:
+		return j.spec.bad("%s has extents of %d elements, %s of %d", a.Name, a.Shape.Extent, first.Name, first.Shape.Extent)
+	case input && a.Affinity != first.Affinity:
+		return j.spec.bad("%s is not of the affinity of %s: their elements do not lie together", a.Name, first.Name)
+	case a.Shape.Extents() > MaxTasks:
+		return j.spec.bad("%s has %d extents, at most %d: choose larger ones", a.Name, a.Shape.Extents(), MaxTasks)
+	}
+	return nil
+}
+
+// cut makes a task of each extent, at home where the output or the first input
+// lies.
+func (j *job) cut(o sched.Options) {
+	at := j.inputs[0]
+	if j.spec.Kind == wire.TaskMap {
+		at = j.output
+	}
+	shards := make([]holo.ShardID, at.Shape.Extents())
+	for e := range shards {
+		shards[e] = j.runner.cluster.Shard(at, uint64(e))
+	}
+	j.sched = sched.New(shards, o)
+	j.tree = sched.NewTree(len(shards))
+	j.partials = map[holo.TaskID][]byte{}
+	j.events = make(chan event, eventBuffer)
+	j.wake = make(chan struct{}, 1)
+	j.stop = make(chan struct{})
+	j.view.changed = make(chan struct{})
+}

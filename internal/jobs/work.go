@@ -1,0 +1,153 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// work is one attempt at a task while it runs. One instance of the kernel sees
+// the whole extent, run by run in order.
+type work struct {
+	cluster Cluster
+	program *sandbox.Program
+	task    *wire.RunTask
+	result  *wire.TaskResult
+
+	inputs []*source
+	acc    []byte
+	output [][]byte // pages of the extent, for a map
+}
+
+func (w *work) do(ctx context.Context) error {
+	if err := w.read(ctx); err != nil {
+		return err
+	}
+	if err := w.compute(ctx); err != nil {
+		return err
+	}
+	if w.task.Kind == wire.TaskReduce {
+		w.result.Partial = w.acc
+		return nil
+	}
+	return w.commit(ctx)
+}
+
+// shape is an array's, as far as a task knows it. The message's decoder has
+// checked it.
+func (w *work) shape(a wire.TaskArray) holo.Shape {
+	return holo.Shape{Type: a.Type, Length: w.task.Length, Extent: w.task.Extent}
+}
+
+// pages is where the task's extent of an array lies.
+func (w *work) pages(a wire.TaskArray) (first holo.PageIndex, count uint32) {
+	s := w.shape(a)
+	used := (w.task.Count*a.Type.Size() + holo.PageSize - 1) / holo.PageSize
+	return holo.PageIndex(w.task.First / s.Extent * s.ExtentPages()), uint32(used)
+}
+
+// read takes hold of the extent's pages of every input.
+func (w *work) read(ctx context.Context) error {
+	for _, in := range w.task.Inputs {
+		first, count := w.pages(in)
+		got, err := w.cluster.ReadPages(ctx, in.Array, in.Shard, first, count)
+		if err != nil {
+			return err
+		}
+		if len(got.Pages) != int(count) {
+			return holo.Errorf(holo.Internal, "read %d pages of array a%d: %d came", count, uint64(in.Array), len(got.Pages))
+		}
+		w.count(in, got.Moved)
+		w.inputs = append(w.inputs, newSource(in.Type, got.Pages))
+	}
+	return nil
+}
+
+// count adds the extent's elements of an array to what was processed.
+func (w *work) count(a wire.TaskArray, moved bool) {
+	n := w.task.Count * a.Type.Size()
+	if moved {
+		w.result.BytesMoved += n
+		return
+	}
+	w.result.BytesLocal += n
+}
+
+// compute runs the kernel over the extent.
+func (w *work) compute(ctx context.Context) error {
+	kind := module.Map
+	if w.task.Kind == wire.TaskReduce {
+		kind = module.Reduce
+		w.acc = make([]byte, w.task.AccBytes)
+	} else {
+		_, count := w.pages(w.task.Output)
+		for range count {
+			w.output = append(w.output, make([]byte, holo.PageSize))
+		}
+	}
+	inst, err := w.program.NewInstance(ctx, w.task.Gas, w.task.MemoryPages)
+	if err != nil {
+		return err
+	}
+	defer inst.Close()
+	defer func() { w.result.Gas = inst.Used() }()
+	run := w.runElements()
+	for at := uint64(0); at < w.task.Count; at += run {
+		if _, err := inst.Run(ctx, kind, w.call(at, min(run, w.task.Count-at))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accPerPage is the size of an accumulator from which runs are of many pages.
+const accPerPage = 16 << 10
+
+// runElements is the number of elements in one call. It depends only on the
+// types and the accumulator's size, so a kernel sees the same calls on every
+// node. A run is a page of the widest array: no view crosses a page's end, and
+// its bytes go from the page straight into linear memory. The accumulator is
+// copied in and out at every call; a large one is worth gathering runs of 16
+// pages, the most that a view may have.
+func (w *work) runElements() uint64 {
+	widest := uint64(1)
+	for _, in := range w.task.Inputs {
+		widest = max(widest, in.Type.Size())
+	}
+	if w.task.Kind == wire.TaskMap {
+		widest = max(widest, w.task.Output.Type.Size())
+	}
+	run := holo.PageSize / widest
+	if w.task.AccBytes > accPerPage {
+		run *= sandbox.MaxViewPages
+	}
+	return run
+}
+
+// call describes n elements from the extent's element at.
+func (w *work) call(at, n uint64) sandbox.Call {
+	c := sandbox.Call{Function: w.task.Function, First: w.task.First + at, N: uint32(n), Params: w.task.Params, Acc: w.acc}
+	for _, in := range w.inputs {
+		c.Inputs = append(c.Inputs, sandbox.View{Type: in.elem, Bytes: in.bytes(at, n)})
+	}
+	if w.task.Kind == wire.TaskMap {
+		size := w.task.Output.Type.Size()
+		page, from := at*size/holo.PageSize, at*size%holo.PageSize
+		c.Outputs = []sandbox.View{{Type: w.task.Output.Type, Bytes: w.output[page][from : from+n*size]}}
+	}
+	return c
+}
+
+// commit makes the output visible, all of it or nothing.
+func (w *work) commit(ctx context.Context) error {
+	t := w.task
+	home, ok := w.cluster.Home(t.Output.Shard)
+	w.count(t.Output, !ok || home != w.cluster.Self())
+	first, _ := w.pages(t.Output)
+	return w.cluster.CommitTask(ctx, &TaskCommit{
+		Job: t.Job, Epoch: t.Epoch, Task: t.Task, Array: t.Output.Array, Shard: t.Output.Shard, First: first, Pages: w.output,
+	})
+}
