@@ -1,0 +1,138 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// MaxCommand bounds a command. The log is for decisions; data has its own ways.
+const MaxCommand = 512 << 10
+
+// enqueueTimeout is how long a call waits for Raft to look at it, where its
+// context says nothing shorter.
+const enqueueTimeout = 5 * time.Second
+
+// Propose has a command committed and applied, and gives what Apply returned.
+//
+// Unavailable: it was not applied and never will be; with ReasonNotLeader
+// another node leads. Indeterminate: it may have been applied or may be yet,
+// because leadership was lost or ctx ended on the way; the command must carry
+// an ID by which Apply knows it again.
+func (g *Group) Propose(ctx context.Context, cmd []byte) (any, error) {
+	if len(cmd) == 0 || len(cmd) > MaxCommand {
+		return nil, holo.Errorf(holo.Invalid, "propose: a command of %d bytes, at most %d", len(cmd), MaxCommand)
+	}
+	var result any
+	err := g.await(ctx, "propose", func(timeout time.Duration) error {
+		future := g.raft.Apply(cmd, timeout)
+		if err := future.Error(); err != nil {
+			return err
+		}
+		result = future.Response()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// Barrier returns when everything committed in earlier terms is applied here,
+// which a new leader must wait for before it answers from its state. It costs
+// an entry once per term and nothing afterwards.
+func (g *Group) Barrier(ctx context.Context) error {
+	term := g.Term()
+	g.barrier.Lock()
+	done := g.barrier.term == term
+	g.barrier.Unlock()
+	if done && g.IsLeader() {
+		return nil
+	}
+	err := g.await(ctx, "barrier", func(timeout time.Duration) error { return g.raft.Barrier(timeout).Error() })
+	if err != nil {
+		return unread(err)
+	}
+	g.barrier.Lock()
+	defer g.barrier.Unlock()
+	if g.Term() == term {
+		g.barrier.term = term
+	}
+	return nil
+}
+
+// VerifyLeader returns when a majority has confirmed, after the call, that
+// this node still leads. A leader that was deposed without knowing it gets an
+// error here and nowhere else, so no lease and no answer may go out without.
+func (g *Group) VerifyLeader(ctx context.Context) error {
+	return unread(g.await(ctx, "verify leadership", func(time.Duration) error { return g.raft.VerifyLeader().Error() }))
+}
+
+// unread is the error of a call that changes nothing: there is nothing about
+// it that may have happened.
+func unread(err error) error {
+	if holo.KindOf(err) != holo.Indeterminate {
+		return err
+	}
+	return holo.Refuse(holo.Unavailable, ReasonNotLeader, "%w", err)
+}
+
+// Read returns when the state machine here holds everything that was
+// acknowledged anywhere before the call: what is read afterwards is
+// linearizable.
+func (g *Group) Read(ctx context.Context) error {
+	for {
+		term := g.Term()
+		if err := g.Barrier(ctx); err != nil {
+			return err
+		}
+		if err := g.VerifyLeader(ctx); err != nil {
+			return err
+		}
+		if g.Term() == term { // else another leader came and went in between
+			return nil
+		}
+	}
+}
+
+// await runs a call of Raft's that cannot be interrupted and stops waiting
+// when ctx ends. Raft ends the call soon after in any case: a leader without a
+// majority steps down.
+func (g *Group) await(ctx context.Context, what string, call func(timeout time.Duration) error) error {
+	timeout := enqueueTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	if ctx.Err() != nil || timeout <= 0 {
+		return holo.Errorf(holo.Cancelled, "%s: %w", what, context.Cause(ctx))
+	}
+	ended := make(chan error, 1)
+	if !g.calls.run(func(context.Context) { ended <- call(timeout) }) {
+		return holo.Refuse(holo.Unavailable, ReasonClosed, "%s: group is closed", what)
+	}
+	select {
+	case err := <-ended:
+		return outcome(what, err)
+	case <-ctx.Done():
+		return holo.Errorf(holo.Indeterminate, "%s: stopped waiting: %w", what, ctx.Err())
+	}
+}
+
+// outcome gives Raft's errors the kind that says what may have happened.
+func outcome(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return holo.Refuse(holo.Unavailable, ReasonNotLeader, "%s: %w", what, err)
+	case errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrNotVoter), errors.Is(err, raft.ErrNothingNewToSnapshot):
+		return holo.Errorf(holo.Unavailable, "%s: %w", what, err)
+	}
+	// Leadership lost, a restored snapshot, a shutdown, a disk that failed: the
+	// entry may be on a majority all the same.
+	return holo.Errorf(holo.Indeterminate, "%s: %w", what, err)
+}

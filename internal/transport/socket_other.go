@@ -1,0 +1,8 @@
+//go:build !linux
+
+package transport
+
+import "net"
+
+// offloaded is the plain socket: only Linux coalesces received datagrams.
+func offloaded(conn *net.UDPConn) socket { return plain(conn) }

@@ -1,0 +1,234 @@
+// Package transport moves bytes between machines: QUIC connections with a
+// Noise session inside (core/handshake), their streams, and the pool of
+// connections to the other nodes.
+//
+// TLS is only the carrier that QUIC needs. Its certificates are made at start,
+// carry no identity and are looked at by nobody; who the peer is comes from
+// the Noise handshake on the first stream of a connection, which is bound to
+// that TLS session by its exporter (RFC 9266), so that whoever sits in between
+// with a certificate of their own cannot relay it. After the handshake every
+// byte of every stream is sealed again with keys of its own, and the end of a
+// stream is authenticated: there is no unsealed mode.
+//
+// Strangers are limited before they cost anything (gate.go): a connection is
+// counted, perhaps made to prove its address, or refused before TLS starts. It
+// has five seconds and one stream to become a session.
+//
+// What a stream says is the business of the callers. This package hides
+// quic-go; research/transport.md gives the measurements behind its constants.
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Kind is the name that the handshake's prologue knows this transport by.
+const Kind = "quic"
+
+// HandshakeTimeout is the time from a connection's first packet to a finished
+// Noise handshake. What is not a session by then is closed.
+const HandshakeTimeout = 5 * time.Second
+
+// acceptBacklog is the number of sessions that wait for Accept. Sessions are
+// made by authenticated peers, so a small number serves; the handshakes of
+// further ones wait and are still bounded by their deadline.
+const acceptBacklog = 64
+
+// Config says how to listen.
+type Config struct {
+	// Listen is the UDP address as host:port. The host must be an IP address
+	// or a name that resolves to one; port 0 takes a free one.
+	Listen string
+	// Local gives this side of the handshake with whoever connects, a fresh
+	// value per handshake. Its fields Transport, Exporter and NowUnix are
+	// filled in here.
+	Local func() handshake.Local
+	// Logger gets what operators may want to know. Nil: slog.Default.
+	Logger *slog.Logger
+	// Refused is told the reason of each refusal: of a connection before TLS,
+	// of a handshake, of a record that does not open. It must not block. Nil:
+	// nobody counts.
+	Refused func(reason string)
+	// Limits bound strangers. Fields that are zero take their defaults.
+	Limits Limits
+}
+
+// Transport is one UDP socket over which connections are accepted and dialled.
+// It is safe for concurrent use.
+type Transport struct {
+	config   Config
+	logger   *slog.Logger
+	socket   socket
+	quic     *quic.Transport
+	listener *quic.Listener
+	carrier  carrier
+	gate     *gate
+	instance instance
+	accepted chan *Session
+	group    *group
+	sessions struct {
+		sync.Mutex
+		open map[*Session]struct{}
+	}
+	closing atomic.Bool
+}
+
+// Listen opens the socket and starts accepting.
+func Listen(c Config) (*Transport, error) {
+	if c.Local == nil {
+		return nil, holo.Errorf(holo.Invalid, "listen on %s: no local identity", c.Listen)
+	}
+	addr, err := net.ResolveUDPAddr("udp", c.Listen)
+	if err != nil {
+		return nil, holo.Errorf(holo.Invalid, "listen on %q: %w", c.Listen, err)
+	}
+	carrier, err := newCarrier()
+	if err != nil {
+		return nil, err
+	}
+	socket, err := openSocket(addr)
+	if err != nil {
+		return nil, holo.Errorf(holo.Unavailable, "listen on %s: %w", addr, err)
+	}
+	t := newTransport(c, socket, carrier)
+	if err := t.start(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func newTransport(c Config, s socket, tls carrier) *Transport {
+	t := &Transport{
+		config: c, logger: c.Logger, socket: s, carrier: tls,
+		accepted: make(chan *Session, acceptBacklog), group: newGroup(),
+	}
+	if t.logger == nil {
+		t.logger = slog.Default()
+	}
+	rand.Read(t.instance[:]) // never fails: the runtime stops the process instead
+	t.sessions.open = map[*Session]struct{}{}
+	t.gate = newGate(c.Limits, t.refused)
+	t.quic = &quic.Transport{
+		Conn:                s.conn,
+		ConnectionIDLength:  8,
+		VerifySourceAddress: t.gate.mustProve,
+		ConnContext:         t.gate.admit,
+	}
+	return t
+}
+
+func (t *Transport) start() error {
+	listener, err := t.quic.Listen(t.carrier.server, quicConfig())
+	if err != nil {
+		return holo.Errorf(holo.Unavailable, "listen on %s: %w", t.socket.conn.LocalAddr(), err)
+	}
+	t.listener = listener
+	t.group.run(t.acceptLoop)
+	return nil
+}
+
+// Addr is the address of the socket, with its real port.
+func (t *Transport) Addr() netip.AddrPort {
+	addr, _ := t.socket.conn.LocalAddr().(*net.UDPAddr)
+	if addr == nil {
+		return netip.AddrPort{}
+	}
+	port := addr.AddrPort()
+	return netip.AddrPortFrom(port.Addr().Unmap(), port.Port())
+}
+
+// Accept waits for the next session that somebody else started. The caller
+// owns it.
+func (t *Transport) Accept(ctx context.Context) (*Session, error) {
+	select {
+	case s := <-t.accepted:
+		return s, nil
+	case <-t.group.ctx.Done():
+		return nil, errClosed("accept session")
+	case <-ctx.Done():
+		return nil, holo.Errorf(holo.Cancelled, "accept session: %w", ctx.Err())
+	}
+}
+
+// Stats are figures for operators.
+type Stats struct {
+	ReceiveOffload  bool   // the kernel hands over datagrams in bulk (UDP_GRO)
+	Oversized       uint64 // datagrams dropped because QUIC never sends such
+	HalfOpen        int    // connections that are not sessions yet
+	Sessions        int    // sessions that are open
+	HandshakesDone  uint64 // sessions made, both sides
+	HandshakesEnded uint64 // handshakes that came to nothing, both sides
+}
+
+// Stats reads the figures.
+func (t *Transport) Stats() Stats {
+	t.sessions.Lock()
+	open := len(t.sessions.open)
+	t.sessions.Unlock()
+	return Stats{
+		ReceiveOffload: t.socket.offload, Oversized: t.socket.oversized(), HalfOpen: t.gate.halfOpen(), Sessions: open,
+		HandshakesDone: t.gate.done.Load(), HandshakesEnded: t.gate.ended.Load(),
+	}
+}
+
+// Close ends all sessions, tells their peers, and waits for every goroutine
+// that this Transport started.
+func (t *Transport) Close() error {
+	if t.closing.Swap(true) {
+		return nil
+	}
+	t.group.cancel()
+	t.sessions.Lock()
+	for s := range t.sessions.open {
+		s.shut(codeClosed)
+	}
+	t.sessions.Unlock()
+	if t.listener != nil {
+		t.listener.Close() // its error is always nil
+	}
+	err := t.quic.Close()
+	t.group.wait()
+	return errors.Join(err, t.socket.conn.Close())
+}
+
+// track keeps a session until it ends. It reports false when this Transport is
+// closing, in which case the session is shut.
+func (t *Transport) track(s *Session) bool {
+	t.sessions.Lock()
+	defer t.sessions.Unlock()
+	if t.closing.Load() {
+		s.shut(codeClosed)
+		return false
+	}
+	t.sessions.open[s] = struct{}{}
+	context.AfterFunc(s.conn.Context(), func() {
+		t.sessions.Lock()
+		delete(t.sessions.open, s)
+		t.sessions.Unlock()
+		s.wipe()
+	})
+	return true
+}
+
+func (t *Transport) refused(reason string) {
+	if t.config.Refused != nil {
+		t.config.Refused(reason)
+	}
+}
+
+func errClosed(what string) error {
+	return holo.Refuse(holo.Unavailable, ReasonClosed, "%s: %w", what, net.ErrClosed)
+}
