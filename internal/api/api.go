@@ -30,7 +30,7 @@ func EncodeSession(session []byte) string { return base64.RawURLEncoding.EncodeT
 // DecodeSession reads the header.
 func DecodeSession(s string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != SessionSize {
+	if err != nil || len(b) != SessionSize || EncodeSession(b) != s { // the decoder would skip line ends
 		return nil, holo.Errorf(holo.Denied, "session header is malformed")
 	}
 	return b, nil

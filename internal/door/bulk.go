@@ -1,0 +1,214 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+const (
+	// uploads bounds the PUTs that hold a body at once: 32 MiB.
+	uploads = 8
+	// downloads bounds the GETs that hold chunks at once, width at a time:
+	// 32 MiB.
+	downloads = 8
+	// width is the number of chunks of one call in flight.
+	width = 4
+)
+
+// bulk serves /v1/arrays/{id}/data: element bytes, without protobuf.
+type bulk struct {
+	b     Arrays
+	gate  *gate
+	up    chan struct{} // holds a token per upload
+	down  chan struct{} // and per download
+	chunk chan []byte   // buffers for downloads, made once
+}
+
+func newBulk(b Arrays, g *gate) *bulk {
+	return &bulk{b: b, gate: g, up: make(chan struct{}, uploads), down: make(chan struct{}, downloads), chunk: make(chan []byte, downloads*width)}
+}
+
+// ServeHTTP finds the caller and the range, and moves the bytes.
+func (s *bulk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var err error
+	switch r.Method {
+	case http.MethodGet:
+		err = s.get(w, r)
+	case http.MethodPut:
+		err = s.put(w, r)
+	default:
+		w.Header().Set("Allow", "GET, PUT")
+		err = holo.Errorf(holo.Invalid, "%s of array data: want GET or PUT", r.Method)
+	}
+	if errors.Is(err, errCut) {
+		panic(http.ErrAbortHandler) // the head is out: only a cut connection says that the rest will not come
+	}
+	if err != nil {
+		_ = s.gate.report(r.Method+" data", err) // counts and logs it
+		writeError(w, err)
+	}
+}
+
+// errCut says that the answer's head has gone out already.
+var errCut = errors.New("cut off")
+
+// span is the byte range of an array that a call names.
+type span struct {
+	id            holo.ArrayID
+	shape         holo.Shape
+	offset, bytes uint64
+}
+
+func (s *bulk) span(r *http.Request, c Caller) (span, error) {
+	id, first, count, err := api.ParseDataPath(r.URL.RequestURI())
+	if err != nil {
+		return span{}, err
+	}
+	shape, err := shapeOf(r.Context(), s.b, c, id)
+	if err != nil {
+		return span{}, err
+	}
+	if err := checkRange(r.Method+" data", shape, first, count); err != nil {
+		return span{}, err
+	}
+	size := shape.Type.Size()
+	return span{id: id, shape: shape, offset: first * size, bytes: count * size}, nil
+}
+
+// chunk is one piece of a span: at most ChunkBytes, inside one extent.
+type chunk struct{ offset, bytes uint64 }
+
+func (s span) chunks() iter.Seq[chunk] {
+	extent := s.shape.Extent * s.shape.Type.Size()
+	return func(yield func(chunk) bool) {
+		for at, end := s.offset, s.offset+s.bytes; at < end; {
+			within := at % extent
+			next := min(end, at-within+min(extent, (within/ChunkBytes+1)*ChunkBytes))
+			if !yield(chunk{at, next - at}) {
+				return
+			}
+			at = next
+		}
+	}
+}
+
+// put takes the whole body, checks it against its signed digest, and only then
+// writes: an upload that is cut off or altered changes nothing.
+func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
+	c, id, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	if err != nil {
+		return err
+	}
+	sp, err := s.span(r, c)
+	if err != nil {
+		return err
+	}
+	if sp.bytes > api.MaxUpload {
+		return holo.Refuse(holo.Invalid, "too_large", "PUT data: %d bytes, at most %d in one call", sp.bytes, api.MaxUpload)
+	}
+	if r.ContentLength < 0 || uint64(r.ContentLength) != sp.bytes {
+		return holo.Errorf(holo.Invalid, "PUT data: a body of %d bytes for elements of %d bytes", r.ContentLength, sp.bytes)
+	}
+	if err := take(r.Context(), s.up); err != nil {
+		return err
+	}
+	defer release(s.up)
+	body := make([]byte, sp.bytes)
+	if _, err := io.ReadFull(r.Body, body); err != nil {
+		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
+	}
+	if c, err = s.signed(r, c, id, body); err != nil {
+		return err
+	}
+	if err := s.write(r.Context(), c, sp, body); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// signed verifies the digest against the body and the signature over it.
+func (s *bulk) signed(r *http.Request, c Caller, id sessionID, body []byte) (Caller, error) {
+	sum := sha256.Sum256(body)
+	if !api.CheckDigest(r.Header.Get(api.DigestHeader), sum) {
+		return Caller{}, holo.Refuse(holo.Corrupt, "bad_digest", "PUT data: the body is not what %s says, nothing was written", api.DigestHeader)
+	}
+	sig, err := api.DecodeSignature(r.Header.Get(api.SignatureHeader))
+	if err != nil {
+		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "PUT data: %w", err)
+	}
+	c.Procedure = "PUT " + r.URL.RequestURI()
+	return c.signed(id, sum[:], sig)
+}
+
+func (s *bulk) write(ctx context.Context, c Caller, sp span, body []byte) error {
+	return each(ctx, width, sp.chunks(), func(ctx context.Context, ch chunk) error {
+		from := ch.offset - sp.offset
+		return s.b.WriteBytes(ctx, c, sp.id, ch.offset, body[from:from+ch.bytes])
+	})
+}
+
+// get streams the range, a few chunks ahead of the client.
+func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
+	c, _, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	if err != nil {
+		return err
+	}
+	c.Procedure = "GET " + r.URL.RequestURI()
+	sp, err := s.span(r, c)
+	if err != nil {
+		return err
+	}
+	if err := take(r.Context(), s.down); err != nil {
+		return err
+	}
+	defer release(s.down)
+	out := &output{w: w, bytes: sp.bytes}
+	err = inOrder(r.Context(), width, sp.chunks(), func(ctx context.Context, ch chunk) ([]byte, error) {
+		buf := s.buffer(ch.bytes)
+		return buf, s.b.ReadBytes(ctx, c, sp.id, ch.offset, buf)
+	}, func(buf []byte) error {
+		defer s.recycle(buf)
+		return out.write(buf)
+	})
+	if err == nil {
+		return out.write(nil)
+	}
+	if out.begun {
+		_ = s.gate.report(c.Procedure, err)
+		return errCut
+	}
+	return err
+}
+
+// buffer takes a used buffer or makes one.
+func (s *bulk) buffer(n uint64) []byte {
+	select {
+	case b := <-s.chunk:
+		return b[:n]
+	default:
+		return make([]byte, n, ChunkBytes)
+	}
+}
+
+func (s *bulk) recycle(b []byte) {
+	select {
+	case s.chunk <- b[:0]:
+	default:
+	}
+}
+
+// output writes the head before the first byte, so that an error that comes
+// earlier can still be told.
+type output struct {
+	w     http.ResponseWriter
+	bytes uint64
+	begun bool
+}

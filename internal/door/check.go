@@ -1,0 +1,126 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+const (
+	// MaxName bounds the names of arrays, kernels and affinity groups.
+	MaxName = 100
+	// maxInputs is the most arrays that a kernel may read at once.
+	maxInputs = 16
+)
+
+// checkName wants letters, digits, '.', '_', '-' and '/', the first a letter
+// or a digit: what needs no quoting in a shell and cannot be taken for an
+// option, an ID ("#7") or a file outside a folder.
+func checkName(what, name string) error {
+	if name == "" || len(name) > MaxName {
+		return holo.Errorf(holo.Invalid, "%s: a name of %d bytes, want 1 to %d", what, len(name), MaxName)
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("._-/", r) }); i >= 0 {
+		return holo.Errorf(holo.Invalid, "%s: the name %q may hold only letters, digits and . _ - /", what, name)
+	}
+	if !alphanumeric(rune(name[0])) || strings.Contains(name, "..") {
+		return holo.Errorf(holo.Invalid, "%s: the name %q must begin with a letter or digit and have no two dots in a row", what, name)
+	}
+	return nil
+}
+
+func alphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// checkReference wants a name, or "#" and an ID.
+func checkReference(what, name string) error {
+	if digits, ok := strings.CutPrefix(name, "#"); ok {
+		name = digits
+	}
+	return checkName(what, name)
+}
+
+func checkCreate(m *holov1.CreateArrayRequest) error {
+	if err := checkName("create array", m.GetName()); err != nil {
+		return err
+	}
+	if m.GetAffinity() != "" {
+		if err := checkName("create array: affinity", m.GetAffinity()); err != nil {
+			return err
+		}
+	}
+	t, err := holo.ParseElementType(m.GetType())
+	if err != nil {
+		return err
+	}
+	if m.GetCopies() > holo.MaxClass {
+		return holo.Errorf(holo.Invalid, "create array: %d copies, want 1 to %d", m.GetCopies(), holo.MaxClass)
+	}
+	shape := holo.Shape{Type: t, Length: m.GetLength(), Extent: m.GetExtentElements()}
+	if shape.Extent == 0 {
+		shape.Extent = holo.DefaultExtent
+	}
+	return shape.Check()
+}
+
+func checkPush(m *holov1.PushKernelRequest) error {
+	if err := checkName("push kernel", m.GetName()); err != nil {
+		return err
+	}
+	if n := len(m.GetModule()); n == 0 || n > api.MaxModule {
+		return holo.Errorf(holo.Invalid, "push kernel %s: a module of %d bytes, want 1 to %d", m.GetName(), n, api.MaxModule)
+	}
+	return nil
+}
+
+func checkSubmit(m *holov1.SubmitRequest) error {
+	if err := checkReference("submit job: kernel", m.GetKernel()); err != nil {
+		return err
+	}
+	if err := checkName("submit job: function", m.GetFunction()); err != nil {
+		return err
+	}
+	bad := ""
+	switch {
+	case m.GetKind() != "map" && m.GetKind() != "reduce":
+		bad = fmt.Sprintf("the kind %q, want map or reduce", m.GetKind())
+	case len(m.GetInputs()) == 0 || len(m.GetInputs()) > maxInputs:
+		bad = fmt.Sprintf("%d inputs, want 1 to %d", len(m.GetInputs()), maxInputs)
+	case len(m.GetParams()) > api.MaxParams:
+		bad = fmt.Sprintf("%d bytes of parameters, at most %d", len(m.GetParams()), api.MaxParams)
+	case m.GetKind() == "map" && (m.GetOutput() == 0 || m.GetAccBytes() != 0):
+		bad = "a map has an output array and no accumulator"
+	case m.GetKind() == "reduce" && (m.GetOutput() != 0 || m.GetAccBytes() == 0 || m.GetAccBytes() > api.MaxAcc):
+		bad = fmt.Sprintf("a reduce has no output array and an accumulator of 1 to %d bytes", api.MaxAcc)
+	}
+	if bad != "" {
+		return holo.Errorf(holo.Invalid, "submit job: %s", bad)
+	}
+	return nil
+}
+
+// shapeOf asks the backend for an array's geometry.
+func shapeOf(ctx context.Context, b Arrays, c Caller, id holo.ArrayID) (holo.Shape, error) {
+	a, err := b.GetArray(ctx, c, fmt.Sprintf("#%d", uint64(id)))
+	if err != nil {
+		return holo.Shape{}, err
+	}
+	t, err := holo.ParseElementType(a.GetType())
+	if err != nil {
+		return holo.Shape{}, err
+	}
+	return holo.Shape{Type: t, Length: a.GetLength(), Extent: a.GetExtentElements()}, nil
+}
+
+// checkRange wants count elements from first to lie in the array.
+func checkRange(what string, s holo.Shape, first, count uint64) error {
+	if first > s.Length || count > s.Length-first {
+		return holo.Errorf(holo.Invalid, "%s: elements %d to %d of an array of %d", what, first, first+count, s.Length)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package door
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// codes says which Connect code and HTTP status stand for a kind. The kind
+// itself travels beside them in a header; the code is for programs that know
+// only Connect.
+var codes = map[holo.Kind]struct {
+	code   connect.Code
+	status int
+}{
+	holo.Internal:      {connect.CodeInternal, http.StatusInternalServerError},
+	holo.Invalid:       {connect.CodeInvalidArgument, http.StatusBadRequest},
+	holo.NotFound:      {connect.CodeNotFound, http.StatusNotFound},
+	holo.Exists:        {connect.CodeAlreadyExists, http.StatusConflict},
+	holo.Denied:        {connect.CodePermissionDenied, http.StatusForbidden},
+	holo.Stale:         {connect.CodeAborted, http.StatusConflict},
+	holo.Conflict:      {connect.CodeAborted, http.StatusConflict},
+	holo.Unavailable:   {connect.CodeUnavailable, http.StatusServiceUnavailable},
+	holo.Indeterminate: {connect.CodeUnknown, http.StatusInternalServerError},
+	holo.DataLost:      {connect.CodeDataLoss, http.StatusInternalServerError},
+	holo.Exhausted:     {connect.CodeResourceExhausted, http.StatusTooManyRequests},
+	holo.Corrupt:       {connect.CodeDataLoss, http.StatusUnprocessableEntity},
+	holo.Cancelled:     {connect.CodeCanceled, 499},
+	holo.KernelTrapped: {connect.CodeFailedPrecondition, http.StatusUnprocessableEntity},
+}
+
+// classify gives an error its kind: a context that ended is the caller's doing
+// unless the error says more.
+func classify(err error) (holo.Kind, string) {
+	if e, ok := errors.AsType[*holo.Error](err); ok {
+		return e.Kind, holo.ReasonOf(err)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return holo.Cancelled, ""
+	}
+	return holo.Internal, ""
+}
+
+// toConnect makes the error that Connect sends. Errors that Connect made
+// itself (a body too large, bytes that do not decode) keep their code.
+func toConnect(err error) error {
+	if err == nil {
+		return nil
+	}
+	if made, ok := errors.AsType[*connect.Error](err); ok {
+		return made
+	}
+	kind, reason := classify(err)
+	c := connect.NewError(codes[kind].code, errors.New(err.Error()))
+	c.Meta().Set(api.KindHeader, kind.String())
+	if reason != "" {
+		c.Meta().Set(api.ReasonHeader, reason)
+	}
+	return c
+}
+
+// writeError answers a bulk call with an error, in the shape of Connect's.
+func writeError(w http.ResponseWriter, err error) {
+	kind, reason := classify(err)
+	h := w.Header()
+	h.Del("Content-Length")
+	h.Set("Content-Type", "application/json")
+	h.Set(api.KindHeader, kind.String())
+	if reason != "" {
+		h.Set(api.ReasonHeader, reason)
+	}
+	w.WriteHeader(codes[kind].status)
+	// The client may be gone; there is nobody else to tell.
+	_ = json.NewEncoder(w).Encode(map[string]string{"code": codes[kind].code.String(), "message": err.Error()})
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// memory is a small node that keeps arrays in this process. The door's tests
+// attack what stands in front of it; test/ runs the same calls against real
+// nodes.
+type memory struct {
+	cluster holo.ClusterID
+	self    holo.NodeID
+	mu      sync.Mutex
+	roles   map[holo.PrincipalID]Role
+	arrays  map[holo.ArrayID]*stored
+	calls   []Caller // those that changed something
+	chunks  []int    // lengths of the writes
+	failAt  map[uint64]error
+	watch   chan *holov1.JobProgress
+}
+
+type stored struct {
+	info *holov1.Array
+	data []byte
+}
+
+func newMemory() *memory {
+	return &memory{
+		cluster: holo.ClusterID{1}, self: holo.NodeID{2}, roles: map[holo.PrincipalID]Role{},
+		arrays: map[holo.ArrayID]*stored{}, failAt: map[uint64]error{}, watch: make(chan *holov1.JobProgress),
+	}
+}
+
+func (m *memory) Cluster() holo.ClusterID { return m.cluster }
+func (m *memory) Self() holo.NodeID       { return m.self }
+
+func (m *memory) Role(p holo.PrincipalID) Role {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roles[p]
+}
+
+func (m *memory) allow(p holo.PrincipalID, r Role) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roles[p] = r
+}
+
+func (m *memory) changes() []Caller {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls
+}
+
+func (m *memory) changed(c Caller) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, c)
+}
+
+func (m *memory) Status(context.Context, Caller) (*holov1.StatusResponse, error) {
+	return &holov1.StatusResponse{Cluster: m.cluster.String(), Node: m.self.Hex()}, nil
+}
+
+func (m *memory) CreateInvite(_ context.Context, c Caller, _ *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error) {
+	m.changed(c)
+	return &holov1.CreateInviteResponse{Addresses: []string{"127.0.0.1:1"}}, nil
+}
+
+func (m *memory) CreateArray(_ context.Context, c Caller, r *holov1.CreateArrayRequest) (*holov1.Array, error) {
+	m.changed(c)
+	t, err := holo.ParseElementType(r.GetType())
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.arrays {
+		if a.info.GetName() == r.GetName() {
+			return nil, holo.Refuse(holo.Exists, "name_taken", "create array %s: the name is taken", r.GetName())
+		}
+	}
+	id := holo.ArrayID(len(m.arrays) + 1)
+	bytes := r.GetLength() * t.Size()
+	info := &holov1.Array{
+		Id: uint64(id), Name: r.GetName(), Type: r.GetType(), Length: r.GetLength(), ExtentElements: max(r.GetExtentElements(), holo.PageSize),
+		Copies: 1, State: "open", Bytes: bytes,
+	}
+	m.arrays[id] = &stored{info: info, data: make([]byte, bytes)}
+	return info, nil
+}
+
+func (m *memory) find(id holo.ArrayID) (*stored, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.arrays[id]; a != nil {
+		return a, nil
+	}
+	return nil, holo.Errorf(holo.NotFound, "no array #%d", uint64(id))
+}
+
+func (m *memory) GetArray(_ context.Context, _ Caller, name string) (*holov1.Array, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, a := range m.arrays {
+		if a.info.GetName() == name || fmt.Sprintf("#%d", uint64(id)) == name {
+			return a.info, nil
+		}
+	}
+	return nil, holo.Errorf(holo.NotFound, "no array %s", name)
+}
+
+func (m *memory) ListArrays(context.Context, Caller) ([]*holov1.Array, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []*holov1.Array
+	for _, a := range m.arrays {
+		out = append(out, a.info)
+	}
+	return out, nil
+}
+
+func (m *memory) Fill(_ context.Context, c Caller, id holo.ArrayID, first, count uint64, value []byte) error {
+	m.changed(c)
+	a, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	for i := first; i < first+count; i++ {
+		copy(a.data[i*uint64(len(value)):], value)
+	}
+	return nil
+}
+
+func (m *memory) SealArray(_ context.Context, c Caller, id holo.ArrayID) (*holov1.Array, error) {
+	m.changed(c)
+	a, err := m.find(id)
+	if err != nil {
+		return nil, err
+	}
+	a.info.State = "sealed"
+	return a.info, nil
+}
+
+func (m *memory) DeleteArray(_ context.Context, c Caller, id holo.ArrayID) (uint64, error) {
+	m.changed(c)
+	a, err := m.find(id)
+	if err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.arrays, id)
+	return uint64(len(a.data)), nil
+}
+
+func (m *memory) Pages(_ context.Context, _ Caller, id holo.ArrayID) ([]*holov1.Extent, error) {
+	_, err := m.find(id)
+	return []*holov1.Extent{{Number: 0, Pages: 1, Primary: m.self.Hex(), State: "ok"}}, err
+}
+
+func (m *memory) ReadBytes(_ context.Context, _ Caller, id holo.ArrayID, offset uint64, dst []byte) error {
+	a, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.failAt[offset]; err != nil {
+		return err
+	}
+	copy(dst, a.data[offset:])
+	return nil
+}
+
+func (m *memory) WriteBytes(_ context.Context, c Caller, id holo.ArrayID, offset uint64, src []byte) error {
+	m.changed(c)
+	a, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.failAt[offset]; err != nil {
+		return err
+	}
+	m.chunks = append(m.chunks, len(src))
+	copy(a.data[offset:], src)
+	return nil
+}
+
+func (m *memory) PushKernel(_ context.Context, c Caller, name string, module []byte) (*holov1.Kernel, error) {
+	m.changed(c)
+	return &holov1.Kernel{Name: name, Size: uint64(len(module))}, nil
+}
+
+func (m *memory) GetKernel(_ context.Context, _ Caller, name string) (*holov1.Kernel, error) {
+	return nil, holo.Errorf(holo.NotFound, "no kernel %s", name)
+}
+
+func (m *memory) ListKernels(context.Context, Caller) ([]*holov1.Kernel, error) { return nil, nil }
+
+func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
+	m.changed(c)
+	return &holov1.Job{Id: 1, State: "running"}, nil
+}
+
+func (m *memory) GetJob(_ context.Context, _ Caller, id holo.JobID) (*holov1.Job, error) {
+	return nil, holo.Refuse(holo.KernelTrapped, "out_of_gas", "job %d: kernel loop, function spin: out of gas", uint64(id))
+}
+
+func (m *memory) ListJobs(context.Context, Caller) ([]*holov1.Job, error) { return nil, nil }
+
+func (m *memory) CancelJob(_ context.Context, c Caller, id holo.JobID) (*holov1.Job, error) {
+	m.changed(c)
+	return &holov1.Job{Id: uint64(id), State: "cancelled"}, nil
+}
+
+func (m *memory) WatchJob(ctx context.Context, _ Caller, _ holo.JobID, send func(*holov1.JobProgress) error) error {
+	for {
+		select {
+		case p := <-m.watch:
+			if err := send(p); err != nil || p.GetState() != "running" {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

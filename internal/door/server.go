@@ -1,0 +1,107 @@
+package door
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+)
+
+// Limits of a connection.
+const (
+	headerBytes  = 16 << 10
+	headerWithin = 5 * time.Second
+	idleConn     = 2 * time.Minute
+	// stallAfter ends a transfer of which nothing has moved for so long.
+	stallAfter = 30 * time.Second
+
+	// smallBody bounds every request but the two that carry more.
+	smallBody = 256 << 10
+	// moduleBody leaves room for the name and the signature.
+	moduleBody = api.MaxModule + 64<<10
+)
+
+// newServer puts the handlers behind the gate.
+func newServer(c Config) *http.Server {
+	g := &gate{sessions: newSessions(c.Backend, time.Now), refused: c.Refused, log: c.Logger}
+	h := handlers{b: c.Backend, sessions: g.sessions}
+	mux := http.NewServeMux()
+	small := options(g, smallBody)
+	mux.Handle(holov1connect.NewSessionServiceHandler(sessionService{h}, small...))
+	mux.Handle(holov1connect.NewClusterServiceHandler(clusterService{h}, small...))
+	mux.Handle(holov1connect.NewArrayServiceHandler(arrayService{h}, small...))
+	mux.Handle(holov1connect.NewKernelServiceHandler(kernelService{h}, options(g, moduleBody)...))
+	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
+	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
+	base, stop := context.WithCancel(context.Background())
+	s := &http.Server{
+		Handler:           timed(mux),
+		ReadHeaderTimeout: headerWithin,
+		IdleTimeout:       idleConn,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	// Watches last as long as their job: a closing node ends them.
+	s.RegisterOnShutdown(stop)
+	return s
+}
+
+// options are a service's: the gate, the largest request, and no compression,
+// which on a local socket only costs and could make much out of little.
+func options(g *gate, limit int) []connect.HandlerOption {
+	return []connect.HandlerOption{
+		connect.WithInterceptors(g),
+		connect.WithReadMaxBytes(limit),
+		connect.WithCompression("gzip", nil, nil),
+	}
+}
+
+// timed ends transfers that stall, in either direction.
+func timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		r.Body = &timedBody{ReadCloser: r.Body, control: control}
+		next.ServeHTTP(&timedWriter{ResponseWriter: w, control: control}, r)
+	})
+}
+
+// timedBody gives every read its own deadline, and takes it away when the body
+// has ended: a handler may then work for as long as it must.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(stallAfter)) // sockets have deadlines
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// timedWriter gives every write its own deadline.
+type timedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w *timedWriter) Write(p []byte) (int, error) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(stallAfter)) // sockets have deadlines
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach what is inside.
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush sends what was written: streams need it.
+func (w *timedWriter) Flush() { _ = w.control.Flush() }
