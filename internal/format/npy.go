@@ -48,7 +48,7 @@ func readNpy(r io.ReaderAt, size int64) (*File, error) {
 // data begins.
 func npyText(r io.ReaderAt, size int64) (text string, start int64, err error) {
 	var head [12]byte
-	n, err := r.ReadAt(head[:min(size, 12)], 0)
+	n, _ := r.ReadAt(head[:min(size, 12)], 0) // a short head is no .npy file, whatever the reason
 	if n < 10 || string(head[:6]) != npyMagic {
 		return "", 0, holo.Errorf(holo.Invalid, "not a .npy file")
 	}
