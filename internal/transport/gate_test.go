@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -197,9 +198,11 @@ func TestFloodOfStrangersLeavesPeersAlone(t *testing.T) {
 		t.Errorf("refusals %v", server.refused.all())
 	}
 	roundTrip(t, near, pattern(1<<20))
-	cancel() // they go away
-	for server.Stats().HalfOpen > 0 {
-		server.refused.wait(within(t), t, ReasonBroken)
+	cancel()                                                                   // they go away
+	for waiting := within(t); server.Stats().HalfOpen > 0; runtime.Gosched() { // a place is free a moment after its refusal was counted
+		if waiting.Err() != nil {
+			t.Fatalf("%d still half open; refusals %v", server.Stats().HalfOpen, server.refused.all())
+		}
 	}
 	connect(t, newSide(t), server, Control)
 }
