@@ -1,0 +1,160 @@
+package holocompute
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+)
+
+// Options say how to reach a node. The zero value is right for a node that
+// runs in its default place.
+type Options struct {
+	// Socket is the node's socket. "": HOLO_SOCKET, or holo.sock in HOLO_DIR,
+	// or in the default data folder.
+	Socket string
+	// Config is the folder of the user's keys. "": HOLO_CONFIG, or the default.
+	Config string
+}
+
+// SocketName is the socket's name in a node's data folder.
+const SocketName = "holo.sock"
+
+func (o Options) socket() (string, error) {
+	if o.Socket != "" {
+		return o.Socket, nil
+	}
+	if s := os.Getenv("HOLO_SOCKET"); s != "" {
+		return s, nil
+	}
+	if dir := os.Getenv("HOLO_DIR"); dir != "" {
+		return filepath.Join(dir, SocketName), nil
+	}
+	dir, err := identity.DefaultDataDir()
+	return filepath.Join(dir, SocketName), err
+}
+
+func (o Options) config() (string, error) {
+	if o.Config != "" {
+		return o.Config, nil
+	}
+	if dir := os.Getenv("HOLO_CONFIG"); dir != "" {
+		return dir, nil
+	}
+	return identity.DefaultConfigDir()
+}
+
+// Cluster is a connection to a cluster through the node on this machine. It is
+// safe for use by several goroutines.
+type Cluster struct {
+	client  *client
+	config  string
+	cluster holov1connect.ClusterServiceClient
+	arrays  holov1connect.ArrayServiceClient
+	kernels holov1connect.KernelServiceClient
+	jobs    holov1connect.JobServiceClient
+}
+
+// Connect opens a session with the node on this machine, as the user whose key
+// lies in the configuration folder.
+func Connect(ctx context.Context, o Options) (*Cluster, error) {
+	socket, err := o.socket()
+	if err != nil {
+		return nil, err
+	}
+	if err := privateSocket(socket); err != nil {
+		return nil, err
+	}
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := identity.ReadSigner(filepath.Join(config, "user.key"))
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(socket, signer)
+	plain := connect.WithAcceptCompression("gzip", nil, nil)
+	cluster := &Cluster{
+		client: c, config: config,
+		cluster: holov1connect.NewClusterServiceClient(c.http, host, plain),
+		arrays:  holov1connect.NewArrayServiceClient(c.http, host, plain),
+		kernels: holov1connect.NewKernelServiceClient(c.http, host, plain),
+		jobs:    holov1connect.NewJobServiceClient(c.http, host, plain),
+	}
+	if _, err := c.session(ctx, nil); err != nil {
+		return nil, err
+	}
+	return cluster, nil
+}
+
+// privateSocket refuses a socket that another user could have put there. That
+// there is none is found when it is dialled.
+func privateSocket(socket string) error {
+	dir := filepath.Dir(socket)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return holo.Refuse(Unavailable, reasonNoNode, "connect to %s: no node answers on this machine: %w", socket, err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return holo.Refuse(Denied, "wrong_mode", "connect to %s: others can enter its folder (mode %04o): chmod 700 %s", socket, mode, dir)
+	}
+	return nil
+}
+
+// Close ends the connections. The node forgets the session by itself.
+func (c *Cluster) Close() error {
+	c.client.http.CloseIdleConnections()
+	return nil
+}
+
+// Status asks the node how the cluster is.
+func (c *Cluster) Status(ctx context.Context) (*Status, error) {
+	s, err := read(ctx, c.client, "ask for the status", c.cluster.Status, &holov1.StatusRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return statusOf(s), nil
+}
+
+// Invite makes an invite for one machine: a text to paste there into
+// `holo join`. It needs the owner's key in the configuration folder, and is
+// good until it expires.
+func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, error) {
+	if lifetime < time.Minute || lifetime > 30*24*time.Hour {
+		return "", holo.Errorf(Invalid, "make invite: a lifetime of %s, want a minute to 30 days", lifetime)
+	}
+	owner, err := identity.ReadSigner(filepath.Join(c.config, "owner.key"))
+	if err != nil {
+		return "", err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	cluster, err := holo.ParseClusterID(status.Cluster)
+	if err != nil {
+		return "", err
+	}
+	invite := identity.NewInvite(cluster, holo.PrincipalID(owner.Public()), time.Now().Add(lifetime))
+	public, psk := invite.Signer().Public(), invite.PSK()
+	expires := invite.Expires.Unix()
+	req := &holov1.CreateInviteRequest{
+		InviteKey: public[:], Psk: psk.Key.Bytes(), ExpiresUnix: expires,
+		OwnerSignature: owner.Sign(api.InviteProof(cluster, public[:], expires)),
+	}
+	made, err := change(ctx, c.client, "make invite", holov1connect.ClusterServiceCreateInviteProcedure, c.cluster.CreateInvite, req)
+	if err != nil {
+		return "", err
+	}
+	invite.Addresses = made.GetAddresses()
+	return invite.Text(), nil
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/node"
+)
+
+// agentFlags are the flags of commands that run a node.
+type agentFlags struct {
+	logLevel string
+	parent   bool
+}
+
+func (f *agentFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
+	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
+}
+
+func (a *app) logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usage("log level %q: want debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: l})), nil
+}
+
+func agentCommand(a *app) *cobra.Command {
+	var n nodeFlags
+	var f agentFlags
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Run the node of this machine until it is interrupted",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := a.logger(f.logLevel)
+			if err != nil {
+				return err
+			}
+			return a.runNode(cmd.Context(), f, node.Config{
+				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket, Logger: log,
+			})
+		},
+	}
+	n.add(cmd)
+	_ = cmd.Flags().MarkHidden("name") // a node that exists has its name
+	f.add(cmd)
+	return cmd
+}
+
+// runNode runs a node until the context ends, or the parent does.
+func (a *app) runNode(ctx context.Context, f agentFlags, c node.Config) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if f.parent {
+		a.followParent(cancel)
+	}
+	n, err := node.Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	a.note("holo: node %s of cluster %s is ready: nodes %s, clients %s", short(n.Self().Hex()), n.Cluster(), n.Addr(), c.Socket)
+	<-ctx.Done()
+	return n.Close()
+}
+
+var errParentGone = errors.New("standard input ended")
+
+// followParent cancels when standard input ends: the other end of the pipe was
+// the parent's, and the system closes it however the parent died.
+func (a *app) followParent(cancel context.CancelCauseFunc) {
+	background(func() {
+		_, err := io.Copy(io.Discard, a.in)
+		cancel(errors.Join(errParentGone, err))
+	})
+}
+
+func joinCommand(a *app) *cobra.Command {
+	var n nodeFlags
+	var f agentFlags
+	var noRun bool
+	cmd := &cobra.Command{
+		Use:   "join INVITE",
+		Short: "Join this machine to a cluster, and run its node",
+		Long: "Join this machine to a cluster with an invite that `holo invite` made there, and run its node. With - the invite is\n" +
+			"read from standard input, where the list of processes does not show it.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			log, err := a.logger(f.logLevel)
+			if err != nil {
+				return err
+			}
+			invite, err := a.invite(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := node.Join(cmd.Context(), node.JoinConfig{
+				Dir: a.dir, ConfigDir: a.config, Invite: invite, NodeName: n.name,
+				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Logger: log,
+			})
+			if err != nil {
+				return holo.Errorf(holo.KindOf(err), "join: %w", err)
+			}
+			if err := a.emitBelonging(c); err != nil || noRun {
+				return err
+			}
+			return a.runNode(cmd.Context(), f, node.Config{
+				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket, Logger: log,
+			})
+		},
+	}
+	n.add(cmd)
+	f.add(cmd)
+	cmd.Flags().BoolVar(&noRun, "no-run", false, "join only; run it later with holo agent")
+	return cmd
+}
+
+// maxInvite bounds what is read of standard input.
+const maxInvite = 4 << 10
+
+// invite is the argument, or with "-" what standard input holds.
+func (a *app) invite(arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(a.in, maxInvite))
+	if err != nil {
+		return "", holo.Errorf(holo.Internal, "read invite: %w", err)
+	}
+	return string(b), nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// The exit codes. Scripts rely on them: `holo help exit-codes` prints them, and
+// they never change their meaning.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitConflict    = 5
+	exitUnreachable = 6
+	exitQuota       = 7
+	exitIntegrity   = 8
+	exitTrapped     = 9
+	exitInterrupted = 130
+)
+
+var exitMeanings = []struct {
+	code  int
+	means string
+}{
+	{exitOK, "done"},
+	{exitFailed, "failed for another reason"},
+	{exitUsage, "the command line or the input is malformed"},
+	{exitNotFound, "what was named does not exist"},
+	{exitDenied, "not allowed"},
+	{exitConflict, "the name is taken, or somebody else changed it first"},
+	{exitUnreachable, "no node answers, too few copies answer, or the time is over"},
+	{exitQuota, "a quota or the memory is used up"},
+	{exitIntegrity, "data is lost, damaged or wrongly signed"},
+	{exitTrapped, "a kernel failed, and would fail again"},
+	{exitInterrupted, "interrupted or cancelled"},
+}
+
+// exitHelp is a help topic.
+func exitHelp() *cobra.Command {
+	var long strings.Builder
+	long.WriteString("Every command ends with one of these codes:\n")
+	for _, m := range exitMeanings {
+		fmt.Fprintf(&long, "\n  %3d  %s", m.code, m.means)
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: long.String()}
+}
+
+// kindCodes is the one table from the kind of an error to the exit code.
+var kindCodes = map[holo.Kind]int{
+	holo.Internal:      exitFailed,
+	holo.Invalid:       exitUsage,
+	holo.NotFound:      exitNotFound,
+	holo.Exists:        exitConflict,
+	holo.Denied:        exitDenied,
+	holo.Stale:         exitConflict,
+	holo.Conflict:      exitConflict,
+	holo.Unavailable:   exitUnreachable,
+	holo.Indeterminate: exitUnreachable,
+	holo.DataLost:      exitIntegrity,
+	holo.Exhausted:     exitQuota,
+	holo.Corrupt:       exitIntegrity,
+	holo.Cancelled:     exitInterrupted,
+	holo.KernelTrapped: exitTrapped,
+}
+
+// exitOf gives the exit code of an error. A deadline that passed is a timeout,
+// not an interruption.
+func (a *app) exitOf(err error) int {
+	var u errUsage
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &u) || !a.begun:
+		return exitUsage
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitUnreachable
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return kindCodes[holo.KindOf(err)]
+}
+
+// hints says what to try next, by the reason or else by the kind.
+var hints = map[string]string{
+	"no_node":           "holo agent, which runs the node; or name another one with --dir or --socket",
+	"unknown_principal": "--config with the folder of a user of this node (it was made by holo init or holo join)",
+	"under_replicated":  "holo status, which says which copies are missing",
+	"no_leader":         "holo status here and on other machines: more than half of the voters must run",
+	"out_of_gas":        "holo job run --gas with a larger budget per task",
+	"quota":             "holo status, which shows the memory of each node; fewer --copies need less",
+	"bad_invite":        "holo invite on a machine of the cluster, and paste all of it",
+	"invite_refused":    "holo invite on a machine of the cluster: each invite is good for one machine, until it expires",
+	"invite_bound":      "holo invite on a machine of the cluster: each invite is good for one machine",
+	"invite_expired":    "holo invite on a machine of the cluster",
+	"array_not_open":    "another array: a sealed one never changes",
+}
+
+var kindHints = map[holo.Kind]string{
+	holo.Exhausted: "holo status, which shows the memory of each node",
+	holo.DataLost:  "import the data again",
+}
+
+// finish prints the error, if there is one, as "holo: what: why", and gives the
+// exit code.
+func (a *app) finish(err error) int {
+	code := a.exitOf(err)
+	if err == nil {
+		return code
+	}
+	fmt.Fprintf(a.err, "holo: %v\n", err)
+	hint := hints[holo.ReasonOf(err)]
+	if hint == "" {
+		hint = kindHints[holo.KindOf(err)]
+	}
+	if code == exitUsage && !a.begun {
+		hint = "holo --help"
+	}
+	if hint != "" {
+		fmt.Fprintf(a.err, "  try: %s\n", hint)
+	}
+	return code
+}

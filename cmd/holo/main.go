@@ -1,0 +1,26 @@
+// Command holo is HoloCompute: the node, and the command line that speaks to
+// one. Each command is a file here and has no logic of its own; what it does
+// is in the SDK, in internal/node and in internal/format.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run()) }
+
+// run executes the command line. SIGINT and SIGTERM cancel the command, which
+// then tidies up and ends; a second one ends the process at once.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	return a.main(ctx, os.Args[1:])
+}
+
+// background runs f beside the command, until the process ends.
+func background(f func()) { go f() }

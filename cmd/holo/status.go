@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// askEvery is how often status --wait looks whether the node answers.
+const askEvery = 50 * time.Millisecond
+
+func statusCommand(a *app) *cobra.Command {
+	var wait time.Duration
+	var nodes int
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the cluster as the node on this machine sees it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.status(cmd.Context())
+			if wait > 0 {
+				s, err = a.awaitStatus(cmd.Context(), wait, nodes)
+			}
+			if err != nil {
+				return err
+			}
+			return a.emit("Status", s, func(w *tabwriter.Writer) { statusTable(w, s) })
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this long for the node to answer and for --nodes")
+	cmd.Flags().IntVar(&nodes, "nodes", 1, "with --wait: the number of nodes that must hold a lease")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context) (s *holocompute.Status, err error) {
+	err = a.withCluster(ctx, func(c *holocompute.Cluster) error {
+		s, err = c.Status(ctx)
+		return err
+	})
+	return s, err
+}
+
+// awaitStatus asks until enough nodes are up, or the time is over.
+func (a *app) awaitStatus(ctx context.Context, wait time.Duration, nodes int) (*holocompute.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	last := holo.Errorf(holo.Unavailable, "wait for %d nodes: not within %s", nodes, wait)
+	for {
+		s, err := a.status(ctx)
+		if err == nil && leases(s) >= nodes {
+			return s, nil
+		}
+		if kind := holo.KindOf(err); err != nil && ctx.Err() == nil {
+			if kind != holo.Unavailable && kind != holo.NotFound {
+				return nil, err
+			}
+			last = err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, last
+		}
+	}
+}
+
+func leases(s *holocompute.Status) (n int) {
+	for _, node := range s.Nodes {
+		if node.Lease {
+			n++
+		}
+	}
+	return n
+}
+
+func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
+	row(w, "cluster", s.Cluster)
+	row(w, "this node", short(s.Node))
+	row(w, "leader", short(s.Leader))
+	row(w, "links", s.Suite)
+	row(w, "copies", s.DefaultCopies, "a write waits for", s.MinAck)
+	h := s.Shards
+	row(w, "shards", h.Total, "full", h.Full, "under-replicated", h.UnderReplicated, "refusing writes", h.RefusingWrites, "lost", h.Lost)
+	row(w)
+	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "PRIMARY OF", "MEMBER OF")
+	for _, n := range s.Nodes {
+		row(w, short(n.ID), n.Name, n.State, yes(n.Lease), yes(n.Voter), n.Address, size(n.CapacityBytes), size(n.ResidentBytes), n.Primaries, n.Members)
+	}
+	if len(s.Refusals) > 0 {
+		row(w)
+		row(w, "REFUSED HERE", "TIMES")
+		for _, reason := range slices.Sorted(maps.Keys(s.Refusals)) {
+			row(w, reason, s.Refusals[reason])
+		}
+	}
+	for _, warning := range s.Warnings {
+		row(w)
+		row(w, "! "+warning)
+	}
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,20 @@
+// Package holocompute is the SDK of HoloCompute: several unlike machines as one
+// computer that its owner can trust.
+//
+//	your program ── unix socket ── the node on this machine ══ the other nodes
+//	                                 ║ Noise over QUIC ║
+//	 array "delay"  [page][page][page][page][page][page] ...   64 KiB each
+//	                  n1    n3    n2    n1    n3    n2         memory of all
+//	 kernel "flights" runs where each page lies; only results move
+//
+// Connect reaches the node on this machine. Create makes an Array of numbers
+// whose pages lie in the memory of all nodes, each on as many as it has copies.
+// PushKernel hands over a WebAssembly module; Map and Reduce run its functions
+// on the nodes that hold the pages, and a Job reports what was done where.
+//
+// Values move as slices, never one at a time. Every call takes a context, and
+// cancelling it is the way to stop a call. A call that the cluster refuses
+// while it re-arranges itself (a node has died, a new primary takes over) is
+// tried again for up to RetryFor, with growing pauses; everything else fails at
+// once with an *Error that has a Kind.
+package holocompute

@@ -1,0 +1,120 @@
+package holocompute
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Error is the error of every call: what was being done, and a Kind that says
+// what the caller can do about it. Use errors.As or KindOf.
+type Error = holo.Error
+
+// Kind sorts errors.
+type Kind = holo.Kind
+
+// The kinds.
+const (
+	Internal      = holo.Internal      // a bug: report it
+	Invalid       = holo.Invalid       // the request is malformed: correct it
+	NotFound      = holo.NotFound      // the thing named does not exist
+	Exists        = holo.Exists        // the name is taken
+	Denied        = holo.Denied        // not allowed
+	Stale         = holo.Stale         // an older epoch, lease or incarnation
+	Conflict      = holo.Conflict      // somebody else changed it first
+	Unavailable   = holo.Unavailable   // refused, not applied: safe to try again
+	Indeterminate = holo.Indeterminate // may have been applied
+	DataLost      = holo.DataLost      // no holder of the data is left
+	Exhausted     = holo.Exhausted     // a quota or memory limit is reached
+	Corrupt       = holo.Corrupt       // a checksum, signature or encoding is wrong
+	Cancelled     = holo.Cancelled     // the caller gave up
+	KernelTrapped = holo.KernelTrapped // the kernel failed; again gives the same
+)
+
+// KindOf is the kind of an error: Internal where it has none.
+func KindOf(err error) Kind { return holo.KindOf(err) }
+
+// ReasonOf is the reason of an error, a constant such as "under_replicated" or
+// "out_of_gas"; "" where there is none.
+func ReasonOf(err error) string { return holo.ReasonOf(err) }
+
+// kindOfCode serves errors that carry no kind: those that Connect makes itself
+// before a handler runs, such as a body that is too large.
+var kindOfCode = map[connect.Code]Kind{
+	connect.CodeInvalidArgument:   Invalid,
+	connect.CodeNotFound:          NotFound,
+	connect.CodeUnimplemented:     Invalid,
+	connect.CodeResourceExhausted: Exhausted,
+	connect.CodePermissionDenied:  Denied,
+	connect.CodeUnauthenticated:   Denied,
+}
+
+// received makes an *Error of what a call returned. change says that the call
+// changes something, so that a connection cut in the middle leaves open whether
+// it did.
+func received(ctx context.Context, what string, change bool, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return holo.Errorf(Cancelled, "%s: %w", what, context.Cause(ctx))
+	}
+	c, ok := errors.AsType[*connect.Error](err)
+	if !ok {
+		return cut(what, change, err)
+	}
+	if kind, ok := holo.ParseKind(c.Meta().Get(api.KindHeader)); ok {
+		return &Error{Kind: kind, Reason: c.Meta().Get(api.ReasonHeader), Text: about(what, c.Message())}
+	}
+	if kind, ok := kindOfCode[c.Code()]; ok {
+		return &Error{Kind: kind, Text: about(what, c.Message()), Err: err}
+	}
+	return cut(what, change, err)
+}
+
+// about puts what was being done in front of a node's text, unless the node
+// said it, or the beginning of it, already.
+func about(what, text string) string {
+	said, why, ok := strings.Cut(text, ": ")
+	switch {
+	case strings.HasPrefix(text, what):
+		return text
+	case ok && strings.HasPrefix(what, said):
+		return what + ": " + why
+	}
+	return what + ": " + text
+}
+
+// receivedHTTP is received for a bulk call that was answered with an error.
+func receivedHTTP(what string, h http.Header, text string) error {
+	kind, ok := holo.ParseKind(h.Get(api.KindHeader))
+	if !ok {
+		kind = Internal
+	}
+	return &Error{Kind: kind, Reason: h.Get(api.ReasonHeader), Text: about(what, text)}
+}
+
+// cut is the error of a connection that could not be made, or broke.
+func cut(what string, change bool, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return holo.Refuse(Unavailable, reasonNoNode, "%s: no node answers on this machine: %w", what, op.Err)
+	}
+	if change {
+		return holo.Refuse(Indeterminate, reasonCut, "%s: the connection broke: %w", what, err)
+	}
+	return holo.Refuse(Unavailable, reasonCut, "%s: the connection broke: %w", what, err)
+}
+
+// Reasons of the SDK's own.
+const (
+	reasonNoNode    = "no_node"
+	reasonCut       = "cut_off"
+	reasonNoSession = "no_session"
+)

@@ -1,0 +1,126 @@
+package holocompute
+
+import (
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// Status is a cluster as one of its nodes sees it.
+type Status struct {
+	Cluster       string            `json:"cluster"`
+	Node          string            `json:"node"`   // the node that answers
+	Leader        string            `json:"leader"` // Raft leader, "" when none is known
+	Nodes         []NodeStatus      `json:"nodes"`
+	Voters        []string          `json:"voters"`
+	CatalogIndex  uint64            `json:"catalog_index"`
+	Shards        ShardHealth       `json:"shards"`
+	Warnings      []string          `json:"warnings"` // sentences, such as what the loss of a node would mean
+	Suite         string            `json:"suite"`    // Noise protocol in force
+	DefaultCopies int               `json:"default_copies"`
+	MinAck        int               `json:"min_ack"` // copies that a write waits for
+	Listen        []string          `json:"listen"`
+	Refusals      map[string]uint64 `json:"refusals"` // of this node, by reason, since its start
+}
+
+// NodeStatus is one member.
+type NodeStatus struct {
+	ID            string `json:"id"` // public key, hexadecimal
+	Name          string `json:"name"`
+	Address       string `json:"address"`
+	State         string `json:"state"` // active, dead
+	Voter         bool   `json:"voter"`
+	Lease         bool   `json:"lease"` // as the leader sees it
+	CapacityBytes uint64 `json:"capacity_bytes"`
+	ResidentBytes uint64 `json:"resident_bytes"`
+	Primaries     int    `json:"primaries"` // shards that it orders
+	Members       int    `json:"members"`   // shards of which it has a copy
+	Incarnation   uint64 `json:"incarnation"`
+}
+
+// ShardHealth counts shards by how well they are held.
+type ShardHealth struct {
+	Total           int `json:"total"`
+	Full            int `json:"full"`
+	UnderReplicated int `json:"under_replicated"`
+	RefusingWrites  int `json:"refusing_writes"`
+	Lost            int `json:"lost"`
+}
+
+func statusOf(s *holov1.StatusResponse) *Status {
+	h := s.GetShards()
+	out := &Status{
+		Cluster: s.GetCluster(), Node: s.GetNode(), Leader: s.GetLeader(), CatalogIndex: s.GetCatalogIndex(),
+		Nodes: []NodeStatus{}, Voters: []string{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
+		DefaultCopies: int(s.GetDefaultCopies()), MinAck: int(s.GetMinAck()),
+		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(),
+		Shards: ShardHealth{
+			Total: int(h.GetTotal()), Full: int(h.GetFull()), UnderReplicated: int(h.GetUnderReplicated()),
+			RefusingWrites: int(h.GetRefusingWrites()), Lost: int(h.GetLost()),
+		},
+	}
+	for _, n := range s.GetNodes() {
+		out.Nodes = append(out.Nodes, NodeStatus{
+			ID: n.GetId(), Name: n.GetName(), Address: n.GetAddress(), State: n.GetState(), Voter: n.GetVoter(), Lease: n.GetLease(),
+			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(),
+			Primaries: int(n.GetPrimaries()), Members: int(n.GetMembers()), Incarnation: n.GetIncarnation(),
+		})
+	}
+	for _, v := range s.GetVoters() {
+		out.Voters = append(out.Voters, v.GetId())
+	}
+	return out
+}
+
+// ArrayInfo describes an array.
+type ArrayInfo struct {
+	ID       uint64 `json:"id"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Length   uint64 `json:"length"`
+	Extent   uint64 `json:"extent"` // elements: the unit of tasks, in one place
+	Copies   int    `json:"copies"`
+	Affinity string `json:"affinity"`
+	State    string `json:"state"` // open, sealed
+	Root     string `json:"root"`  // BLAKE3 over the pages' digests, of a sealed array
+	Bytes    uint64 `json:"bytes"`
+	Pages    uint64 `json:"pages"`
+}
+
+func arrayInfoOf(a *holov1.Array) ArrayInfo {
+	return ArrayInfo{
+		ID: a.GetId(), Name: a.GetName(), Type: a.GetType(), Length: a.GetLength(), Extent: a.GetExtentElements(), Copies: int(a.GetCopies()),
+		Affinity: a.GetAffinity(), State: a.GetState(), Root: a.GetRoot(), Bytes: a.GetBytes(), Pages: a.GetPages(),
+	}
+}
+
+// ExtentInfo says where one extent of an array lies.
+type ExtentInfo struct {
+	Number    uint64   `json:"number"`
+	FirstPage uint64   `json:"first_page"`
+	Pages     uint64   `json:"pages"`
+	Shard     int      `json:"shard"`
+	Epoch     uint64   `json:"epoch"`
+	Primary   string   `json:"primary"` // node
+	Members   []string `json:"members"` // nodes that hold a copy
+	State     string   `json:"state"`   // ok, under_replicated, refusing_writes, lost
+}
+
+func extentsOf(es []*holov1.Extent) []ExtentInfo {
+	out := make([]ExtentInfo, len(es))
+	for i, e := range es {
+		out[i] = ExtentInfo{
+			Number: e.GetNumber(), FirstPage: e.GetFirstPage(), Pages: e.GetPages(), Shard: int(e.GetShard()), Epoch: e.GetEpoch(),
+			Primary: e.GetPrimary(), Members: append([]string{}, e.GetMembers()...), State: e.GetState(),
+		}
+	}
+	return out
+}
+
+// typeOf parses the type that a node says an array has.
+func typeOf(i ArrayInfo) (holo.ElementType, error) {
+	t, err := holo.ParseElementType(i.Type)
+	if err != nil {
+		return 0, holo.Errorf(Corrupt, "array %s: %w", i.Name, err)
+	}
+	return t, nil
+}

@@ -1,0 +1,174 @@
+package holocompute
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+)
+
+// RetryFor is how long a call that is refused because the cluster re-arranges
+// itself is tried again.
+const RetryFor = 15 * time.Second
+
+const (
+	firstPause = 25 * time.Millisecond
+	maxPause   = time.Second
+	// maxConns bounds the connections of one Cluster to its node.
+	maxConns = 16
+)
+
+// host stands where HTTP wants a name; the socket is what is dialled.
+const host = "http://holo"
+
+// client is the connection to a node: HTTP over its socket, in a session.
+type client struct {
+	http   *http.Client
+	signer key.Signer
+	open   holov1connect.SessionServiceClient
+	mu     struct {
+		sync.Mutex
+		session []byte // nil: none yet
+	}
+}
+
+func newClient(socket string, signer key.Signer) *client {
+	dialer := net.Dialer{}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		},
+		DisableCompression: true,
+		MaxConnsPerHost:    maxConns,
+		IdleConnTimeout:    time.Minute,
+		WriteBufferSize:    256 << 10,
+		ReadBufferSize:     256 << 10,
+	}
+	c := &client{http: &http.Client{Transport: transport}, signer: signer}
+	c.open = holov1connect.NewSessionServiceClient(c.http, host, connect.WithAcceptCompression("gzip", nil, nil))
+	return c
+}
+
+// session gives the session, opening one where there is none or where the one
+// that the caller found refused is still the current one.
+func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.session != nil && (refused == nil || string(c.mu.session) != string(refused)) {
+		return c.mu.session, nil
+	}
+	c.mu.session = nil
+	public := c.signer.Public()
+	begun, err := c.open.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+	if err != nil {
+		return nil, received(ctx, "open session", false, err)
+	}
+	b := begun.Msg
+	if len(b.GetSession()) != api.SessionSize || len(b.GetNonce()) != api.SessionSize || len(b.GetCluster()) != 16 || len(b.GetNode()) != 32 {
+		return nil, holo.Errorf(Corrupt, "open session: the node's answer is malformed")
+	}
+	proof := api.SessionProof(holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode()), b.GetSession(), b.GetNonce())
+	prove := &holov1.ProveRequest{Session: b.GetSession(), Signature: c.signer.Sign(proof)}
+	if _, err := c.open.Prove(ctx, connect.NewRequest(prove)); err != nil {
+		return nil, received(ctx, "open session", false, err)
+	}
+	c.mu.session = b.GetSession()
+	return c.mu.session, nil
+}
+
+// inSession runs one try in the session; a session that the node no longer
+// knows (it was restarted, or the session is old) is replaced once.
+func (c *client) inSession(ctx context.Context, try func(session []byte) error) error {
+	s, err := c.session(ctx, nil)
+	if err != nil {
+		return err
+	}
+	err = try(s)
+	if KindOf(err) != Denied || ReasonOf(err) != reasonNoSession {
+		return err
+	}
+	if s, err = c.session(ctx, s); err != nil {
+		return err
+	}
+	return try(s)
+}
+
+// persist runs a call until it succeeds, fails for good, or RetryFor is over.
+func (c *client) persist(ctx context.Context, try func(session []byte) error) error {
+	deadline := time.Now().Add(RetryFor)
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		err := c.inSession(ctx, try)
+		if err == nil || !worthRetry(err) || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		if stop := sleep(ctx, pause/2+rand.N(pause)); stop != nil {
+			return err
+		}
+	}
+}
+
+// worthRetry reports whether a call was refused, and not applied, for a reason
+// that may pass. That no node answers here does not pass by asking again.
+func worthRetry(err error) bool {
+	kind := KindOf(err)
+	return (kind == Unavailable || kind == Stale) && ReasonOf(err) != reasonNoNode
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read makes a call that changes nothing.
+func read[Q, A any](ctx context.Context, c *client, what string, do func(context.Context, *connect.Request[Q]) (*connect.Response[A], error), q *Q) (*A, error) {
+	var answer *A
+	err := c.persist(ctx, func(session []byte) error {
+		req := connect.NewRequest(q)
+		req.Header().Set(api.SessionHeader, api.EncodeSession(session))
+		resp, err := do(ctx, req)
+		if err != nil {
+			return received(ctx, what, false, err)
+		}
+		answer = resp.Msg
+		return nil
+	})
+	return answer, err
+}
+
+// change makes a signed call.
+func change[A any](ctx context.Context, c *client, what, procedure string, do func(context.Context, *connect.Request[holov1.SignedRequest]) (*connect.Response[A], error), q proto.Message) (*A, error) {
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(q)
+	if err != nil {
+		return nil, holo.Errorf(Invalid, "%s: %w", what, err)
+	}
+	var answer *A
+	err = c.persist(ctx, func(session []byte) error {
+		sig := c.signer.Sign(api.RequestProof(procedure[1:], session, encoded))
+		req := connect.NewRequest(&holov1.SignedRequest{Request: encoded, Signature: sig})
+		req.Header().Set(api.SessionHeader, api.EncodeSession(session))
+		resp, err := do(ctx, req)
+		if err != nil {
+			return received(ctx, what, true, err)
+		}
+		answer = resp.Msg
+		return nil
+	})
+	return answer, err
+}
