@@ -1,0 +1,82 @@
+package shard
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// tickLearner brings a learner forward: a snapshot, then every entry, and when
+// it holds all that is committed, the proposal to make it a member. From the
+// snapshot's acknowledgement on it is synchronous: every commit waits for it,
+// before the promotion is proposed and whatever becomes of the proposal. So who
+// enters the members holds everything acknowledged (I4).
+func (m *Machine) tickLearner(now holo.Time, r *replica, f *follower) {
+	switch {
+	case f.out == nil && f.phase == transferring:
+		m.startTransfer(r, f, 0)
+	case f.phase == transferring && m.logBytes >= m.limits.LogBytes && now.Sub(f.heard) > m.timing.SlowMember:
+		f.out = nil // it is silent, and the entries kept for it fill the log
+		m.trim(r)
+	case f.phase == transferring && m.due(now, f):
+		m.resendTransfer(r, f)
+	case f.synced:
+		m.nudge(now, r, f)
+		if f.acked >= r.commit && m.mayAsk(now, f) {
+			m.propose(&wire.ShardPromote{Shard: r.shard, Epoch: r.config.Epoch, By: m.self, Learner: f.who, Gen: r.lead.gen})
+		}
+	}
+}
+
+func (m *Machine) onSnapAck(now holo.Time, r *replica, who wire.Member, msg *wire.SnapAck) {
+	f := m.current(r, who, msg.Head())
+	if f == nil || f != r.lead.learner || msg.Gen != r.lead.gen || f.phase != transferring || f.out == nil || f.out.stream != msg.Stream {
+		return
+	}
+	if !msg.Done {
+		m.feedTransfer(now, r, f, msg.Stream, msg.Next)
+		return
+	}
+	f.phase, f.synced, f.out = following, true, nil
+	m.progress(now, f)
+	m.touch(r)
+}
+
+// onSnap takes the chunks of a snapshot, as a learner. A member's copy is never
+// replaced by one, nor that of a later generation or of a later stream: they
+// may be complete and acknowledged already.
+func (m *Machine) onSnap(r *replica, who wire.Member, msg *wire.Snap) {
+	if msg.Epoch < r.promised || r.lead != nil || m.seated(&r.config) && r.config.Epoch >= msg.Epoch {
+		return
+	}
+	key := streamKey{msg.Gen, msg.Started, msg.Stream}
+	ack := &wire.SnapAck{ShardHead: m.head(r, who), Gen: msg.Gen, Stream: msg.Stream}
+	ack.Epoch = msg.Epoch
+	switch c := key.compare(r.learned); {
+	case c < 0:
+		return
+	case c == 0:
+		ack.Done = true
+		m.send(who, ack)
+		return
+	}
+	in := r.receive(who, msg.Gen, &msg.Transfer)
+	if in == nil {
+		return
+	}
+	if ack.Next = in.next; in.complete {
+		m.learn(r, who, msg.Epoch, in)
+		ack.Done = true
+	}
+	m.send(who, ack)
+}
+
+// learn puts a complete snapshot in place of whatever the copy held. Until this
+// moment the old copy was untouched: a suspended node may be all that is left.
+func (m *Machine) learn(r *replica, who wire.Member, e holo.Epoch, in *incoming) {
+	r.incoming = nil
+	r.table = newTable()
+	r.reconcile(in)
+	r.promised, r.reconciled, r.primary, r.sealed = e, e, who, false
+	r.learned, r.outside = in.key, false
+	m.event(Learned, r, who.Node)
+}

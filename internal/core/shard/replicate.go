@@ -1,0 +1,117 @@
+package shard
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// replicate sends every follower the entries that it has not been sent, as far
+// as its window allows, many to a message.
+func (m *Machine) replicate(now holo.Time, r *replica) {
+	r.lead.each(func(f *follower) {
+		if f.phase == following {
+			m.stream(now, r, f)
+		}
+	})
+}
+
+func (m *Machine) stream(now holo.Time, r *replica, f *follower) {
+	if f.owes <= f.acked && f.sent < r.seq {
+		m.progress(now, f) // its silence counts only from now on
+	}
+	for f.sent < r.seq && m.flying(r.lead, f) < m.limits.WindowBytes {
+		msg := &wire.Repl{ShardHead: m.head(r, f.who), Commit: r.commit}
+		for size := 0; f.sent < r.seq && len(msg.Entries) < wire.MaxEntries; f.sent++ {
+			it := r.lead.entry(f.sent + 1)
+			if size += it.size; size > m.limits.FrameBytes && len(msg.Entries) > 0 {
+				break
+			}
+			msg.Entries = append(msg.Entries, *it.entry)
+		}
+		m.send(f.who, msg)
+		f.owes = max(f.owes, f.sent)
+	}
+}
+
+// entry finds an entry of this activation by its sequence number.
+func (l *leader) entry(s holo.Seq) *item { return l.entries[s-l.first] }
+
+// flying is the number of bytes sent to a follower and not acknowledged.
+func (m *Machine) flying(l *leader, f *follower) int {
+	if f.sent == f.acked {
+		return 0
+	}
+	sent := l.entry(f.sent).end
+	if f.acked < l.first {
+		return sent - l.entries[0].end + l.entries[0].size
+	}
+	return sent - l.entry(f.acked).end
+}
+
+// onAck counts what a follower holds. Only one that gets entries can hold them:
+// what a learner's former copy acknowledged says nothing about its new one.
+func (m *Machine) onAck(now holo.Time, r *replica, who wire.Member, msg *wire.Ack) {
+	f := m.current(r, who, msg.Head())
+	if f == nil || !r.lead.active || f.phase != following || msg.Seq > r.seq {
+		return
+	}
+	f.known = max(f.known, min(msg.Commit, r.commit))
+	if msg.Seq <= f.acked {
+		return
+	}
+	f.acked = msg.Seq
+	f.sent = max(f.sent, f.acked)
+	m.progress(now, f)
+	m.advance(now, r)
+	m.touch(r)
+}
+
+// advance commits what every member and the synchronous learner hold, if the
+// members are enough (I3, I6). Nobody else's word replaces a member's.
+func (m *Machine) advance(_ holo.Time, r *replica) {
+	if !r.enough() {
+		return
+	}
+	w := r.seq
+	r.lead.each(func(f *follower) {
+		if f != r.lead.learner || f.synced {
+			w = min(w, f.acked)
+		}
+	})
+	for _, it := range r.commitTo(w) {
+		m.committed(it)
+	}
+	m.trim(r)
+}
+
+// tickActive does a primary's regular duties.
+func (m *Machine) tickActive(now holo.Time, r *replica) {
+	for _, f := range r.lead.members {
+		m.nudge(now, r, f)
+		if f.acked < r.seq {
+			m.proposeShrink(now, r, f)
+		}
+	}
+	if r.lead.learner != nil {
+		m.tickLearner(now, r, r.lead.learner)
+	}
+	m.pump(now, r)
+	if r.lead.handoff != nil {
+		m.tickHandoff(now, r)
+	}
+}
+
+// nudge sends again what a follower did not acknowledge, from there on; or
+// tells it the commit watermark, so that a takeover has little to reconcile and
+// a sealed array can be read from it.
+func (m *Machine) nudge(now holo.Time, r *replica, f *follower) {
+	if f.acked >= r.seq && f.known >= r.commit || !m.due(now, f) {
+		return
+	}
+	if f.acked < r.seq {
+		f.sent = f.acked
+		m.touch(r)
+		return
+	}
+	m.send(f.who, &wire.Repl{ShardHead: m.head(r, f.who), Commit: r.commit})
+}

@@ -1,0 +1,160 @@
+package shard
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// maxRecords is the number of outcomes remembered per shard. A client retries
+// for at most 15 s, so a duplicate could slip through only above 500 writes a
+// second to one of the 256 shards for all that time: 128,000 a second.
+const maxRecords = 8192
+
+// maxDropped is the number of deleted arrays remembered per shard. An ID is
+// never used again, so all that a mark older than that many deletions would
+// refuse is a write delayed for as long.
+const maxDropped = 4096
+
+// opKey names a mutation for exactly-once effect: its operation ID, or the job
+// and task whose output it is, whichever attempt sends it (I10).
+type opKey struct {
+	op     holo.OpID
+	byTask bool
+	job    holo.JobID
+	task   holo.TaskID
+}
+
+func keyOf(mu *wire.Mutation) opKey {
+	if mu.Kind == wire.MutateTask {
+		return opKey{byTask: true, job: mu.Job, task: mu.Task}
+	}
+	return opKey{op: mu.Op}
+}
+
+func recordKey(r *wire.OpRecord) opKey {
+	if r.ByTask {
+		return opKey{byTask: true, job: r.Job, task: r.Task}
+	}
+	return opKey{op: r.Op}
+}
+
+// table is the committed state of one shard. Everything in it has a version
+// whose sequence number is at or below the replica's commit watermark.
+type table struct {
+	pages   map[holo.PageID]stored
+	marks   map[holo.ArrayID]wire.ArrayMark
+	records map[opKey]wire.OpRecord
+	order   []opKey        // of records, oldest first
+	dropped []holo.ArrayID // of marks, oldest first
+	bytes   int            // of page data
+}
+
+func newTable() table {
+	return table{
+		pages: map[holo.PageID]stored{}, marks: map[holo.ArrayID]wire.ArrayMark{}, records: map[opKey]wire.OpRecord{},
+	}
+}
+
+// get is the committed page; one never written is zero at the zero version.
+func (t *table) get(id holo.PageID) stored {
+	if s, ok := t.pages[id]; ok {
+		return s
+	}
+	return stored{page: zeroPage}
+}
+
+func (t *table) set(id holo.PageID, s stored) {
+	if t.marks[id.Array].State == wire.MarkDropped {
+		return
+	}
+	t.bytes += len(s.data) - len(t.get(id).data)
+	t.pages[id] = s
+}
+
+// mark seals or drops an array. Either way its tasks are over, and their
+// records with them: a late attempt meets the mark.
+func (t *table) mark(a wire.ArrayMark) {
+	if t.marks[a.Array].State == wire.MarkDropped {
+		return
+	}
+	t.marks[a.Array] = a
+	t.order = slices.DeleteFunc(t.order, func(k opKey) bool {
+		gone := k.byTask && t.records[k].Array == a.Array
+		if gone {
+			delete(t.records, k)
+		}
+		return gone
+	})
+	if a.State == wire.MarkDropped {
+		t.drop(a.Array)
+	}
+}
+
+func (t *table) drop(array holo.ArrayID) {
+	if t.dropped = append(t.dropped, array); len(t.dropped) > maxDropped {
+		delete(t.marks, t.dropped[0])
+		t.dropped = t.dropped[1:]
+	}
+	for id, s := range t.pages {
+		if id.Array == array {
+			t.bytes -= len(s.data)
+			delete(t.pages, id)
+		}
+	}
+}
+
+func (t *table) record(r wire.OpRecord) {
+	k := recordKey(&r)
+	if _, known := t.records[k]; !known {
+		t.order = append(t.order, k)
+	}
+	t.records[k] = r
+	for len(t.order) > maxRecords {
+		delete(t.records, t.order[0])
+		t.order = t.order[1:]
+	}
+}
+
+// apply makes an item of the tail part of the table.
+func (t *table) apply(it *item) {
+	for _, a := range it.marks {
+		t.mark(a)
+	}
+	for _, e := range it.effects {
+		t.set(e.id, e.stored)
+	}
+	for _, r := range it.records {
+		t.record(r)
+	}
+}
+
+// above collects what lies above a watermark, each list in a fixed order.
+func (t *table) above(w holo.Seq) (effects []effect, marks []wire.ArrayMark, records []wire.OpRecord) {
+	for id, s := range t.pages {
+		if s.version.Seq > w {
+			effects = append(effects, effect{id, s})
+		}
+	}
+	sortEffects(effects)
+	for _, a := range t.marks {
+		if a.Version.Seq > w {
+			marks = append(marks, a)
+		}
+	}
+	slices.SortFunc(marks, func(a, b wire.ArrayMark) int { return cmp.Compare(a.Array, b.Array) })
+	for _, k := range t.order {
+		if r := t.records[k]; r.Version.Seq > w {
+			records = append(records, r)
+		}
+	}
+	return effects, marks, records
+}
+
+func sortEffects(effects []effect) {
+	slices.SortFunc(effects, func(a, b effect) int {
+		return cmp.Or(cmp.Compare(a.id.Array, b.id.Array), cmp.Compare(a.id.Index, b.id.Index))
+	})
+}

@@ -1,0 +1,209 @@
+package shard
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// request is a mutation that waits for read leases on its pages to end.
+type request struct {
+	mutation wire.Mutation
+	waiters  []uint64
+	asked    holo.Time // when its leases were last withdrawn
+}
+
+// pages are those that the mutation changes.
+func (q *request) pages() []holo.PageID {
+	ids := make([]holo.PageID, len(q.mutation.Changes))
+	for i := range ids {
+		ids[i] = holo.PageID{Array: q.mutation.Array, Index: q.mutation.Changes[i].Page}
+	}
+	return ids
+}
+
+// whole reports whether the mutation is about the array as a whole.
+func (q *request) whole() bool {
+	return q.mutation.Kind == wire.MutateSeal || q.mutation.Kind == wire.MutateDrop
+}
+
+// Submit asks this primary for a mutation of one of its shards. The answer
+// comes with the same ID from this or a later Ready. The caller has checked the
+// digests (VerifyMutation) and does not modify the mutation any more; its
+// content is copied.
+func (m *Machine) Submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation) {
+	if err := m.submit(now, id, s, mu); err != nil {
+		m.answer(Answer{ID: id, Err: err})
+	}
+}
+
+func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation) error {
+	if !s.Valid() {
+		return holo.Errorf(holo.Invalid, "write to shard %d: there is no such shard", s)
+	}
+	if err := mu.Check(); err != nil {
+		return err
+	}
+	r := m.replica(s)
+	if err := m.serving(r); err != nil {
+		return err
+	}
+	if m.repeated(r, id, &mu) {
+		return nil
+	}
+	if err := m.accepts(now, r); err != nil {
+		return err
+	}
+	q := &request{mutation: mu, waiters: []uint64{id}}
+	r.lead.queue = append(r.lead.queue, q)
+	r.lead.queued[keyOf(&mu)] = q
+	m.pump(now, r)
+	return nil
+}
+
+// serving reports whether this node is the shard's active primary.
+func (m *Machine) serving(r *replica) error {
+	switch {
+	case r.config.Lost:
+		return lost(r)
+	case r.lead == nil:
+		return notPrimary(r)
+	case !r.lead.active:
+		return holo.Refuse(holo.Unavailable, "taking_over", "shard %d: this node is still taking over as its primary", r.shard)
+	case r.lead.handoff != nil:
+		return holo.Refuse(holo.Unavailable, "handoff", "shard %d: moving to node %v", r.shard, r.lead.handoff.to)
+	}
+	return nil
+}
+
+// accepts reports whether the primary can take one more mutation. The lease is
+// courtesy here: safety comes from every member's acknowledgement.
+func (m *Machine) accepts(now holo.Time, r *replica) error {
+	switch {
+	case !r.enough():
+		return holo.Refuse(holo.Unavailable, "under_replicated", "write to shard %d: %d copies, at least %d are needed", r.shard, len(r.config.Members), r.minAck())
+	case !m.leased(now):
+		return noLease(r)
+	case len(r.lead.queue) >= m.limits.Queue || m.logBytes >= m.limits.LogBytes:
+		return holo.Refuse(holo.Unavailable, "busy", "write to shard %d: %d writes and %d bytes are waiting", r.shard, len(r.lead.queue), m.logBytes)
+	case m.limits.Capacity > 0 && r.table.bytes+m.logBytes >= m.limits.Capacity:
+		return holo.Refuse(holo.Exhausted, "memory_full", "write to shard %d: the node's %d bytes for pages are used", r.shard, m.limits.Capacity)
+	}
+	return nil
+}
+
+// repeated answers a mutation that was seen before, or makes its sender wait
+// for the same outcome: an operation takes effect at most once (I10).
+func (m *Machine) repeated(r *replica, id uint64, mu *wire.Mutation) bool {
+	k := keyOf(mu)
+	if rec, ok := r.table.records[k]; ok {
+		m.answer(Answer{ID: id, Version: rec.Version, Applied: rec.Applied, Duplicate: true})
+		return true
+	}
+	if it, ok := r.tail.pending[k]; ok {
+		it.await(id, k)
+		return true
+	}
+	if q, ok := r.lead.queued[k]; ok {
+		q.waiters = append(q.waiters, id)
+		return true
+	}
+	return false
+}
+
+// pump orders every queued mutation whose pages have no read lease any more.
+// One that still waits holds back those after it that touch the same pages or
+// arrays, and no others.
+func (m *Machine) pump(now holo.Time, r *replica) {
+	l := r.lead
+	waiting := l.queue[:0:0]
+	for i, q := range l.queue {
+		if m.blocked(now, r, q) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
+			waiting = append(waiting, l.queue[i])
+			continue
+		}
+		delete(l.queued, keyOf(&q.mutation))
+		m.order(r, q)
+	}
+	l.queue = waiting
+	m.advance(now, r)
+}
+
+func overlap(a, b *request) bool {
+	if a.mutation.Array != b.mutation.Array {
+		return false
+	}
+	if a.whole() || b.whole() {
+		return true
+	}
+	for i := range a.mutation.Changes {
+		for j := range b.mutation.Changes {
+			if a.mutation.Changes[i].Page == b.mutation.Changes[j].Page {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// order gives a mutation its place in the history.
+func (m *Machine) order(r *replica, q *request) {
+	mu := &q.mutation
+	switch st := r.state(mu.Array); {
+	case st == wire.MarkDropped && mu.Kind != wire.MutateDrop:
+		m.refuse(q.waiters, holo.Refuse(holo.NotFound, "dropped", "write to array %d: it was deleted", mu.Array))
+		return
+	case st == wire.MarkSealed && !q.whole():
+		m.refuse(q.waiters, holo.Refuse(holo.Conflict, "sealed", "write to array %d: it is sealed", mu.Array))
+		return
+	}
+	n := &wire.Entry{Seq: r.seq + 1, Epoch: r.promised, Applied: true, Mutation: *mu}
+	if mu.Kind == wire.MutateSwap {
+		n.Applied = r.matches(mu)
+	}
+	it := r.append(n)
+	for _, id := range q.waiters {
+		it.await(id, keyOf(mu))
+	}
+	l := r.lead
+	l.ended += it.size
+	it.end = l.ended
+	l.entries = append(l.entries, it)
+	m.logBytes += it.size
+	m.touch(r)
+}
+
+// matches reports whether the page, with all that is ordered before, holds what
+// a compare-and-set expects.
+func (r *replica) matches(mu *wire.Mutation) bool {
+	c := &mu.Changes[0]
+	have := make([]byte, len(mu.Expect))
+	r.latest(holo.PageID{Array: mu.Array, Index: c.Page}).at(have, c.Offset)
+	return bytes.Equal(have, mu.Expect)
+}
+
+// committed answers those who wait for an item.
+func (m *Machine) committed(it *item) {
+	for _, w := range it.waiters {
+		rec := &it.records[w.record]
+		m.answer(Answer{ID: w.id, Version: rec.Version, Applied: rec.Applied})
+	}
+	it.waiters = nil
+}
+
+func notPrimary(r *replica) error {
+	if r.config.Epoch == 0 {
+		return holo.Refuse(holo.Unavailable, "not_primary", "shard %d: this node does not know it", r.shard)
+	}
+	return holo.Refuse(holo.Unavailable, "not_primary", "shard %d: its primary in epoch %d is node %v", r.shard, r.config.Epoch, r.config.Primary)
+}
+
+func noLease(r *replica) error {
+	return holo.Refuse(holo.Unavailable, "no_lease", "shard %d: this node's lease ran out; it cannot reach the cluster's leader", r.shard)
+}
+
+func lost(r *replica) error {
+	return holo.Refuse(holo.DataLost, "lost", "shard %d: no holder of its pages is left", r.shard)
+}
