@@ -1,0 +1,196 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/digest"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// CreateArray makes an array of zeros. The catalogue decides whether its copies
+// fit into what the nodes offer.
+func (n *Node) CreateArray(ctx context.Context, c door.Caller, m *holov1.CreateArrayRequest) (*holov1.Array, error) {
+	t, err := holo.ParseElementType(m.GetType())
+	if err != nil {
+		return nil, err
+	}
+	shape := holo.Shape{Type: t, Length: m.GetLength(), Extent: m.GetExtentElements()}
+	if shape.Extent == 0 {
+		shape.Extent = holo.DefaultExtent
+	}
+	if err := shape.Check(); err != nil {
+		return nil, err
+	}
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArrayCreate{
+		Owner: c.Principal, Name: m.GetName(), Shape: shape, Class: holo.Class(m.GetCopies()), Affinity: m.GetAffinity(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n.arrayOut(a), nil
+}
+
+// proposeFor has a command committed whose result is of one type.
+func proposeFor[M wire.Message](ctx context.Context, n *Node, cmd wire.Message) (none M, err error) {
+	m, err := n.propose(ctx, cmd)
+	if err != nil {
+		return none, err
+	}
+	result, ok := m.(M)
+	if !ok {
+		return none, holo.Errorf(holo.Internal, "command %#04x: the catalogue gave another result", uint16(cmd.Type()))
+	}
+	return result, nil
+}
+
+// GetArray finds an array by its name, or by "#" and its ID.
+func (n *Node) GetArray(ctx context.Context, _ door.Caller, name string) (*holov1.Array, error) {
+	a, err := n.arrayNamed(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return n.arrayOut(a), nil
+}
+
+// ListArrays lists the arrays by ID.
+func (n *Node) ListArrays(ctx context.Context, _ door.Caller) ([]*holov1.Array, error) {
+	list, err := queryAll[*wire.ArrayRecord](ctx, n, wire.CatalogQuery{What: wire.QueryArrays})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*holov1.Array, len(list))
+	for i, a := range list {
+		out[i] = n.arrayOut(a)
+	}
+	return out, nil
+}
+
+func (n *Node) arrayOut(a *wire.ArrayRecord) *holov1.Array {
+	out := &holov1.Array{
+		Id: uint64(a.ID), Name: a.Name, Type: a.Shape.Type.String(), Length: a.Shape.Length, ExtentElements: a.Shape.Extent,
+		Copies: uint32(a.Class), Affinity: a.Affinity, State: a.State.String(), Bytes: a.Shape.Bytes(), Pages: a.Shape.Pages(),
+	}
+	if a.State == wire.ArrayFrozen {
+		out.Root = hex.EncodeToString(a.Root[:])
+	}
+	return out
+}
+
+// SealArray makes an array immutable: it is closed to writers in the catalogue
+// and then in each of its shards, and the root of its pages' digests is
+// recorded. An attempt that broke off is finished by the next.
+func (n *Node) SealArray(ctx context.Context, _ door.Caller, id holo.ArrayID) (*holov1.Array, error) {
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArraySealing{Array: id})
+	n.records.forget(id)
+	if err != nil {
+		return nil, err
+	}
+	if a.State == wire.ArrayFrozen {
+		return n.arrayOut(a), nil
+	}
+	if err := n.mutateAll(ctx, a, wire.MutateSeal); err != nil {
+		return nil, err
+	}
+	list, err := n.collectDigests(ctx, a, holo.NodeID{})
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArraySealed{Array: id, Root: digest.Root(list)})
+	n.records.forget(id)
+	if err != nil {
+		return nil, err
+	}
+	n.seals.put(id, list)
+	return n.arrayOut(sealed), nil
+}
+
+// mutateAll brings one mutation about the whole array to each of its shards.
+func (n *Node) mutateAll(ctx context.Context, a *wire.ArrayRecord, kind wire.MutationKind) error {
+	count := int(min(a.Shape.Extents(), holo.ShardCount))
+	return parallel(ctx, count, extentsAtOnce, func(ctx context.Context, i int) error {
+		s := placement.ShardOf(a.Class, a.Affinity, uint64(i))
+		_, err := n.mutate(ctx, s, &wire.Mutation{Op: n.ops.next(), Kind: kind, Array: a.ID})
+		if kind == wire.MutateDrop && holo.KindOf(err) == holo.DataLost {
+			return nil // nobody holds what was to be dropped
+		}
+		return err
+	})
+}
+
+// DeleteArray takes an array's name away and its pages out of all memory. The
+// name is gone when it returns; where a shard cannot drop its pages now, the
+// leader sees to it later, and 0 bytes are reported freed.
+func (n *Node) DeleteArray(ctx context.Context, _ door.Caller, id holo.ArrayID) (freedBytes uint64, err error) {
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArrayDelete{Array: id})
+	n.records.forget(id)
+	if err != nil {
+		return 0, err
+	}
+	if err := n.purge(ctx, a); err != nil {
+		n.log.Warn("deleted array is not dropped everywhere yet", "array", uint64(id), "error", err)
+		return 0, nil
+	}
+	return uint64(a.Class) * a.Shape.Pages() * holo.PageSize, nil
+}
+
+// purge has a deleted array dropped by all its shards, and then forgotten.
+func (n *Node) purge(ctx context.Context, a *wire.ArrayRecord) error {
+	if err := n.mutateAll(ctx, a, wire.MutateDrop); err != nil {
+		return err
+	}
+	_, err := n.propose(ctx, &wire.ArrayPurge{Array: a.ID})
+	if holo.KindOf(err) == holo.NotFound {
+		return nil // somebody else did
+	}
+	return err
+}
+
+// Pages tells where the extents of an array lie.
+func (n *Node) Pages(ctx context.Context, _ door.Caller, id holo.ArrayID) ([]*holov1.Extent, error) {
+	a, err := n.array(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	configs, err := n.shardConfigs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*holov1.Extent, a.Shape.Extents())
+	for i := range list {
+		run := runOf(a, uint64(i))
+		list[i] = extentOut(a, uint64(i), run, configs[run.Shard])
+	}
+	return list, nil
+}
+
+func extentOut(a *wire.ArrayRecord, number uint64, run wire.PageRun, c wire.ShardConfig) *holov1.Extent {
+	e := &holov1.Extent{
+		Number: number, FirstPage: uint64(run.First), Pages: uint64(run.Count), Shard: uint32(run.Shard),
+		Epoch: uint64(c.Epoch), Primary: c.Primary.Hex(), State: health(&c),
+	}
+	if a.LostIn(run.Shard) {
+		e.State = "lost"
+	}
+	for _, m := range c.Members {
+		e.Members = append(e.Members, m.Node.Hex())
+	}
+	return e
+}
+
+// shardConfigs asks the catalogue for all shards.
+func (n *Node) shardConfigs(ctx context.Context) (map[holo.ShardID]wire.ShardConfig, error) {
+	all, err := queryOne[*wire.ConfigPush](ctx, n, wire.CatalogQuery{What: wire.QueryShards})
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[holo.ShardID]wire.ShardConfig, len(all.Configs))
+	for _, c := range all.Configs {
+		of[c.Shard] = c
+	}
+	return of, nil
+}

@@ -1,0 +1,60 @@
+package node
+
+import (
+	"context"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+var _ door.Backend = (*Node)(nil)
+
+// Role is what a principal may do through this node's socket. The folder names
+// the operators of this machine; the owner is whoever founded the cluster.
+func (n *Node) Role(p holo.PrincipalID) door.Role {
+	switch {
+	case p == n.home.settings.Owner:
+		return door.RoleOwner
+	case slices.Contains(n.home.principals, p):
+		return door.RoleUser
+	}
+	return door.RoleNone
+}
+
+// CreateInvite records an invite that the owner has signed, and says where it
+// should point: this node first.
+func (n *Node) CreateInvite(ctx context.Context, _ door.Caller, m *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error) {
+	psk, err := key.NewSecret(m.GetPsk())
+	if err != nil {
+		return nil, err
+	}
+	if psk.Len() != key.Size || len(m.GetInviteKey()) != 32 || len(m.GetOwnerSignature()) != 64 {
+		return nil, holo.Errorf(holo.Invalid, "create invite: want a key and a psk of 32 bytes and a signature of 64")
+	}
+	cmd := &wire.InvitePut{
+		InviteKey: [32]byte(m.GetInviteKey()), PSKID: invitePSK(psk).ID, PSK: psk,
+		Expires: m.GetExpiresUnix(), OwnerSig: [64]byte(m.GetOwnerSignature()),
+	}
+	if _, err := n.propose(ctx, cmd); err != nil {
+		n.refusals.addErr(err)
+		return nil, err
+	}
+	return &holov1.CreateInviteResponse{Addresses: n.inviteAddresses()}, nil
+}
+
+// maxInviteAddresses keeps the text that people paste short.
+const maxInviteAddresses = 4
+
+func (n *Node) inviteAddresses() []string {
+	list := slices.Clone(n.advertised())
+	for _, id := range n.members.ids() {
+		if addr, ok := n.members.address(id); ok && !slices.Contains(list, addr) {
+			list = append(list, addr)
+		}
+	}
+	return list[:min(len(list), maxInviteAddresses)]
+}

@@ -1,0 +1,30 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// dump tells, for a test that failed, how each node saw the shards.
+func (c *cluster) dump() {
+	if !c.t.Failed() {
+		return
+	}
+	for _, n := range c.live() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		n.loop.do(ctx, func(now holo.Time) {
+			c.t.Logf("node %s: lease %v, leads %v, resident %d, pending %d, refusals %v, queue %d", n.self, n.loop.holder.Valid(now),
+				n.loop.keeper != nil, n.loop.budget.resident, n.loop.budget.pending, n.refusals.all(), len(n.loop.inputs))
+			for s := holo.ShardID(0); s.Valid(); s++ {
+				if st := n.loop.machine.Status(s); st.Seq > 0 || st.Queued > 0 {
+					c.t.Logf("  shard %d: %v epoch %d promised %d seq %d commit %d primary %s members %d learner %s", s, st.State, st.Config.Epoch,
+						st.Promised, st.Seq, st.Commit, st.Config.Primary, len(st.Config.Members), st.Config.Learner.Node)
+				}
+			}
+		})
+		cancel()
+		c.t.Logf("  peers %+v transport %+v", n.peers.Stats(), n.transport.Stats())
+	}
+}

@@ -1,0 +1,188 @@
+package node
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// The files of a node beside those of package identity. None is secret.
+const (
+	contactsFile   = "contacts.json"   // where the other nodes were last known to be
+	principalsFile = "principals.json" // whose keys the socket on this machine answers
+	raftDir        = "raft"
+	modulesDir     = "modules"
+
+	maxChainFile      = 8 << 20
+	maxContactsFile   = 64 << 10
+	maxPrincipalsFile = 16 << 10
+)
+
+// home is what a node's folder holds: who it is and where it belongs.
+type home struct {
+	dir        string
+	settings   *identity.Cluster
+	signer     key.Signer
+	clusterKey key.Secret
+	records    []wire.ChainRecord
+	contacts   []wire.Contact
+	principals []holo.PrincipalID // besides the owner
+}
+
+// readHome reads a node's folder and verifies that the node is a member of its
+// cluster by the owner's word.
+func readHome(dir string) (*home, error) {
+	settings, err := identity.ReadCluster(filepath.Join(dir, identity.ClusterFile))
+	if holo.KindOf(err) == holo.NotFound {
+		return nil, holo.Errorf(holo.NotFound, "start node in %s: it belongs to no cluster: run `holo init` or `holo join`", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &home{dir: dir, settings: settings}
+	if h.signer, err = identity.ReadSigner(h.path(identity.NodeKeyFile)); err != nil {
+		return nil, err
+	}
+	if h.clusterKey, err = identity.ReadSecret(h.path(identity.ClusterKeyFile)); err != nil {
+		return nil, err
+	}
+	if err := h.readChain(); err != nil {
+		return nil, err
+	}
+	if err := h.readContacts(); err != nil {
+		return nil, err
+	}
+	return h, h.readPrincipals()
+}
+
+func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *home) self() holo.NodeID { return h.signer.Public() }
+
+func (h *home) readChain() error {
+	b, err := identity.ReadPublic(h.path(identity.ChainFile), maxChainFile)
+	if err != nil {
+		return err
+	}
+	if h.records, err = decodeChain(b); err != nil {
+		return err
+	}
+	members, err := catalog.VerifyChain(h.settings.ID, h.settings.Owner, h.records)
+	if err != nil {
+		return err
+	}
+	self := h.self()
+	if !slices.ContainsFunc(members, func(m catalog.ChainMember) bool { return m.Node == self }) {
+		return holo.Refuse(holo.Denied, reasonMembership, "start node %s: it is not a member of cluster %s any more", self, h.settings.ID)
+	}
+	return nil
+}
+
+// contactJSON is a line of contacts.json.
+type contactJSON struct {
+	Node    string `json:"node"`
+	Address string `json:"address"`
+}
+
+func (h *home) readContacts() error {
+	var list []contactJSON
+	if err := readJSON(h.path(contactsFile), maxContactsFile, &list); err != nil {
+		return err
+	}
+	for _, c := range list {
+		id, err := holo.ParseNodeID(c.Node)
+		if err != nil {
+			return err
+		}
+		h.contacts = append(h.contacts, wire.Contact{Node: id, Address: c.Address})
+	}
+	return nil
+}
+
+func (h *home) writeContacts(contacts []wire.Contact) error {
+	list := make([]contactJSON, len(contacts))
+	for i, c := range contacts {
+		list[i] = contactJSON{c.Node.Hex(), c.Address}
+	}
+	return writeJSON(h.path(contactsFile), list)
+}
+
+func (h *home) readPrincipals() error {
+	var list []string
+	if err := readJSON(h.path(principalsFile), maxPrincipalsFile, &list); err != nil {
+		return err
+	}
+	for _, s := range list {
+		id, err := holo.ParsePrincipalID(s)
+		if err != nil {
+			return err
+		}
+		h.principals = append(h.principals, id)
+	}
+	return nil
+}
+
+func (h *home) writePrincipals() error {
+	list := make([]string, len(h.principals))
+	for i, p := range h.principals {
+		list[i] = p.Hex()
+	}
+	return writeJSON(h.path(principalsFile), list)
+}
+
+// write makes a whole new folder. cluster.json comes last: a folder without it
+// belongs to no cluster, and is begun anew.
+func (h *home) write() error {
+	if err := identity.WriteSecret(h.path(identity.ClusterKeyFile), h.clusterKey); err != nil {
+		return err
+	}
+	if err := identity.WritePublic(h.path(identity.ChainFile), encodeChain(h.records)); err != nil {
+		return err
+	}
+	if err := h.writeContacts(h.contacts); err != nil {
+		return err
+	}
+	if err := h.writePrincipals(); err != nil {
+		return err
+	}
+	return identity.WriteCluster(h.path(identity.ClusterFile), h.settings)
+}
+
+// readJSON reads a file that WritePublic made; one that is not there is empty.
+func readJSON(path string, limit int, into any) error {
+	b, err := identity.ReadPublic(path, limit)
+	if holo.KindOf(err) == holo.NotFound && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return holo.Errorf(holo.Corrupt, "read %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, from any) error {
+	b, err := json.MarshalIndent(from, "", "  ")
+	if err != nil {
+		return holo.Errorf(holo.Internal, "write %s: %w", path, err)
+	}
+	return identity.WritePublic(path, append(b, '\n'))
+}
+
+// keyAt reads a signing key, or makes it where there is none.
+func keyAt(path string) (key.Signer, error) {
+	s, err := identity.ReadSigner(path)
+	if err == nil || holo.KindOf(err) != holo.NotFound {
+		return s, err
+	}
+	s = key.GenerateSigner()
+	return s, identity.WriteSigner(path, s)
+}

@@ -1,0 +1,194 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/jobs"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// ownerKey carries who submits a job through the runner to the catalogue.
+type ownerKey struct{}
+
+func ownerOf(ctx context.Context) holo.PrincipalID {
+	p, _ := ctx.Value(ownerKey{}).(holo.PrincipalID)
+	return p
+}
+
+// SubmitJob starts a job, which this node coordinates.
+func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitRequest) (*holov1.Job, error) {
+	k, err := n.kernel(ctx, m.GetKernel())
+	if err != nil {
+		return nil, err
+	}
+	kind, ok := wire.ParseTaskKind(m.GetKind())
+	if !ok {
+		return nil, holo.Errorf(holo.Invalid, "submit job: kind %q, want map or reduce", m.GetKind())
+	}
+	s := jobs.Spec{
+		Module: k.Module, Kernel: k.Name, Kind: kind, Function: m.GetFunction(), Output: holo.ArrayID(m.GetOutput()),
+		Params: m.GetParams(), AccBytes: m.GetAccBytes(), Gas: holo.Gas(m.GetGasPerTask()),
+	}
+	for _, id := range m.GetInputs() {
+		s.Inputs = append(s.Inputs, holo.ArrayID(id))
+	}
+	select {
+	case <-n.resumed:
+	case <-ctx.Done():
+		return nil, holo.Errorf(holo.Cancelled, "submit job: %w", ctx.Err())
+	}
+	id, err := n.runner.Submit(context.WithValue(ctx, ownerKey{}, c.Principal), s)
+	if err != nil {
+		return nil, err
+	}
+	j, err := n.runner.Job(id)
+	if err != nil {
+		return nil, err
+	}
+	return jobOut(&j), nil
+}
+
+// GetJob tells of a job: what this node knows as its coordinator, else what the
+// catalogue recorded.
+func (n *Node) GetJob(ctx context.Context, _ door.Caller, id holo.JobID) (*holov1.Job, error) {
+	if j, err := n.runner.Job(id); err == nil {
+		return jobOut(&j), nil
+	}
+	rec, err := n.jobRecord(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return recordOut(rec), nil
+}
+
+func (n *Node) jobRecord(ctx context.Context, id holo.JobID) (*wire.JobRecord, error) {
+	return queryOne[*wire.JobRecord](ctx, n, wire.CatalogQuery{What: wire.QueryJobByID, Number: uint64(id)})
+}
+
+// ListJobs lists the jobs by ID.
+func (n *Node) ListJobs(ctx context.Context, _ door.Caller) ([]*holov1.Job, error) {
+	all, err := queryAll[*wire.JobRecord](ctx, n, wire.CatalogQuery{What: wire.QueryJobs})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*holov1.Job, len(all))
+	for i, rec := range all {
+		if j, err := n.runner.Job(rec.ID); err == nil {
+			out[i] = jobOut(&j)
+			continue
+		}
+		out[i] = recordOut(rec)
+	}
+	return out, nil
+}
+
+// CancelJob ends a job that this node coordinates. One that has ended stays as
+// it is.
+func (n *Node) CancelJob(ctx context.Context, _ door.Caller, id holo.JobID) (*holov1.Job, error) {
+	if _, err := n.runner.Job(id); err != nil {
+		rec, err := n.jobRecord(ctx, id)
+		if err == nil && !rec.End.Phase.Ended() {
+			err = holo.Refuse(holo.Unavailable, reasonElsewhere, "cancel job %d: node %s coordinates it: ask there", uint64(id), rec.Coordinator)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return recordOut(rec), nil
+	}
+	j, err := n.runner.Cancel(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return jobOut(&j), nil
+}
+
+// WatchJob follows a job that this node coordinates change by change. Of
+// another it knows what the catalogue does: that it runs, and how it ended.
+func (n *Node) WatchJob(ctx context.Context, _ door.Caller, id holo.JobID, send func(*holov1.JobProgress) error) error {
+	if _, err := n.runner.Job(id); err == nil {
+		return n.runner.Watch(ctx, id, func(p jobs.Progress) error { return send(progressOut(&p)) })
+	}
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	for {
+		rec, err := n.jobRecord(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := send(recordOut(rec).GetProgress()); err != nil || rec.End.Phase.Ended() {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return holo.Errorf(holo.Cancelled, "watch job %d: %w", uint64(id), ctx.Err())
+		}
+	}
+}
+
+func jobOut(j *jobs.Job) *holov1.Job {
+	out := &holov1.Job{
+		Id: uint64(j.ID), State: j.State.String(), Kernel: j.Spec.Kernel, Function: j.Spec.Function, Kind: j.Spec.Kind.String(),
+		Result: j.Result, Progress: progressOut(&j.Progress),
+	}
+	if j.Err != nil {
+		failed(out, wire.FailureOf(j.Err))
+	}
+	return out
+}
+
+func failed(out *holov1.Job, f *wire.Failure) {
+	out.Error, out.ErrorKind, out.ErrorReason = f.Text, f.Kind.String(), f.Reason
+}
+
+// recordOut is a job as the catalogue recorded it.
+func recordOut(rec *wire.JobRecord) *holov1.Job {
+	out := &holov1.Job{
+		Id: uint64(rec.ID), State: rec.End.Phase.String(), Kernel: rec.Kernel, Function: rec.Function, Kind: rec.Kind.String(),
+		Result: rec.End.Result, Progress: &holov1.JobProgress{Job: uint64(rec.ID), State: rec.End.Phase.String()},
+	}
+	if rec.End.Phase == wire.JobFailed || rec.End.Phase == wire.JobCancelled {
+		failed(out, &rec.End.Failure)
+	}
+	if len(rec.End.Report) == 0 {
+		return out
+	}
+	if m, err := wire.Decode(rec.End.Report); err == nil {
+		if report, ok := m.(*wire.JobReport); ok {
+			p := jobs.ProgressOf(rec.ID, stateOf(rec.End.Phase), report)
+			out.Progress = progressOut(&p)
+		}
+	}
+	return out
+}
+
+func stateOf(p wire.JobPhase) jobs.State {
+	switch p {
+	case wire.JobDone:
+		return jobs.Done
+	case wire.JobFailed:
+		return jobs.Failed
+	case wire.JobCancelled:
+		return jobs.Cancelled
+	}
+	return jobs.Running
+}
+
+func progressOut(p *jobs.Progress) *holov1.JobProgress {
+	out := &holov1.JobProgress{
+		Job: uint64(p.Job), State: p.State.String(), Tasks: p.Tasks, Committed: p.Committed, Running: p.Running, Retried: p.Retried,
+		Gas: uint64(p.Gas), BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
+	}
+	for _, w := range p.Nodes {
+		out.Nodes = append(out.Nodes, &holov1.NodeWork{
+			Node: hex.EncodeToString(w.Node[:]), Committed: w.Committed, Running: w.Running, Failed: w.Failed,
+			Gas: uint64(w.Gas), BytesLocal: w.BytesLocal, BytesMoved: w.BytesMoved,
+		})
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// JoinConfig says where a node joins and as what. Dir, ConfigDir and Invite
+// are required.
+type JoinConfig struct {
+	Dir         string       // the node's folder
+	ConfigDir   string       // where the user's key is, or is made
+	Invite      string       // as pasted
+	NodeName    string       // empty: the machine's name
+	Listen      string       // host:port; empty: a free port of the loopback interface
+	Advertise   []string     // addresses to tell others; empty: where it listens
+	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
+	Logger      *slog.Logger // nil: nothing is logged
+}
+
+// Join makes this machine a node of the cluster that the invite is for. It
+// believes nobody: who answers must prove by the owner's signature that it is
+// a member, before this node says who it is. An attempt that broke off may be
+// repeated with the same folder and invite; nobody else can use the invite
+// once a node was admitted by it.
+func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
+	invite, err := identity.ParseInvite(c.Invite)
+	if err != nil {
+		return nil, err
+	}
+	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName)
+	if err != nil {
+		return nil, err
+	}
+	h.settings.ID, h.settings.Owner = invite.Cluster, invite.Owner
+	h.settings.Listen, h.settings.Advertise = c.Listen, c.Advertise
+	j := &joiner{home: h, invite: invite, config: c, log: c.Logger}
+	if j.log == nil {
+		j.log = quiet
+	}
+	if err := j.ask(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.write(); err != nil {
+		return nil, err
+	}
+	return &Cluster{ID: h.settings.ID, Owner: h.settings.Owner, Node: h.self()}, nil
+}
+
+// joiner is one attempt to join.
+type joiner struct {
+	home   *home
+	invite identity.Invite
+	config JoinConfig
+	log    *slog.Logger
+	static *handshake.Static
+}
+
+// ask tries the invite's addresses in turn, until one admits or refuses.
+func (j *joiner) ask(ctx context.Context) (err error) {
+	if j.static, err = handshake.NewStatic(j.home.signer, j.invite.Cluster, j.home.settings.NodeName, unixNow()); err != nil {
+		return err
+	}
+	t, err := transport.Listen(transport.Config{Listen: dialFrom(j.config.Listen), Local: j.local, Logger: j.log})
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	var last error
+	for _, address := range j.invite.Addresses {
+		last = j.askAt(ctx, t, address)
+		if last == nil || holo.KindOf(last) == holo.Denied && holo.ReasonOf(last) != "" || ctx.Err() != nil {
+			return last
+		}
+		j.log.Info("node did not admit", "address", address, "error", last)
+	}
+	return last
+}
+
+// local is this side of a join handshake. The node that answers is verified in
+// Admit: its membership proof must go back to the owner that the invite names.
+func (j *joiner) local() handshake.Local {
+	return handshake.Local{
+		Kind: handshake.KindJoin, Static: j.static, PSK: invitePSK(j.invite.PSK().Key),
+		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
+			return verifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
+		},
+	}
+}
+
+// verifyProof checks a membership proof against the owner's pin.
+func verifyProof(cluster holo.ClusterID, owner holo.PrincipalID, peer holo.NodeID, proof []byte) error {
+	msg, err := wire.Decode(proof)
+	record, ok := msg.(*wire.ChainRecord)
+	if err != nil || !ok {
+		return holo.Refuse(holo.Denied, reasonMembership, "node %s shows no membership record", peer)
+	}
+	return catalog.VerifyMembership(cluster, owner, peer, record)
+}
+
+// askAt asks one node over one session.
+func (j *joiner) askAt(ctx context.Context, t *transport.Transport, address string) error {
+	ctx, cancel := within(ctx, controlDeadline)
+	defer cancel()
+	s, err := t.Dial(ctx, address, j.local(), transport.Control, holo.NodeID{})
+	if err != nil {
+		return err
+	}
+	defer s.Close("joined")
+	st, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	stop := context.AfterFunc(ctx, st.Reset)
+	defer stop()
+	if err := st.WriteMessage(j.request(s.Hash())); err != nil {
+		return err
+	}
+	msg, err := st.ReadMessage()
+	if err != nil {
+		return err
+	}
+	switch m := msg.(type) {
+	case *wire.Failure:
+		return m.Err()
+	case *wire.JoinAnswer:
+		return j.accept(m)
+	}
+	return unexpected(s.Peer(), msg)
+}
+
+func (j *joiner) request(hash [32]byte) *wire.JoinRequest {
+	signer := j.invite.Signer()
+	r := &wire.JoinRequest{
+		Name: j.home.settings.NodeName, Addresses: j.config.Advertise,
+		Capacity: memoryOr(j.config.MemoryBytes), InviteKey: signer.Public(),
+	}
+	copy(r.Signature[:], signer.Sign(wire.AdmitProof(j.invite.Cluster, j.home.self(), hash)))
+	return r
+}
+
+// accept verifies the chain that came with the cluster's key: it must begin at
+// the owner that the invite names, and this node must be in it.
+func (j *joiner) accept(m *wire.JoinAnswer) (err error) {
+	records := make([]wire.ChainRecord, 0, len(m.Chain))
+	for _, b := range m.Chain {
+		msg, err := wire.Decode(b)
+		if err != nil {
+			return err
+		}
+		r, ok := msg.(*wire.ChainRecord)
+		if !ok {
+			return holo.Refuse(holo.Corrupt, reasonCorruptChain, "join: the chain holds message %#04x", uint16(msg.Type()))
+		}
+		records = append(records, *r)
+	}
+	verified := newMembers(j.invite.Cluster, j.invite.Owner, j.home.self())
+	if _, err := verified.extend(0, records); err != nil {
+		return err
+	}
+	if !verified.has(j.home.self()) {
+		return holo.Refuse(holo.Denied, reasonMembership, "join: this node is not in the chain that it was given")
+	}
+	j.home.records, j.home.contacts = records, m.Contacts
+	j.home.clusterKey, err = key.NewSecret(m.ClusterKey[:])
+	return err
+}

@@ -1,0 +1,196 @@
+package node
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// members is who belongs to the cluster, as this node verified for itself from
+// the owner's key, and where they were last known to be. It never forgets a
+// record: a chain that tells another past is refused.
+type members struct {
+	cluster holo.ClusterID
+	owner   holo.PrincipalID
+	self    holo.NodeID
+	changed signal
+	mu      struct {
+		sync.RWMutex
+		records  []wire.ChainRecord
+		members  map[holo.NodeID]catalog.ChainMember
+		order    []holo.NodeID // in order of admission
+		contacts map[holo.NodeID]string
+		version  uint64 // of the catalogue, up to which contacts are known
+	}
+}
+
+func newMembers(cluster holo.ClusterID, owner holo.PrincipalID, self holo.NodeID) *members {
+	m := &members{cluster: cluster, owner: owner, self: self}
+	m.mu.members = map[holo.NodeID]catalog.ChainMember{}
+	m.mu.contacts = map[holo.NodeID]string{}
+	return m
+}
+
+// extend verifies the chain as extended by records from a position on, and
+// takes it when it holds. It gives the nodes that are members no more.
+func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.NodeID, err error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	chain, err := catalog.SpliceChain(m.mu.records, first, records)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := catalog.VerifyChain(m.cluster, m.owner, chain)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[holo.NodeID]catalog.ChainMember, len(verified))
+	order := make([]holo.NodeID, len(verified))
+	for i, v := range verified {
+		now[v.Node], order[i] = v, v.Node
+	}
+	for id := range m.mu.members {
+		if _, still := now[id]; !still {
+			removed = append(removed, id)
+			delete(m.mu.contacts, id)
+		}
+	}
+	m.mu.records, m.mu.members, m.mu.order = chain, now, order
+	return removed, nil
+}
+
+// locate notes where nodes are, as of a version of the catalogue.
+func (m *members) locate(version uint64, nodes []wire.NodeRecord) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range nodes {
+		if len(nodes[i].Place.Addresses) > 0 {
+			m.mu.contacts[nodes[i].Node] = nodes[i].Place.Addresses[0]
+		}
+	}
+	m.mu.version = max(m.mu.version, version)
+}
+
+// meet notes where nodes were said to be by somebody else than the catalogue.
+func (m *members) meet(contacts []wire.Contact) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range contacts {
+		if _, known := m.mu.contacts[c.Node]; !known {
+			m.mu.contacts[c.Node] = c.Address
+		}
+	}
+}
+
+// at says how far this node's knowledge goes.
+func (m *members) at() (version uint64, chain int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.version, len(m.mu.records)
+}
+
+// has reports whether a node is a member.
+func (m *members) has(id holo.NodeID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, ok := m.mu.members[id]
+	return ok
+}
+
+// ids lists the members in order of admission. The caller must not modify it.
+func (m *members) ids() []holo.NodeID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.order
+}
+
+// address is where a member was last known to be. It is the address book of
+// the pool: who is no member is never dialled.
+func (m *members) address(id holo.NodeID) (string, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, member := m.mu.members[id]
+	addr, known := m.mu.contacts[id]
+	return addr, member && known
+}
+
+// state is everything, to hand over or to keep.
+func (m *members) state() ([]wire.ChainRecord, []wire.Contact) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	contacts := make([]wire.Contact, 0, len(m.mu.contacts))
+	for _, id := range slices.SortedFunc(maps.Keys(m.mu.contacts), holo.NodeID.Compare) {
+		contacts = append(contacts, wire.Contact{Node: id, Address: m.mu.contacts[id]})
+	}
+	return m.mu.records, contacts
+}
+
+// proof is this node's own admission, which it shows in handshakes.
+func (m *members) proof() []byte {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	self, ok := m.mu.members[m.self]
+	if !ok {
+		return nil
+	}
+	return wire.Encode(&m.mu.records[self.Position])
+}
+
+// admit decides inside a handshake about the peer: a node must be a member
+// now; a joiner has proven an invite and may ask, nothing else.
+func (m *members) admit(kind handshake.Kind, peer holo.NodeID, _ string, _ []byte) error {
+	switch {
+	case kind == handshake.KindJoin:
+		return nil
+	case kind == handshake.KindNode && m.has(peer):
+		return nil
+	}
+	return holo.Refuse(holo.Denied, reasonMembership, "node %s is not a member of this cluster", peer)
+}
+
+// encodeChain and decodeChain are the form in which the chain is kept and
+// handed over: records with four bytes of length in front.
+func encodeChain(records []wire.ChainRecord) []byte {
+	var b []byte
+	for i := range records {
+		r := wire.Encode(&records[i])
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
+		b = append(b, r...)
+	}
+	return b
+}
+
+func decodeChain(b []byte) ([]wire.ChainRecord, error) {
+	whole := b
+	var records []wire.ChainRecord
+	for len(b) >= 4 {
+		n := uint64(binary.LittleEndian.Uint32(b))
+		if n > uint64(len(b)-4) || len(records) == wire.MaxChain {
+			break
+		}
+		msg, err := wire.Decode(b[4 : 4+n])
+		if err != nil {
+			return nil, err
+		}
+		r, ok := msg.(*wire.ChainRecord)
+		if !ok {
+			break
+		}
+		records = append(records, *r)
+		b = b[4+n:]
+	}
+	if len(b) != 0 || !bytes.Equal(encodeChain(records), whole) {
+		return nil, holo.Refuse(holo.Corrupt, reasonCorruptChain, "membership records do not decode")
+	}
+	return records, nil
+}

@@ -1,0 +1,266 @@
+// Package node assembles a node: the only place where machines meet devices,
+// the clock and chance.
+//
+// One goroutine, the loop, owns the machines (shard replicas, the lease, and
+// on the Raft leader the keeper of all leases); everybody else posts to it and
+// waits (loop.go). What a peer may ask is one table (routes.go). The catalogue
+// is asked through its leader, wherever that is (control.go, leader.go). Who is
+// a member this node verifies for itself from the owner's key (members.go), and
+// nobody becomes one but by an invite (admit.go, join.go). Pages are read and
+// written at the home of their shard (read.go, write.go, mutate.go); of sealed
+// arrays any member will do, because what it answers is checked against the
+// root that was sealed (sealed.go). Clients come in by the door, whose backend
+// this is (backend.go and the files beside it).
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/consensus"
+	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/jobs"
+	"github.com/holocompute/holocompute/internal/transport"
+)
+
+// DefaultMemory is the page memory that a node offers when nobody says
+// otherwise: 1 GiB.
+const DefaultMemory = 1 << 30
+
+// anyLoopback is where a node listens when nobody says otherwise: clients
+// and strangers are on this machine or nowhere.
+const anyLoopback = "127.0.0.1:0"
+
+// resignTimeout bounds the wait for another leader while closing.
+const resignTimeout = 2 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func memoryOr(bytes uint64) uint64 {
+	if bytes == 0 {
+		return DefaultMemory
+	}
+	return bytes
+}
+
+// Config says how to run a node.
+type Config struct {
+	Dir         string       // made by Init or Join
+	Listen      string       // host:port; empty: what it was before, at first a free loopback port
+	Advertise   []string     // addresses to tell others; empty: what it was before, at first where it listens
+	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
+	Socket      string       // path of the client socket; empty: none
+	Logger      *slog.Logger // nil: nothing is logged
+}
+
+// Node is a running node. It is safe for concurrent use.
+type Node struct {
+	config      Config
+	log         *slog.Logger
+	home        *home
+	cluster     holo.ClusterID
+	self        holo.NodeID
+	incarnation holo.Incarnation
+
+	clock    *clock
+	group    *group
+	refusals *refusals
+	quotas   *quotas
+	flows    *flows
+	ops      *operations
+
+	transport  *transport.Transport
+	peers      *transport.Peers
+	consensus  *consensus.Group
+	raft       *raftStreams
+	catalog    *replica
+	members    *members
+	configs    *configs
+	records    *records
+	seals      *seals
+	loop       *loop
+	outboxes   *outboxes
+	leadership *leadership
+	modules    *modules
+	runner     *jobs.Runner
+	door       *door.Door
+
+	resumed chan struct{} // closed when the jobs of an earlier process are known
+
+	led signal // who leads the catalogue changed
+
+	inviteQueries sync.Mutex
+	saving        sync.Mutex // of the members' files
+
+	mu struct {
+		sync.Mutex
+		hint   holo.NodeID // who led the catalogue last, as others said
+		static *handshake.Static
+		closed bool
+	}
+}
+
+// Start runs the node of a folder until Close.
+func Start(ctx context.Context, c Config) (*Node, error) {
+	h, err := readHome(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	n := assemble(c, h)
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// assemble makes a node's parts that need no device.
+func assemble(c Config, h *home) *Node {
+	c.MemoryBytes = memoryOr(c.MemoryBytes)
+	n := &Node{
+		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
+		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
+		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()),
+		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
+		resumed: make(chan struct{}),
+	}
+	if n.log == nil {
+		n.log = quiet
+	}
+	n.log = n.log.With("node", n.self.String())
+	n.raft = newRaftStreams(n)
+	n.leadership = newLeadership(n)
+	n.loop = newLoop(n)
+	n.outboxes = newOutboxes(n)
+	n.configs.recovered = func() { n.records.forget(0) }
+	return n
+}
+
+// newIncarnation draws the name of this process's memory.
+func newIncarnation() holo.Incarnation {
+	for {
+		if i := holo.Incarnation(rand.Uint64()); i != 0 {
+			return i
+		}
+	}
+}
+
+// open starts the devices and then what drives them, the door last.
+func (n *Node) open(ctx context.Context) (err error) {
+	if _, err := n.members.extend(0, n.home.records); err != nil {
+		return err
+	}
+	n.members.meet(n.home.contacts)
+	if err := n.listen(); err != nil {
+		return err
+	}
+	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Handler: n.serve})
+	n.consensus, err = consensus.Open(consensus.Config{
+		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.refusals.add,
+	})
+	if err != nil {
+		return err
+	}
+	if n.runner, err = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{}); err != nil {
+		return err
+	}
+	n.run()
+	if n.config.Socket == "" {
+		return nil
+	}
+	n.door, err = door.Open(door.Config{Path: n.config.Socket, Backend: n, Logger: n.log, Refused: n.refusals.add})
+	return err
+}
+
+// run starts the node's goroutines.
+func (n *Node) run() {
+	n.group.run(n.loop.run)
+	n.group.run(n.leadership.watch)
+	n.group.run(n.leadership.verify)
+	for range proposers {
+		n.group.run(n.leadership.propose)
+	}
+	n.group.run(n.leadership.promote)
+	n.group.run(n.leadership.sweep)
+	n.group.run(n.follow)
+	n.group.run(n.announce)
+	n.group.run(n.watchHomes)
+	n.group.run(n.resumeOwn)
+	n.group.run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
+}
+
+// saveMembers keeps the verified chain and the contacts on disk.
+func (n *Node) saveMembers() error {
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	records, contacts := n.members.state()
+	if err := identity.WritePublic(n.home.path(identity.ChainFile), encodeChain(records)); err != nil {
+		return err
+	}
+	return n.home.writeContacts(contacts)
+}
+
+// Self is this node's identity.
+func (n *Node) Self() holo.NodeID { return n.self }
+
+// Cluster is the cluster that the node is a member of.
+func (n *Node) Cluster() holo.ClusterID { return n.cluster }
+
+// Addr is where the node listens.
+func (n *Node) Addr() string { return n.transport.Addr().String() }
+
+// SocketPath is the client socket in a node's folder.
+func SocketPath(dir string) string { return filepath.Join(dir, "holo.sock") }
+
+// resign has another voter lead, so that the others need not find out.
+func (n *Node) resign() {
+	if n.group.ctx.Err() != nil || !n.consensus.IsLeader() || len(n.consensus.Voters()) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.group.ctx, resignTimeout)
+	defer cancel()
+	if err := n.consensus.TransferLeadership(ctx); err != nil {
+		n.log.Info("leadership not handed over", "error", err)
+	}
+}
+
+// Close ends everything in order: clients first, then jobs, then Raft, then
+// the links. The others notice at once, because the sessions end.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	closed := n.mu.closed
+	n.mu.closed = true
+	n.mu.Unlock()
+	if closed {
+		return nil
+	}
+	var errs []error
+	if n.door != nil {
+		errs = append(errs, n.door.Close())
+	}
+	if n.runner != nil {
+		errs = append(errs, n.runner.Close())
+	}
+	if n.consensus != nil {
+		n.resign()
+	}
+	n.group.cancel()
+	if n.consensus != nil {
+		errs = append(errs, n.consensus.Close())
+	}
+	if n.peers != nil {
+		errs = append(errs, n.peers.Close())
+	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
+	n.group.close()
+	return errors.Join(errs...)
+}

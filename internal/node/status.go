@@ -1,0 +1,194 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/liveness"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// Status tells how the cluster is, as its leader and its nodes say now.
+func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusResponse, error) {
+	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
+	if err != nil {
+		return nil, err
+	}
+	h, err := queryOne[*wire.Health](ctx, n, wire.CatalogQuery{What: wire.QueryHealth})
+	if err != nil {
+		return nil, err
+	}
+	configs, err := n.shardConfigs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &holov1.StatusResponse{
+		Cluster: n.cluster.String(), Node: n.self.Hex(), Leader: h.Leader.Hex(), CatalogIndex: h.Version,
+		Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)), Listen: []string{n.Addr()}, Refusals: n.refusals.all(),
+		Shards: shardHealth(configs),
+	}
+	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))
+	for _, v := range h.Voters {
+		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex(), Leader: v == h.Leader})
+	}
+	out.Nodes = n.nodesOut(ctx, nodes, h, configs)
+	out.Warnings = warnings(nodes, h, out.Shards)
+	return out, nil
+}
+
+// nodesOut describes the nodes, asking each for what it holds.
+func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.Health, configs map[holo.ShardID]wire.ShardConfig) []*holov1.Node {
+	out := make([]*holov1.Node, len(nodes))
+	parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
+		r := nodes[i]
+		o := &holov1.Node{
+			Id: r.Node.Hex(), Name: r.Name, State: "dead", Voter: slices.Contains(h.Voters, r.Node),
+			Lease: slices.Contains(h.Leased, r.Node), CapacityBytes: r.Place.Capacity, Incarnation: uint64(r.Incarnation),
+		}
+		if r.Alive {
+			o.State = "active"
+		}
+		if len(r.Place.Addresses) > 0 {
+			o.Address = r.Place.Addresses[0]
+		}
+		for _, c := range configs {
+			if c.Primary == r.Node {
+				o.Primaries++
+			}
+			if c.Has(r.Node) {
+				o.Members++
+			}
+		}
+		if u, err := n.usageOf(ctx, r); err == nil {
+			o.ResidentBytes = u.Resident
+		}
+		out[i] = o
+		return nil
+	})
+	return out
+}
+
+func (n *Node) usageOf(ctx context.Context, r *wire.NodeRecord) (*wire.Usage, error) {
+	if r.Node == n.self {
+		return n.usage(ctx)
+	}
+	if !r.Alive {
+		return nil, holo.Refuse(holo.Unavailable, reasonUnreachable, "node %s is dead", r.Node)
+	}
+	ctx, cancel := within(ctx, attemptDeadline/4)
+	defer cancel()
+	m, err := n.ask(ctx, r.Node, transport.Control, &wire.UsageRead{})
+	if err != nil {
+		return nil, err
+	}
+	u, ok := m.(*wire.Usage)
+	if !ok {
+		return nil, unexpected(r.Node, m)
+	}
+	return u, nil
+}
+
+// usage is what this node holds.
+func (n *Node) usage(ctx context.Context) (*wire.Usage, error) {
+	u := &wire.Usage{Incarnation: n.incarnation, Capacity: n.config.MemoryBytes}
+	err := n.loop.do(ctx, func(holo.Time) {
+		m := n.loop.machine.Usage()
+		u.Resident = uint64(m.Bytes + m.Tail)
+	})
+	return u, err
+}
+
+// serveUsage answers a UsageRead.
+func (n *Node) serveUsage(ctx context.Context, r *request) error {
+	u, err := n.usage(ctx)
+	if err != nil {
+		return err
+	}
+	return r.answer(u)
+}
+
+// health is what this node knows as the leader, beyond the catalogue.
+func (n *Node) health() []wire.Message {
+	h := &wire.Health{Leader: n.self, Voters: n.consensus.Voters()}
+	n.catalog.read(func(c *catalog.Catalog) { h.Version = c.Version() })
+	n.loop.do(n.group.ctx, func(now holo.Time) {
+		if n.loop.keeper == nil {
+			return
+		}
+		n.catalog.view(func(v liveness.View) {
+			for _, s := range v.Shards().Seats() {
+				heard, ok := n.loop.keeper.Heard(s.Node, s.Incarnation)
+				if s.Alive && ok && now.Sub(heard) < liveness.DefaultTiming().TTL {
+					h.Leased = append(h.Leased, s.Node)
+				}
+			}
+		})
+	})
+	return []wire.Message{h}
+}
+
+// suite is the Noise protocol in force with the peers, or what this node would
+// ask for while it has none.
+func (n *Node) suite() string {
+	for _, id := range n.members.ids() {
+		for _, s := range n.peers.Sessions(id) {
+			return s.Protocol()
+		}
+	}
+	return ""
+}
+
+func shardHealth(configs map[holo.ShardID]wire.ShardConfig) *holov1.ShardHealth {
+	h := &holov1.ShardHealth{Total: uint32(len(configs))}
+	for _, c := range configs {
+		switch health(&c) {
+		case "ok":
+			h.Full++
+		case "under_replicated":
+			h.UnderReplicated++
+		case "refusing_writes":
+			h.RefusingWrites++
+		case "lost":
+			h.Lost++
+		}
+	}
+	return h
+}
+
+// warnings say in sentences what the loss of a node would mean now.
+func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHealth) []string {
+	var out []string
+	alive := 0
+	for _, r := range nodes {
+		if r.Alive {
+			alive++
+		}
+	}
+	switch {
+	case len(nodes) == 1:
+		out = append(out, "The cluster has one node: nothing in memory survives its loss or restart.")
+	case len(h.Voters) == 1:
+		out = append(out, fmt.Sprintf("The catalogue has one voter, node %s: while it is down, all shared state stops.", h.Voters[0]))
+		out = append(out, "With two nodes, the loss of the other leaves data readable, and writes of two copies refused until it returns.")
+	case alive <= len(h.Voters)/2+1 && alive < len(nodes):
+		out = append(out, fmt.Sprintf("%d of %d nodes are alive: the loss of one more voter stops all shared state.", alive, len(nodes)))
+	}
+	for _, r := range nodes {
+		if !r.Alive {
+			out = append(out, fmt.Sprintf("Node %s (%s) is dead or has not registered.", r.Name, r.Node))
+		}
+	}
+	if shards.RefusingWrites > 0 {
+		out = append(out, fmt.Sprintf("%d shards have too few copies and refuse writes.", shards.RefusingWrites))
+	}
+	if shards.Lost > 0 {
+		out = append(out, fmt.Sprintf("%d shards are lost: every node that held them is gone.", shards.Lost))
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/jobs"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// taskSide is the node as its runner of jobs sees it.
+type taskSide struct{ n *Node }
+
+var _ jobs.Cluster = taskSide{}
+
+// Self is this node.
+func (t taskSide) Self() holo.NodeID { return t.n.self }
+
+// Now is this node's clock.
+func (t taskSide) Now() holo.Time { return t.n.clock.now() }
+
+// Array finds an array.
+func (t taskSide) Array(ctx context.Context, id holo.ArrayID) (jobs.Array, error) {
+	a, err := t.n.array(ctx, id)
+	if err != nil {
+		return jobs.Array{}, err
+	}
+	return jobs.Array{
+		ID: a.ID, Name: a.Name, Shape: a.Shape, Class: a.Class, Affinity: a.Affinity, Sealed: a.State == wire.ArrayFrozen,
+	}, nil
+}
+
+// Shard is the shard of an extent.
+func (t taskSide) Shard(a jobs.Array, extent uint64) holo.ShardID {
+	return placement.ShardOf(a.Class, a.Affinity, extent)
+}
+
+// Home is the shard's primary.
+func (t taskSide) Home(s holo.ShardID) (holo.NodeID, bool) {
+	id, err := t.n.configs.home(s)
+	return id, err == nil
+}
+
+// Module gives a module's bytes.
+func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) {
+	return t.n.moduleBytes(ctx, id)
+}
+
+// RecordJob writes the job into the catalogue.
+func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
+	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Job: wire.JobRecord{
+		Owner: ownerOf(ctx), Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
+		Inputs: s.Inputs, Output: s.Output, Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
+	}})
+	if err != nil {
+		return 0, 0, err
+	}
+	return rec.ID, holo.JobEpoch(rec.Epoch), nil
+}
+
+// RecordEnd writes how the job ended. A result too long for the catalogue stays
+// with this coordinator.
+func (t taskSide) RecordEnd(ctx context.Context, j jobs.Job) error {
+	end := wire.JobEnd{Phase: phaseOf(j.State), Report: wire.Encode(j.Progress.Report())}
+	if len(j.Result) <= wire.MaxJobResult {
+		end.Result = j.Result
+	}
+	if j.Err != nil {
+		end.Failure = *wire.FailureOf(j.Err)
+	}
+	_, err := t.n.propose(ctx, &wire.JobState{Job: j.ID, Epoch: uint64(j.Epoch), End: end})
+	return err
+}
+
+func phaseOf(s jobs.State) wire.JobPhase {
+	switch s {
+	case jobs.Done:
+		return wire.JobDone
+	case jobs.Failed:
+		return wire.JobFailed
+	case jobs.Cancelled:
+		return wire.JobCancelled
+	}
+	return wire.JobRunning
+}
+
+// RunTask sends a task to another node.
+func (t taskSide) RunTask(ctx context.Context, node holo.NodeID, task *wire.RunTask) (*wire.TaskResult, error) {
+	m, err := t.n.ask(ctx, node, transport.Data, task)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := m.(*wire.TaskResult)
+	if !ok {
+		return nil, unexpected(node, m)
+	}
+	return r, nil
+}
+
+// CancelTasks tells another node to abandon tasks.
+func (t taskSide) CancelTasks(ctx context.Context, node holo.NodeID, c *wire.CancelTasks) error {
+	ctx, cancel := within(ctx, attemptDeadline)
+	defer cancel()
+	_, err := t.n.ask(ctx, node, transport.Data, c)
+	return err
+}
+
+// ReadPages reads pages of one extent.
+func (t taskSide) ReadPages(ctx context.Context, array holo.ArrayID, s holo.ShardID, first holo.PageIndex, count uint32) (jobs.Pages, error) {
+	a, err := t.n.array(ctx, array)
+	if err != nil {
+		return jobs.Pages{}, err
+	}
+	pages, moved, err := t.n.readRun(ctx, a, wire.PageRun{Shard: s, First: first, Count: count})
+	if err != nil {
+		return jobs.Pages{}, err
+	}
+	out := jobs.Pages{Pages: make([]jobs.Page, len(pages)), Moved: moved}
+	for i, p := range pages {
+		out.Pages[i] = jobs.Page{Kind: p.kind, Data: p.data}
+	}
+	return out, nil
+}
+
+// CommitTask makes the output of a task visible, at most once.
+func (t taskSide) CommitTask(ctx context.Context, c *jobs.TaskCommit) error {
+	mu := &wire.Mutation{
+		Op: t.n.ops.next(), Kind: wire.MutateTask, Array: c.Array, Job: c.Job, Task: c.Task, Changes: make([]wire.Change, len(c.Pages)),
+	}
+	for i, p := range c.Pages {
+		mu.Changes[i] = slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p})
+	}
+	shard.SignMutation(mu)
+	_, err := t.n.mutate(ctx, c.Shard, mu)
+	return err
+}
+
+// serveTask runs a task for another node's coordinator, until it is done or
+// the stream that it came on ends.
+func (n *Node) serveTask(ctx context.Context, r *request) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	n.group.run(func(context.Context) {
+		defer close(ended)
+		defer cancel()
+		r.stream.ReadMessage() // nothing comes: this ends with the stream
+	})
+	if err := r.answer(n.runner.RunTask(ctx, r.msg.(*wire.RunTask))); err != nil {
+		return err
+	}
+	<-ended // one reader at a time; the asker closes the stream now
+	return nil
+}
+
+// serveCancelTasks abandons tasks for another node's coordinator.
+func (n *Node) serveCancelTasks(_ context.Context, r *request) error {
+	return r.answer(n.runner.CancelTasks(r.msg.(*wire.CancelTasks)))
+}

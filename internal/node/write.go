@@ -1,0 +1,201 @@
+package node
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// extentsAtOnce is how many extents one request works on at a time. What is in
+// flight to one node is bounded besides (flow.go).
+const extentsAtOnce = 8
+
+// span is a range of bytes of one array within one extent.
+type span struct {
+	shard  holo.ShardID
+	offset uint64 // in the array
+	length uint64
+}
+
+// spans cuts a range of an array by extents.
+func spans(a *wire.ArrayRecord, offset, length uint64) []span {
+	per := a.Shape.ExtentPages() * holo.PageSize
+	var list []span
+	for length > 0 {
+		extent := offset / per
+		n := min(length, (extent+1)*per-offset)
+		list = append(list, span{placement.ShardOf(a.Class, a.Affinity, extent), offset, n})
+		offset, length = offset+n, length-n
+	}
+	return list
+}
+
+// run is the pages that the span touches.
+func (s span) run() wire.PageRun {
+	first, last := s.offset/holo.PageSize, (s.offset+s.length-1)/holo.PageSize
+	return wire.PageRun{Shard: s.shard, First: holo.PageIndex(first), Count: uint32(last - first + 1)}
+}
+
+// inside refuses a range that does not lie in the array.
+func inside(a *wire.ArrayRecord, offset, length uint64) error {
+	if total := a.Shape.Bytes(); offset > total || length > total-offset {
+		return holo.Errorf(holo.Invalid, "array %s: bytes %d+%d of %d", a.Name, offset, length, total)
+	}
+	return nil
+}
+
+// ReadRange fills dst with an array's bytes from an offset: the extents side by
+// side, each from its home, or any member once the array is sealed.
+func (n *Node) ReadRange(ctx context.Context, id holo.ArrayID, offset uint64, dst []byte) error {
+	a, err := n.array(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := inside(a, offset, uint64(len(dst))); err != nil {
+		return err
+	}
+	list := spans(a, offset, uint64(len(dst)))
+	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+		s := list[i]
+		return n.readSpan(ctx, a, s, dst[s.offset-offset:][:s.length])
+	})
+}
+
+func (n *Node) readSpan(ctx context.Context, a *wire.ArrayRecord, s span, dst []byte) error {
+	run := s.run()
+	pages, _, err := n.readRun(ctx, a, run)
+	if err != nil {
+		return err
+	}
+	skip := int(s.offset % holo.PageSize)
+	for _, p := range pages {
+		k := min(holo.PageSize-skip, len(dst))
+		p.copyTo(dst[:k], skip)
+		dst, skip = dst[k:], 0
+	}
+	return nil
+}
+
+// WriteRange writes src at an offset of an open array: one mutation for each
+// extent, side by side. Each extent is written as a whole or not at all; a
+// range over several extents is not one step.
+func (n *Node) WriteRange(ctx context.Context, id holo.ArrayID, offset uint64, src []byte) error {
+	a, err := n.openArray(ctx, id, offset, uint64(len(src)))
+	if err != nil {
+		return err
+	}
+	list := spans(a, offset, uint64(len(src)))
+	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+		s := list[i]
+		return n.write(ctx, a, s.shard, changes(a, s, func(dst []byte, at uint64) { copy(dst, src[at-offset:]) }))
+	})
+}
+
+// openArray finds an array that may be written in the range.
+func (n *Node) openArray(ctx context.Context, id holo.ArrayID, offset, length uint64) (*wire.ArrayRecord, error) {
+	a, err := n.array(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.State != wire.ArrayOpen {
+		return nil, holo.Refuse(holo.Conflict, reasonNotOpen, "write array %s: it is %s", a.Name, a.State)
+	}
+	return a, inside(a, offset, length)
+}
+
+// write brings the changes of one extent to its home.
+func (n *Node) write(ctx context.Context, a *wire.ArrayRecord, s holo.ShardID, list []wire.Change) error {
+	if a.LostIn(s) {
+		return holo.Refuse(holo.DataLost, reasonLost, "write array %s: part of it is lost with every node that held it", a.Name)
+	}
+	mu := &wire.Mutation{Op: n.ops.next(), Kind: wire.MutateWrite, Array: a.ID, Changes: list}
+	shard.SignMutation(mu)
+	_, err := n.mutate(ctx, s, mu)
+	return err
+}
+
+// changes turns a span into changes of its pages: whole pages where the span
+// covers all elements of a page, else deltas. put writes the bytes of the array
+// from an offset into new memory, which the shards keep.
+func changes(a *wire.ArrayRecord, s span, put func(dst []byte, at uint64)) []wire.Change {
+	var list []wire.Change
+	end := s.offset + s.length
+	for at := s.offset; at < end; {
+		page := at / holo.PageSize
+		start := page * holo.PageSize
+		used := min(holo.PageSize, a.Shape.Bytes()-start) // the last page may be partly used
+		stop := min(start+used, end)
+		c := wire.Change{Page: holo.PageIndex(page), Kind: wire.PageDelta, Offset: uint32(at - start), Data: make([]byte, stop-at)}
+		if at == start && stop == start+used {
+			c = wire.Change{Page: c.Page, Kind: wire.PageData, Data: make([]byte, holo.PageSize)}
+		}
+		put(c.Data[:stop-at], at)
+		list = append(list, slim(c))
+		at = stop
+	}
+	return list
+}
+
+var zeros [holo.PageSize]byte
+
+// slim makes a page of zeros one that takes no memory.
+func slim(c wire.Change) wire.Change {
+	if c.Kind == wire.PageData && bytes.Equal(c.Data, zeros[:]) {
+		return wire.Change{Page: c.Page, Kind: wire.PageZero}
+	}
+	return c
+}
+
+// FillRange sets elements of an open array to one value. Whole pages travel
+// and are kept as the pattern.
+func (n *Node) FillRange(ctx context.Context, id holo.ArrayID, first, count uint64, value []byte) error {
+	a, err := n.array(ctx, id)
+	if err != nil {
+		return err
+	}
+	size := a.Shape.Type.Size()
+	if uint64(len(value)) != size || first > a.Shape.Length || count > a.Shape.Length-first {
+		return holo.Errorf(holo.Invalid, "fill array %s: elements %d+%d of %d with %d bytes", a.Name, first, count, a.Shape.Length, len(value))
+	}
+	if a, err = n.openArray(ctx, id, first*size, count*size); err != nil {
+		return err
+	}
+	list := spans(a, first*size, count*size)
+	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+		return n.write(ctx, a, list[i].shard, fillChanges(a, list[i], value))
+	})
+}
+
+func fillChanges(a *wire.ArrayRecord, s span, value []byte) []wire.Change {
+	list := changes(a, s, func(dst []byte, _ uint64) {
+		for k := copy(dst, value); k < len(dst); {
+			k += copy(dst[k:], dst[:k])
+		}
+	})
+	for i := range list {
+		if c := &list[i]; c.Kind == wire.PageData && uint64(c.Page+1)*holo.PageSize <= a.Shape.Bytes() {
+			*c = wire.Change{Page: c.Page, Kind: wire.PageFill, Data: bytes.Clone(value)}
+		}
+	}
+	return list
+}
+
+// ReadBytes serves the door.
+func (n *Node) ReadBytes(ctx context.Context, _ door.Caller, id holo.ArrayID, offset uint64, dst []byte) error {
+	return n.ReadRange(ctx, id, offset, dst)
+}
+
+// WriteBytes serves the door.
+func (n *Node) WriteBytes(ctx context.Context, _ door.Caller, id holo.ArrayID, offset uint64, src []byte) error {
+	return n.WriteRange(ctx, id, offset, src)
+}
+
+// Fill serves the door.
+func (n *Node) Fill(ctx context.Context, _ door.Caller, id holo.ArrayID, first, count uint64, value []byte) error {
+	return n.FillRange(ctx, id, first, count, value)
+}
