@@ -74,7 +74,7 @@ var onlyImporter = map[string]string{
 var pure = []string{
 	"bytes", "cmp", "container/heap", "container/list", "crypto/subtle", "encoding/base32", "encoding/base64",
 	"encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter", "maps", "math", "math/bits",
-	"math/rand/v2", "slices", "sort", "strconv", "strings", "time",
+	"math/rand/v2", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 
 // pureExtra adds to pure for the packages that are about cryptography.

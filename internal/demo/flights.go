@@ -34,7 +34,7 @@ type flights struct {
 // openFlights opens the built-in sample, or a file with the columns delay,
 // distance and either time (hours) or date (a timestamp).
 func openFlights(path string) (f *flights, err error) {
-	f = &flights{name: "200,000 flights, built in"}
+	f = &flights{name: "built in"}
 	if path == "" {
 		f.file, err = format.ReadAt(bytes.NewReader(sample), int64(len(sample)), "flights-200k.arrow", format.Options{})
 	} else {

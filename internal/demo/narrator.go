@@ -74,8 +74,10 @@ func (n narrator) compared(nodes, survived int, sum int64, equal bool) {
 	n.line("sum       on %s: sum(delay) = %d minutes, every integer %s", pick(nodes == 1, "1 node", what), sum, pick(equal, "equal", "NOT EQUAL"))
 }
 
+// attack tells the outcome in one line; what exactly each side saw is in the
+// report.
 func (n narrator) attack(a Attack) {
-	n.line("attack    %-34s %s: %s", a.Name, pick(a.Refused, "refused", "NOT REFUSED"), a.Detail)
+	n.line("attack    %-42s %s as %s", a.Name, pick(a.Refused, "refused", "NOT REFUSED"), a.Reason)
 }
 
 // end prints the table and the summary.

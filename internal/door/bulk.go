@@ -204,11 +204,3 @@ func (s *bulk) recycle(b []byte) {
 	default:
 	}
 }
-
-// output writes the head before the first byte, so that an error that comes
-// earlier can still be told.
-type output struct {
-	w     http.ResponseWriter
-	bytes uint64
-	begun bool
-}

@@ -3,10 +3,19 @@ package door
 import (
 	"context"
 	"iter"
+	"net/http"
 	"strconv"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
+
+// output writes the head before the first byte, so that an error that comes
+// earlier can still be told.
+type output struct {
+	w     http.ResponseWriter
+	bytes uint64
+	begun bool
+}
 
 func (o *output) write(b []byte) error {
 	if !o.begun {

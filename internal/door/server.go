@@ -68,6 +68,7 @@ func options(g *gate, limit int) []connect.HandlerOption {
 func timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Time{}) // the connection may have the last answer's
 		r.Body = &timedBody{ReadCloser: r.Body, control: control}
 		next.ServeHTTP(&timedWriter{ResponseWriter: w, control: control}, r)
 	})
@@ -89,10 +90,16 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// timedWriter gives every write its own deadline.
+// timedWriter gives every write its own deadline, the head's included: an
+// answer may be a head alone.
 type timedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
+}
+
+func (w *timedWriter) WriteHeader(status int) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(stallAfter)) // sockets have deadlines
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
