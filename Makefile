@@ -2,6 +2,7 @@
 T ?= 10s
 N ?= 2000
 SEED ?=
+B ?= 1s
 FULL ?=
 .PHONY: help build check test sim mutants fuzz bench generate kernels demo ci
 
@@ -16,7 +17,7 @@ check: ## format, vet, staticcheck, the architecture, short tests under the race
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go test ./internal/arch
-	go test -race -short ./...
+	CGO_ENABLED=1 go test -race -short -parallel 2 . ./internal/transport ./internal/consensus ./internal/door
 
 test: ## everything a newcomer runs
 	go test ./...
@@ -31,7 +32,7 @@ fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)
 
 bench: ## the workloads, with ratios against their baselines
-	go test ./bench -run '^$$' -bench . -benchtime 1s
+	go test ./bench ./internal/transport ./internal/sandbox -run '^$$' -bench . -benchtime $(B)
 
 generate: ## protobuf code; needs protoc and its two Go plugins
 	go generate ./internal/api
