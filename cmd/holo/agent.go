@@ -16,10 +16,13 @@ import (
 type agentFlags struct {
 	logLevel string
 	parent   bool
+	policy   node.Policy
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
+	cmd.Flags().StringVar(&f.policy.PostQuantum, "post-quantum", "require", "hybrid key exchange of links: require, prefer or off; nodes that require it refuse the others")
+	cmd.Flags().StringVar(&f.policy.Cipher, "cipher", "", "cipher of links: aes or xchacha (default: either, aes first)")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
 }
 
@@ -44,7 +47,8 @@ func agentCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
-				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket, Logger: log,
+				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
+				Policy: f.policy, Logger: log,
 			})
 		},
 	}
@@ -102,7 +106,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			c, err := node.Join(cmd.Context(), node.JoinConfig{
 				Dir: a.dir, ConfigDir: a.config, Invite: invite, NodeName: n.name,
-				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Logger: log,
+				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log,
 			})
 			if err != nil {
 				return holo.Errorf(holo.KindOf(err), "join: %w", err)
@@ -111,7 +115,8 @@ func joinCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
-				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket, Logger: log,
+				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
+				Policy: f.policy, Logger: log,
 			})
 		},
 	}

@@ -23,6 +23,7 @@ type JoinConfig struct {
 	Listen      string       // host:port; empty: a free port of the loopback interface
 	Advertise   []string     // addresses to tell others; empty: where it listens
 	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
+	Policy      Policy       // of the link
 	Logger      *slog.Logger // nil: nothing is logged
 }
 
@@ -32,6 +33,9 @@ type JoinConfig struct {
 // repeated with the same folder and invite; nobody else can use the invite
 // once a node was admitted by it.
 func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
+	if err := c.Policy.check(); err != nil {
+		return nil, err
+	}
 	invite, err := identity.ParseInvite(c.Invite)
 	if err != nil {
 		return nil, err
@@ -88,12 +92,12 @@ func (j *joiner) ask(ctx context.Context) (err error) {
 // local is this side of a join handshake. The node that answers is verified in
 // Admit: its membership proof must go back to the owner that the invite names.
 func (j *joiner) local() handshake.Local {
-	return handshake.Local{
+	return j.config.Policy.apply(handshake.Local{
 		Kind: handshake.KindJoin, Static: j.static, PSK: invitePSK(j.invite.PSK().Key),
 		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
 			return verifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
 		},
-	}
+	})
 }
 
 // verifyProof checks a membership proof against the owner's pin.

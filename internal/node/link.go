@@ -68,10 +68,10 @@ func dialFrom(listen string) string {
 
 // local is this side of a handshake, as node that dials or that answers.
 func (n *Node) local() handshake.Local {
-	return handshake.Local{
+	return n.config.Policy.apply(handshake.Local{
 		Kind: handshake.KindNode, Accept: []handshake.Kind{handshake.KindNode, handshake.KindJoin},
 		Static: n.static(), PSK: n.clusterPSK(), FindPSK: n.findPSK, Proof: n.members.proof(), Admit: n.members.admit,
-	}
+	})
 }
 
 func (n *Node) clusterPSK() handshake.PSK { return handshake.ClusterPSK(n.home.clusterKey, n.cluster) }

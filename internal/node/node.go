@@ -58,6 +58,7 @@ type Config struct {
 	Advertise   []string     // addresses to tell others; empty: what it was before, at first where it listens
 	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
 	Socket      string       // path of the client socket; empty: none
+	Policy      Policy       // of its links
 	Logger      *slog.Logger // nil: nothing is logged
 }
 
@@ -110,6 +111,9 @@ type Node struct {
 
 // Start runs the node of a folder until Close.
 func Start(ctx context.Context, c Config) (*Node, error) {
+	if err := c.Policy.check(); err != nil {
+		return nil, err
+	}
 	h, err := readHome(c.Dir)
 	if err != nil {
 		return nil, err
