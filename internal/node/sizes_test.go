@@ -159,7 +159,7 @@ func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 	if views[0].Hashed {
 		t.Fatal("the page has a digest already: its home would notice")
 	}
-	views[0].Data[100] ^= 1
+	must(t, liar.loop.do(ctx, func(holo.Time) { views[0].Data[100] ^= 1 })) // on the goroutine that hands pages out
 
 	lie, err := reader.readFrom(ctx, liar.self, &wire.RangeRead{Array: id, Sealed: true, Run: run})
 	must(t, err)
