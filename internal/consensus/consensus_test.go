@@ -382,8 +382,9 @@ func TestRequestsOfOthersIdentitiesAreDropped(t *testing.T) {
 					if err := send(tr, target.id, s.head); err == nil {
 						t.Errorf("%s: was answered", who)
 					}
-					if target.refusals(s.reason) != before+1 {
-						t.Errorf("%s: refusals %v", who, target.refused)
+					synctest.Wait() // the refusal is counted after the connection was closed
+					if got := target.refusals(s.reason); got != before+1 {
+						t.Errorf("%s: %d refusals as %s, want %d", who, got, s.reason, before+1)
 					}
 					tr.Close()
 					g.cancel()
