@@ -71,7 +71,7 @@ func received(ctx context.Context, what string, change bool, err error) error {
 		return cut(what, change, err)
 	}
 	if kind, ok := holo.ParseKind(c.Meta().Get(api.KindHeader)); ok {
-		return &Error{Kind: kind, Reason: c.Meta().Get(api.ReasonHeader), Text: about(what, c.Message())}
+		return &Error{Kind: gaveUp(kind, change), Reason: c.Meta().Get(api.ReasonHeader), Text: about(what, c.Message())}
 	}
 	if kind, ok := kindOfCode[c.Code()]; ok {
 		return &Error{Kind: kind, Text: about(what, c.Message()), Err: err}
@@ -93,12 +93,25 @@ func about(what, text string) string {
 }
 
 // receivedHTTP is received for a bulk call that was answered with an error.
-func receivedHTTP(what string, h http.Header, text string) error {
+func receivedHTTP(what string, change bool, h http.Header, text string) error {
 	kind, ok := holo.ParseKind(h.Get(api.KindHeader))
 	if !ok {
 		kind = Internal
 	}
-	return &Error{Kind: kind, Reason: h.Get(api.ReasonHeader), Text: about(what, text)}
+	return &Error{Kind: gaveUp(kind, change), Reason: h.Get(api.ReasonHeader), Text: about(what, text)}
+}
+
+// gaveUp is the kind of an error that a node answered with. Nobody here
+// cancelled a call that is still waited for: where the node says so, it is the
+// node that gave up, because it is closing.
+func gaveUp(kind Kind, change bool) Kind {
+	switch {
+	case kind != Cancelled:
+		return kind
+	case change:
+		return Indeterminate
+	}
+	return Unavailable
 }
 
 // cut is the error of a connection that could not be made, or broke.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -189,12 +188,12 @@ func (r *Raw) put(ctx context.Context, first uint64, b []byte) error {
 			return received(ctx, what, true, err)
 		}
 		defer resp.Body.Close()
-		return answered(what, resp, http.StatusNoContent)
+		return answered(what, true, resp, http.StatusNoContent)
 	})
 }
 
 // answered reads the error of a bulk call, if it is one.
-func answered(what string, resp *http.Response, want int) error {
+func answered(what string, change bool, resp *http.Response, want int) error {
 	if resp.StatusCode == want {
 		return nil
 	}
@@ -206,7 +205,7 @@ func answered(what string, resp *http.Response, want int) error {
 	if json.Unmarshal(text, &body) != nil || body.Message == "" {
 		body.Message = strings.TrimSpace(resp.Status)
 	}
-	return receivedHTTP(what, resp.Header, body.Message)
+	return receivedHTTP(what, change, resp.Header, body.Message)
 }
 
 // ReadBytes fills dst with whole elements from element first on.
@@ -245,11 +244,11 @@ func (r *Raw) get(ctx context.Context, first uint64, dst []byte) error {
 			return received(ctx, what, false, err)
 		}
 		defer resp.Body.Close()
-		if err := answered(what, resp, http.StatusOK); err != nil {
+		if err := answered(what, false, resp, http.StatusOK); err != nil {
 			return err
 		}
 		if _, err := io.ReadFull(resp.Body, dst); err != nil {
-			return received(ctx, what, false, errors.Join(io.ErrUnexpectedEOF, err))
+			return received(ctx, what, false, err)
 		}
 		return nil
 	})

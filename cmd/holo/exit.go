@@ -116,7 +116,7 @@ func (a *app) finish(err error) int {
 	if err == nil {
 		return code
 	}
-	fmt.Fprintf(a.err, "holo: %v\n", err)
+	fmt.Fprintf(a.err, "holo: %s\n", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors, on one line
 	hint := hints[holo.ReasonOf(err)]
 	if hint == "" {
 		hint = kindHints[holo.KindOf(err)]

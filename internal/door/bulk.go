@@ -155,7 +155,9 @@ func (s *bulk) write(ctx context.Context, c Caller, sp span, body []byte) error 
 	})
 }
 
-// get streams the range, a few chunks ahead of the client.
+// get gives the range. One that is no longer than an upload may be is read
+// before the head goes out, so that the client is told what failed (that pages
+// are lost, say) wherever in the range it was.
 func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
 	c, _, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
 	if err != nil {
@@ -170,8 +172,33 @@ func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release(s.down)
+	if sp.bytes <= api.MaxUpload {
+		return s.whole(r.Context(), c, w, sp)
+	}
+	return s.stream(r.Context(), c, w, sp)
+}
+
+// whole reads all chunks, and only then answers.
+func (s *bulk) whole(ctx context.Context, c Caller, w http.ResponseWriter, sp span) error {
+	body := make([]byte, sp.bytes)
+	err := each(ctx, width, sp.chunks(), func(ctx context.Context, ch chunk) error {
+		from := ch.offset - sp.offset
+		return s.b.ReadBytes(ctx, c, sp.id, ch.offset, body[from:from+ch.bytes])
+	})
+	if err != nil {
+		return err
+	}
+	if err := (&output{w: w, bytes: sp.bytes}).write(body); err != nil {
+		return errCut
+	}
+	return nil
+}
+
+// stream sends the range, reading a few chunks ahead of the client. What fails
+// after the first chunk can only cut the connection.
+func (s *bulk) stream(ctx context.Context, c Caller, w http.ResponseWriter, sp span) error {
 	out := &output{w: w, bytes: sp.bytes}
-	err = inOrder(r.Context(), width, sp.chunks(), func(ctx context.Context, ch chunk) ([]byte, error) {
+	err := inOrder(ctx, width, sp.chunks(), func(ctx context.Context, ch chunk) ([]byte, error) {
 		buf := s.buffer(ch.bytes)
 		return buf, s.b.ReadBytes(ctx, c, sp.id, ch.offset, buf)
 	}, func(buf []byte) error {

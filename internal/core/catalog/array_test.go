@@ -107,7 +107,7 @@ func TestArrayRefusals(t *testing.T) {
 		"escape in name":  {create("a\x1b[31m", 1, 2), holo.Invalid, ""},
 		"option as name":  {create("-rf", 1, 2), holo.Invalid, ""},
 		"own affinity":    {&wire.ArrayCreate{Name: "b", Shape: bytesOf(1), Affinity: "#1"}, holo.Invalid, ""},
-		"too many copies": {create("b", 1, 3), holo.Unavailable, ReasonFewNodes},
+		"too many copies": {create("b", 1, 3), holo.Invalid, ReasonFewNodes},
 	} {
 		err := w.refused(c.reason, c.m)
 		if holo.KindOf(err) != c.kind {

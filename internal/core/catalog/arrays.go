@@ -58,7 +58,7 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 	case !r.Class.Valid():
 		return holo.Errorf(holo.Invalid, "create array %s: %d copies, want 1 to %d", r.Name, r.Class, holo.MaxClass)
 	case int(r.Class) > len(c.chain.members):
-		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: %d copies wanted, the cluster has %d nodes", r.Name, r.Class, len(c.chain.members))
+		return holo.Refuse(holo.Invalid, ReasonFewNodes, "create array %s: %d copies wanted, the cluster has %d nodes", r.Name, r.Class, len(c.chain.members))
 	case alive < wire.MinAck(r.Class):
 		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: writes need %d nodes, %d are alive", r.Name, wire.MinAck(r.Class), alive)
 	}
