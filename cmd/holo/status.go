@@ -24,10 +24,11 @@ func statusCommand(a *app) *cobra.Command {
 		Short: "Show the cluster as the node on this machine sees it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.status(cmd.Context())
+			ask := a.status
 			if wait > 0 {
-				s, err = a.awaitStatus(cmd.Context(), wait, nodes)
+				ask = func(ctx context.Context) (*holocompute.Status, error) { return a.awaitStatus(ctx, wait, nodes) }
 			}
+			s, err := ask(cmd.Context())
 			if err != nil {
 				return err
 			}

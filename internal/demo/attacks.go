@@ -49,7 +49,11 @@ func (s *story) attack(ctx context.Context, c *cluster, name string, carry func(
 	if err != nil {
 		return holo.Errorf(holo.KindOf(err), "attack %q: %w", name, err)
 	}
-	if _, err := c.sdk.Status(ctx); err != nil {
+	status, err := c.sdk.Status(ctx)
+	if err == nil && status.Leader == "" {
+		err = holo.Errorf(holo.Unavailable, "nobody leads it")
+	}
+	if err != nil {
 		return holo.Errorf(holo.Internal, "the cluster did not answer after the attack %q: %w", name, err)
 	}
 	done := Attack{Name: name, Refused: outcome.Refused, Reason: outcome.Reason, Detail: outcome.Detail}

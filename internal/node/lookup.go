@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,6 +63,13 @@ func (c *configs) get(shard holo.ShardID) (wire.ShardConfig, bool) {
 	defer c.mu.RUnlock()
 	s, ok := c.mu.of[shard]
 	return s, ok
+}
+
+// all is every configuration that is known here.
+func (c *configs) all() map[holo.ShardID]wire.ShardConfig {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return maps.Clone(c.mu.of)
 }
 
 // home is a shard's primary, as far as it is known here.

@@ -107,6 +107,13 @@ func (m *members) has(id holo.NodeID) bool {
 	return ok
 }
 
+// name is what a member called itself when it was admitted.
+func (m *members) name(id holo.NodeID) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.members[id].Name
+}
+
 // ids lists the members in order of admission. The caller must not modify it.
 func (m *members) ids() []holo.NodeID {
 	m.mu.RLock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -14,8 +15,50 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// Status tells how the cluster is, as its leader and its nodes say now.
+// statusPatience is how long the status waits for a leader of the catalogue
+// before it tells what this node knows by itself: longer than most elections.
+const statusPatience = 5 * time.Second
+
+// Status tells how the cluster is, as its leader and its nodes say now; where
+// nobody leads, as this node last knew it. That is when it is asked for most.
 func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusResponse, error) {
+	patient, cancel := within(ctx, statusPatience)
+	defer cancel()
+	out, err := n.statusNow(patient)
+	if err == nil || ctx.Err() != nil || !again(err) && patient.Err() == nil {
+		return out, err
+	}
+	return n.statusAlone(), nil
+}
+
+// statusAlone is the status without the catalogue. No node has a lease in it:
+// leases are what the leader knows.
+func (n *Node) statusAlone() *holov1.StatusResponse {
+	nodes := n.members.ids()
+	out := &holov1.StatusResponse{
+		Cluster: n.cluster.String(), Node: n.self.Hex(), Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)),
+		Listen: []string{n.Addr()}, Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
+		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
+	}
+	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))
+	voters := n.consensus.Voters()
+	for _, v := range voters {
+		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex()})
+	}
+	for _, id := range nodes {
+		o := &holov1.Node{Id: id.Hex(), Name: n.members.name(id), State: "unreachable", Voter: slices.Contains(voters, id)}
+		o.Address, _ = n.members.address(id)
+		if id == n.self {
+			o.State, o.CapacityBytes, o.Incarnation = "active", n.config.MemoryBytes, uint64(n.incarnation)
+		} else if len(n.peers.Sessions(id)) > 0 {
+			o.State = "active"
+		}
+		out.Nodes = append(out.Nodes, o)
+	}
+	return out
+}
+
+func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
 	if err != nil {
 		return nil, err
@@ -39,6 +82,11 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	}
 	out.Nodes = n.nodesOut(ctx, nodes, h, configs)
 	out.Warnings = warnings(nodes, h, out.Shards)
+	if away := unattended(nodes, configs); away > 0 {
+		out.Shards.Full -= away // each has all its copies, and nobody can reach them
+		out.Shards.RefusingWrites += away
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d shards are held by dead nodes alone: what lies there can neither be read nor written until they return, and is lost if their memory is.", away))
+	}
 	return out, nil
 }
 
@@ -159,6 +207,22 @@ func shardHealth(configs map[holo.ShardID]wire.ShardConfig) *holov1.ShardHealth 
 		}
 	}
 	return h
+}
+
+// unattended counts the shards whose copies are complete and all on dead nodes,
+// as those of one copy are.
+func unattended(nodes []*wire.NodeRecord, configs map[holo.ShardID]wire.ShardConfig) (count uint32) {
+	dead := map[holo.NodeID]bool{}
+	for _, r := range nodes {
+		dead[r.Node] = !r.Alive
+	}
+	for _, c := range configs {
+		alive := slices.ContainsFunc(c.Members, func(m wire.Member) bool { return !dead[m.Node] })
+		if health(&c) == "ok" && !alive {
+			count++
+		}
+	}
+	return count
 }
 
 // warnings say in sentences what the loss of a node would mean now.
