@@ -179,7 +179,7 @@ func (r *Raw) put(ctx context.Context, first uint64, b []byte) error {
 		if err != nil {
 			return holo.Errorf(Internal, "%s: %w", what, err)
 		}
-		sig := r.c.client.signer.Sign(api.RequestProof("PUT "+path, session, sum[:]))
+		sig := r.c.client.signer.Sign(api.RequestProof("PUT "+path, session, sum))
 		req.Header.Set(api.SessionHeader, api.EncodeSession(session))
 		req.Header.Set(api.DigestHeader, api.EncodeDigest(sum))
 		req.Header.Set(api.SignatureHeader, api.EncodeSignature(sig))

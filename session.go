@@ -2,6 +2,7 @@ package holocompute
 
 import (
 	"context"
+	"crypto/sha256"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -158,9 +159,10 @@ func change[A any](ctx context.Context, c *client, what, procedure string, do fu
 	if err != nil {
 		return nil, holo.Errorf(Invalid, "%s: %w", what, err)
 	}
+	digest := sha256.Sum256(encoded)
 	var answer *A
 	err = c.persist(ctx, func(session []byte) error {
-		sig := c.signer.Sign(api.RequestProof(procedure[1:], session, encoded))
+		sig := c.signer.Sign(api.RequestProof(procedure[1:], session, digest))
 		req := connect.NewRequest(&holov1.SignedRequest{Request: encoded, Signature: sig})
 		req.Header().Set(api.SessionHeader, api.EncodeSession(session))
 		resp, err := do(ctx, req)

@@ -47,13 +47,15 @@ func SessionProof(cluster holo.ClusterID, node holo.NodeID, session, nonce []byt
 
 // RequestProof is what a client signs to make a request that changes
 // something. The procedure is the RPC's full name, or "PUT path?query" of a
-// bulk write.
-func RequestProof(procedure string, session, request []byte) []byte {
-	b := append([]byte("holo/request/1"), 0)
+// bulk write; the digest is the SHA-256 of the request, or of the body of a
+// bulk write. Only the digest is signed, so that whoever keeps these few bytes
+// can show later what was asked without keeping 16 MiB of module.
+func RequestProof(procedure string, session []byte, digest [32]byte) []byte {
+	b := append([]byte("holo/request/2"), 0)
 	b = append(b, procedure...)
 	b = append(b, 0)
 	b = append(b, session...)
-	return append(b, request...)
+	return append(b, digest[:]...)
 }
 
 // InviteProof is what the owner signs to make an invite: the invite key's

@@ -11,9 +11,8 @@ import (
 )
 
 // DigestHeader carries the SHA-256 of a bulk PUT's body, as RFC 9530 writes
-// it: "sha-256=:BASE64:". The signature of a PUT is over RequestProof with the
-// 32 digest bytes as the request, so it says what was written and not only
-// where.
+// it: "sha-256=:BASE64:". The signature of a PUT is over RequestProof with
+// this digest, so it says what was written and not only where.
 const DigestHeader = "Content-Digest"
 
 // MaxUpload bounds the body of one bulk PUT. The node holds the whole body and

@@ -159,7 +159,7 @@ func TestBackendGetsTheProofOfWhoAsked(t *testing.T) {
 		t.Fatalf("%d calls", len(calls))
 	}
 	c := calls[0]
-	if c.Principal != u.principal() || c.Procedure != "holo.v1.ArrayService/Create" || !key.Verify(c.Principal, c.Proof, c.Signature) {
+	if c.Principal != u.principal() || c.Procedure != "holo.v1.ArrayService/Create" || !key.Verify(c.Principal, c.Proof(), c.Signature) {
 		t.Errorf("the caller %+v is not proven", c)
 	}
 }

@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -20,14 +21,18 @@ const (
 )
 
 // Caller is who asks. For a request that changes something it holds the proof
-// that they did: Signature is the principal's, over Proof.
+// that they did: Signature is the principal's, over Proof().
 type Caller struct {
 	Principal holo.PrincipalID
 	Role      Role
 	Procedure string // the RPC's full name, or "PUT path?query"
-	Proof     []byte // api.RequestProof, nil where nothing is changed
-	Signature []byte
+	Session   [api.SessionSize]byte
+	Digest    [32]byte // SHA-256 of the request
+	Signature []byte   // 64 bytes; nil where nothing is changed
 }
+
+// Proof is what the caller signed.
+func (c Caller) Proof() []byte { return api.RequestProof(c.Procedure, c.Session[:], c.Digest) }
 
 // Identity is what the door tells a client about the node, and asks about
 // clients.

@@ -102,7 +102,7 @@ func (s span) chunks() iter.Seq[chunk] {
 // put takes the whole body, checks it against its signed digest, and only then
 // writes: an upload that is cut off or altered changes nothing.
 func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
-	c, id, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 	if _, err := io.ReadFull(r.Body, body); err != nil {
 		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
 	}
-	if c, err = s.signed(r, c, id, body); err != nil {
+	if c, err = s.signed(r, c, body); err != nil {
 		return err
 	}
 	if err := s.write(r.Context(), c, sp, body); err != nil {
@@ -135,7 +135,7 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 }
 
 // signed verifies the digest against the body and the signature over it.
-func (s *bulk) signed(r *http.Request, c Caller, id sessionID, body []byte) (Caller, error) {
+func (s *bulk) signed(r *http.Request, c Caller, body []byte) (Caller, error) {
 	sum := sha256.Sum256(body)
 	if !api.CheckDigest(r.Header.Get(api.DigestHeader), sum) {
 		return Caller{}, holo.Refuse(holo.Corrupt, "bad_digest", "PUT data: the body is not what %s says, nothing was written", api.DigestHeader)
@@ -145,7 +145,7 @@ func (s *bulk) signed(r *http.Request, c Caller, id sessionID, body []byte) (Cal
 		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "PUT data: %w", err)
 	}
 	c.Procedure = "PUT " + r.URL.RequestURI()
-	return c.signed(id, sum[:], sig)
+	return c.signed(sum, sig)
 }
 
 func (s *bulk) write(ctx context.Context, c Caller, sp span, body []byte) error {
@@ -159,7 +159,7 @@ func (s *bulk) write(ctx context.Context, c Caller, sp span, body []byte) error 
 // before the head goes out, so that the client is told what failed (that pages
 // are lost, say) wherever in the range it was.
 func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
-	c, _, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
 	if err != nil {
 		return err
 	}

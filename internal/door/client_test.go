@@ -136,7 +136,7 @@ func (u *user) sign(procedure string, m proto.Message) *connect.Request[holov1.S
 	if err != nil {
 		u.rig.t.Fatal(err)
 	}
-	sig := u.signer.Sign(api.RequestProof(procedure[1:], u.session, b))
+	sig := u.signer.Sign(api.RequestProof(procedure[1:], u.session, sha256.Sum256(b)))
 	return inSession(u.session, &holov1.SignedRequest{Request: b, Signature: sig})
 }
 
@@ -164,7 +164,7 @@ func (u *user) put(path string, body []byte, edit func(*http.Request)) (status i
 		u.rig.t.Fatal(err)
 	}
 	sum := sha256.Sum256(body)
-	sig := u.signer.Sign(api.RequestProof("PUT "+path, u.session, sum[:]))
+	sig := u.signer.Sign(api.RequestProof("PUT "+path, u.session, sum))
 	req.Header.Set(api.SessionHeader, api.EncodeSession(u.session))
 	req.Header.Set(api.DigestHeader, api.EncodeDigest(sum))
 	req.Header.Set(api.SignatureHeader, api.EncodeSignature(sig))

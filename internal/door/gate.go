@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -75,7 +76,7 @@ func (g *gate) WrapStreamingClient(next connect.StreamingClientFunc) connect.Str
 
 // admit finds the caller and checks the signature of a signed request.
 func (g *gate) admit(h http.Header, procedure string, signed *holov1.SignedRequest) (Caller, error) {
-	c, id, err := g.sessions.find(h.Get(api.SessionHeader))
+	c, err := g.sessions.find(h.Get(api.SessionHeader))
 	if err != nil {
 		return Caller{}, err
 	}
@@ -83,13 +84,13 @@ func (g *gate) admit(h http.Header, procedure string, signed *holov1.SignedReque
 	if signed == nil {
 		return c, nil
 	}
-	return c.signed(id, signed.GetRequest(), signed.GetSignature())
+	return c.signed(sha256.Sum256(signed.GetRequest()), signed.GetSignature())
 }
 
 // signed adds the proof to the caller, or refuses it.
-func (c Caller) signed(id sessionID, request, signature []byte) (Caller, error) {
-	c.Proof = api.RequestProof(c.Procedure, id[:], request)
-	if !key.Verify(c.Principal, c.Proof, signature) {
+func (c Caller) signed(digest [32]byte, signature []byte) (Caller, error) {
+	c.Digest = digest
+	if !key.Verify(c.Principal, c.Proof(), signature) {
 		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "%s: the request is not signed by the key of this session", c.Procedure)
 	}
 	c.Signature = signature

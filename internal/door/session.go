@@ -119,20 +119,20 @@ func (t *sessions) keep(s *session) error {
 }
 
 // find is the caller behind a Holo-Session header.
-func (t *sessions) find(header string) (Caller, sessionID, error) {
+func (t *sessions) find(header string) (Caller, error) {
 	id, err := api.DecodeSession(header)
 	if err != nil {
-		return Caller{}, sessionID{}, holo.Refuse(holo.Denied, "no_session", "the call names no session")
+		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the call names no session")
 	}
 	p, ok := t.touch(sessionID(id))
 	if !ok {
-		return Caller{}, sessionID{}, holo.Refuse(holo.Denied, "no_session", "the session is not open, or has expired")
+		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the session is not open, or has expired")
 	}
 	role := t.identity.Role(p)
 	if role == RoleNone {
-		return Caller{}, sessionID{}, holo.Refuse(holo.Denied, "unknown_principal", "the cluster no longer knows the key %s", p)
+		return Caller{}, holo.Refuse(holo.Denied, "unknown_principal", "the cluster no longer knows the key %s", p)
 	}
-	return Caller{Principal: p, Role: role}, sessionID(id), nil
+	return Caller{Principal: p, Role: role, Session: sessionID(id)}, nil
 }
 
 func (t *sessions) touch(id sessionID) (holo.PrincipalID, bool) {

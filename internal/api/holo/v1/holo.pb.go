@@ -30,7 +30,7 @@ const (
 // SignedRequest carries a request that changes something. The signature is the
 // principal's Ed25519 signature over
 //
-//	"holo/request/1" || 0 || procedure || 0 || session || request
+//	"holo/request/2" || 0 || procedure || 0 || session || SHA-256(request)
 //
 // so that the record of the action holds the proof of who asked for it.
 type SignedRequest struct {
