@@ -20,6 +20,25 @@ type Status struct {
 	MinAck        int               `json:"min_ack"` // copies that a write waits for
 	Listen        []string          `json:"listen"`
 	Refusals      map[string]uint64 `json:"refusals"` // of this node, by reason, since its start
+	Posture       []Measure         `json:"posture"`  // how the node that answers is protected
+}
+
+// Measure is one protection of a node's process or files.
+type Measure struct {
+	Name     string `json:"name"`     // snake_case, stable
+	Holds    bool   `json:"holds"`    // now
+	Expected bool   `json:"expected"` // false: where it does not hold, that is a choice or the system's limit
+	Detail   string `json:"detail"`   // a sentence
+}
+
+// Unprotected lists what should protect the node and does not.
+func (s *Status) Unprotected() (out []Measure) {
+	for _, m := range s.Posture {
+		if m.Expected && !m.Holds {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // NodeStatus is one member.
@@ -50,7 +69,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 	h := s.GetShards()
 	out := &Status{
 		Cluster: s.GetCluster(), Node: s.GetNode(), Leader: s.GetLeader(), CatalogIndex: s.GetCatalogIndex(),
-		Nodes: []NodeStatus{}, Voters: []string{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
+		Nodes: []NodeStatus{}, Voters: []string{}, Posture: []Measure{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
 		DefaultCopies: int(s.GetDefaultCopies()), MinAck: int(s.GetMinAck()),
 		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(),
 		Shards: ShardHealth{
@@ -64,6 +83,9 @@ func statusOf(s *holov1.StatusResponse) *Status {
 			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(),
 			Primaries: int(n.GetPrimaries()), Members: int(n.GetMembers()), Incarnation: n.GetIncarnation(),
 		})
+	}
+	for _, m := range s.GetPosture() {
+		out.Posture = append(out.Posture, Measure{Name: m.GetName(), Holds: m.GetHolds(), Expected: m.GetExpected(), Detail: m.GetDetail()})
 	}
 	for _, v := range s.GetVoters() {
 		out.Voters = append(out.Voters, v.GetId())

@@ -24,6 +24,7 @@ const (
 	exitQuota       = 7
 	exitIntegrity   = 8
 	exitTrapped     = 9
+	exitUnprotected = 10
 	exitInterrupted = 130
 )
 
@@ -41,6 +42,7 @@ var exitMeanings = []struct {
 	{exitQuota, "a quota or the memory is used up"},
 	{exitIntegrity, "data is lost, damaged or wrongly signed"},
 	{exitTrapped, "a kernel failed, and would fail again"},
+	{exitUnprotected, "holo status: a protection that should hold does not"},
 	{exitInterrupted, "interrupted or cancelled"},
 }
 
@@ -81,6 +83,8 @@ func (a *app) exitOf(err error) int {
 		return exitOK
 	case errors.As(err, &u) || !a.begun:
 		return exitUsage
+	case errors.Is(err, errUnprotected):
+		return exitUnprotected
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitUnreachable
 	case errors.Is(err, context.Canceled):

@@ -8,13 +8,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/holocompute/holocompute/internal/lockdown"
 )
 
 func main() { os.Exit(run()) }
 
-// run executes the command line. SIGINT and SIGTERM cancel the command, which
+// run executes the command line, whatever it is, in a process that is locked
+// down before it holds a secret. SIGINT and SIGTERM cancel the command, which
 // then tidies up and ends; a second one ends the process at once.
 func run() int {
+	lockdown.Engage()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

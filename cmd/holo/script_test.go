@@ -16,7 +16,7 @@ import (
 
 // The scripts run this very program, as processes of their own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"holo": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"holo": func() { os.Exit(run()) }, "idle": idle, "peek": peek})
 }
 
 func TestScripts(t *testing.T) {

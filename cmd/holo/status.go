@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"text/tabwriter"
@@ -22,7 +24,9 @@ func statusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the cluster as the node on this machine sees it",
-		Args:  cobra.NoArgs,
+		Long: "Show the cluster as the node on this machine sees it, and how that node is protected.\n\n" +
+			"The exit code is 10 when a protection that should hold does not.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ask := a.status
 			if wait > 0 {
@@ -32,7 +36,10 @@ func statusCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.emit("Status", s, func(w *tabwriter.Writer) { statusTable(w, s) })
+			if err := a.emit("Status", s, func(w *tabwriter.Writer) { statusTable(w, s) }); err != nil {
+				return err
+			}
+			return belowPolicy(s)
 		},
 	}
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this long for the node to answer and for --nodes")
@@ -83,6 +90,16 @@ func leases(s *holocompute.Status) (n int) {
 	return n
 }
 
+// errUnprotected marks a status that was told and is not as it should be.
+var errUnprotected = errors.New("not protected as it should be")
+
+func belowPolicy(s *holocompute.Status) error {
+	if missing := s.Unprotected(); len(missing) > 0 {
+		return fmt.Errorf("status: node %s is %w: %s", short(s.Node), errUnprotected, missing[0].Detail)
+	}
+	return nil
+}
+
 func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	row(w, "cluster", s.Cluster)
 	row(w, "this node", short(s.Node))
@@ -102,6 +119,11 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 		for _, reason := range slices.Sorted(maps.Keys(s.Refusals)) {
 			row(w, reason, s.Refusals[reason])
 		}
+	}
+	row(w)
+	row(w, "PROTECTION", "HOLDS", "")
+	for _, m := range s.Posture {
+		row(w, m.Name, yes(m.Holds), m.Detail)
 	}
 	for _, warning := range s.Warnings {
 		row(w)

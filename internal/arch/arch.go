@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/transport": {"internal/holo", "internal/key", "internal/wire", "internal/core/handshake"},
 	"internal/consensus": {"internal/holo"},
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
+	"internal/lockdown":  {},
 	"internal/module":    {"internal/holo"},
 	"internal/sandbox":   {"internal/holo", "internal/module"},
 	"internal/format":    {"internal/holo"},
@@ -37,7 +38,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
-	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "kernels"},
+	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "kernels"},
 	"kernels":  {},
 
 	// The proofs.

@@ -175,6 +175,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.runner, err = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{}); err != nil {
 		return err
 	}
+	n.logPosture()
 	n.run()
 	if n.config.Socket == "" {
 		return nil

@@ -25,10 +25,13 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	patient, cancel := within(ctx, statusPatience)
 	defer cancel()
 	out, err := n.statusNow(patient)
-	if err == nil || ctx.Err() != nil || !again(err) && patient.Err() == nil {
-		return out, err
+	switch {
+	case err == nil:
+		return n.withPosture(out), nil
+	case ctx.Err() != nil || !again(err) && patient.Err() == nil:
+		return nil, err
 	}
-	return n.statusAlone(), nil
+	return n.withPosture(n.statusAlone()), nil
 }
 
 // statusAlone is the status without the catalogue. No node has a lease in it:

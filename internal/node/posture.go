@@ -1,0 +1,34 @@
+package node
+
+import (
+	"log/slog"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/lockdown"
+)
+
+// posture is how this node is protected now.
+func (n *Node) posture() []lockdown.Measure { return lockdown.Posture() }
+
+// withPosture adds to a status how this node is protected, and a warning for
+// each protection that should hold and does not.
+func (n *Node) withPosture(out *holov1.StatusResponse) *holov1.StatusResponse {
+	for _, m := range n.posture() {
+		out.Posture = append(out.Posture, &holov1.Measure{Name: m.Name, Holds: m.Holds, Expected: m.Expected, Detail: m.Detail})
+		if m.Expected && !m.Holds {
+			out.Warnings = append(out.Warnings, "This node is not protected as it should be: "+m.Detail+".")
+		}
+	}
+	return out
+}
+
+// logPosture tells the log at the start what an operator may have to put right.
+func (n *Node) logPosture() {
+	for _, m := range n.posture() {
+		level := slog.LevelInfo
+		if m.Expected && !m.Holds {
+			level = slog.LevelWarn
+		}
+		n.log.Log(n.group.ctx, level, "posture", "measure", m.Name, "holds", m.Holds, "detail", m.Detail)
+	}
+}
