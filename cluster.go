@@ -23,6 +23,9 @@ type Options struct {
 	Socket string
 	// Config is the folder of the user's keys. "": HOLO_CONFIG, or the default.
 	Config string
+	// Passphrase is asked for the passphrase of a key file that is protected by
+	// one, with the file's path. Nil: such keys are refused.
+	Passphrase func(path string) ([]byte, error)
 }
 
 // SocketName is the socket's name in a node's data folder.
@@ -57,6 +60,7 @@ func (o Options) config() (string, error) {
 type Cluster struct {
 	client  *client
 	config  string
+	keys    identity.Keys
 	cluster holov1connect.ClusterServiceClient
 	arrays  holov1connect.ArrayServiceClient
 	kernels holov1connect.KernelServiceClient
@@ -77,14 +81,15 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := identity.ReadSigner(filepath.Join(config, "user.key"))
+	keys := identity.Keys{Ask: o.Passphrase}
+	signer, err := keys.ReadSigner(filepath.Join(config, identity.UserKeyFile))
 	if err != nil {
 		return nil, err
 	}
 	c := newClient(socket, signer)
 	plain := connect.WithAcceptCompression("gzip", nil, nil)
 	cluster := &Cluster{
-		client: c, config: config,
+		client: c, config: config, keys: keys,
 		cluster: holov1connect.NewClusterServiceClient(c.http, host, plain),
 		arrays:  holov1connect.NewArrayServiceClient(c.http, host, plain),
 		kernels: holov1connect.NewKernelServiceClient(c.http, host, plain),
@@ -132,7 +137,7 @@ func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, e
 	if lifetime < time.Minute || lifetime > 30*24*time.Hour {
 		return "", holo.Errorf(Invalid, "make invite: a lifetime of %s, want a minute to 30 days", lifetime)
 	}
-	owner, err := identity.ReadSigner(filepath.Join(c.config, "owner.key"))
+	owner, err := c.keys.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile))
 	if err != nil {
 		return "", err
 	}

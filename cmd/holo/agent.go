@@ -48,7 +48,7 @@ func agentCommand(a *app) *cobra.Command {
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log,
+				Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 		},
 	}
@@ -106,7 +106,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			c, err := node.Join(cmd.Context(), node.JoinConfig{
 				Dir: a.dir, ConfigDir: a.config, Invite: invite, NodeName: n.name,
-				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log,
+				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 			if err != nil {
 				return holo.Errorf(holo.KindOf(err), "join: %w", err)
@@ -116,7 +116,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log,
+				Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 		},
 	}

@@ -20,12 +20,14 @@ type app struct {
 	in       *os.File
 	out, err *os.File
 
-	dir     string        // the node's folder
-	config  string        // the user's keys
-	socket  string        // the node's client socket
-	output  string        // table or json
-	timeout time.Duration // 0: none
-	begun   bool          // a command has begun: what fails now is no longer the command line
+	dir        string        // the node's folder
+	config     string        // the user's keys
+	socket     string        // the node's client socket
+	credential string        // file with the passphrase of protected keys
+	typed      []byte        // the passphrase, once it was asked for
+	output     string        // table or json
+	timeout    time.Duration // 0: none
+	begun      bool          // a command has begun: what fails now is no longer the command line
 }
 
 // main runs one command line and gives the exit code.
@@ -69,11 +71,12 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.dir, "dir", "", "folder of the node on this machine (HOLO_DIR)")
 	flags.StringVar(&a.config, "config", "", "folder of your keys (HOLO_CONFIG)")
 	flags.StringVar(&a.socket, "socket", "", "socket of the node on this machine (HOLO_SOCKET)")
+	flags.StringVar(&a.credential, "credential", "", "file with the passphrase of protected keys (default: it is asked for)")
 	flags.StringVarP(&a.output, "output", "o", "table", "what to print: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (default: never)")
 	root.AddCommand(
 		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), statusCommand(a),
-		arrayCommand(a), kernelCommand(a), jobCommand(a), versionCommand(a), exitHelp(),
+		arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), versionCommand(a), exitHelp(),
 	)
 	return root
 }
@@ -133,7 +136,7 @@ func (a *app) places(cmd *cobra.Command) (err error) {
 
 // connect opens a session with the node on this machine.
 func (a *app) connect(ctx context.Context) (*holocompute.Cluster, error) {
-	return holocompute.Connect(ctx, holocompute.Options{Socket: a.socket, Config: a.config})
+	return holocompute.Connect(ctx, holocompute.Options{Socket: a.socket, Config: a.config, Passphrase: a.passphrase})
 }
 
 // withCluster runs f in a session.

@@ -97,6 +97,8 @@ func (a *app) exitOf(err error) int {
 var hints = map[string]string{
 	"no_node":           "holo agent, which runs the node; or name another one with --dir or --socket",
 	"unknown_principal": "--config with the folder of a user of this node (it was made by holo init or holo join)",
+	"protected":         "--credential with the file that holds the passphrase",
+	"wrong_passphrase":  "--credential with the file that holds the passphrase it was protected with",
 	"under_replicated":  "holo status, which says which copies are missing",
 	"no_leader":         "holo status here and on other machines: more than half of the voters must run",
 	"out_of_gas":        "holo job run --gas with a larger budget per task",

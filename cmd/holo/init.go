@@ -52,7 +52,7 @@ func initCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := node.Init(cmd.Context(), node.InitConfig{
 				Dir: a.dir, ConfigDir: a.config, ClusterName: cluster, NodeName: f.name,
-				Listen: f.listen, Advertise: f.advertise, MemoryBytes: uint64(f.memory),
+				Listen: f.listen, Advertise: f.advertise, MemoryBytes: uint64(f.memory), Keys: a.keys(),
 			})
 			if err != nil {
 				return err

@@ -65,6 +65,7 @@ var onlyImporter = map[string]string{
 	"github.com/zeebo/blake3":           "internal/digest",
 	"github.com/apache/arrow-go":        "internal/format",
 	"github.com/parquet-go/parquet-go":  "internal/format",
+	"filippo.io/age":                    "internal/identity",
 	"github.com/spf13/cobra":            "cmd/holo",
 	"github.com/vbauerster/mpb":         "cmd/holo",
 	"github.com/anishathalye/porcupine": "internal/sim",

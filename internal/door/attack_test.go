@@ -53,6 +53,21 @@ func TestABegunSessionIsNotASession(t *testing.T) {
 	r.wantRefused(err, holo.Denied, "no_session")
 }
 
+// A key of small order binds nobody, even where it stands in a list of users.
+func TestKeyOfSmallOrderBeginsNoSession(t *testing.T) {
+	r := newRig(t)
+	for _, public := range [][32]byte{{}, {1}, {31: 0x80}} {
+		r.backend.allow(public, RoleOwner)
+		_, err := r.stranger().sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+		if err == nil {
+			t.Errorf("a session begins for key %x", public)
+		}
+	}
+	if r.count("unknown_principal") != 3 {
+		t.Errorf("%d refusals are counted, want 3", r.count("unknown_principal"))
+	}
+}
+
 func TestUnknownKeyGetsNoSession(t *testing.T) {
 	r := newRig(t)
 	_, err := r.stranger().begin()

@@ -58,7 +58,7 @@ func newSessions(identity Identity, now func() time.Time) *sessions {
 
 // begin draws a session and a nonce for a principal that the cluster knows.
 func (t *sessions) begin(p holo.PrincipalID) (*session, error) {
-	if t.identity.Role(p) == RoleNone {
+	if key.CheckPublic(p) != nil || t.identity.Role(p) == RoleNone {
 		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: the cluster does not know the key %s", p)
 	}
 	now := t.now()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
 )
 
 // Cluster is what a node knows of its cluster without asking anybody: which it
@@ -53,6 +54,9 @@ func ReadCluster(path string) (*Cluster, error) {
 	owner, err := holo.ParsePrincipalID(j.Owner)
 	if err != nil {
 		return nil, damaged(path, "%w", err)
+	}
+	if err := key.CheckPublic(owner); err != nil {
+		return nil, damaged(path, "the owner's key: %w", err)
 	}
 	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Advertise: j.Advertise}
 	if again, err := c.encode(); err != nil || !bytes.Equal(again, data) {

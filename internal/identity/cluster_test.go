@@ -22,7 +22,7 @@ func testCluster() *Cluster {
 
 func TestClusterFileComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ClusterFile)
-	for _, c := range []*Cluster{testCluster(), {ID: holo.ClusterID{9}}} {
+	for _, c := range []*Cluster{testCluster(), {ID: holo.ClusterID{9}, Owner: testCluster().Owner}} {
 		if err := WriteCluster(path, c); err != nil {
 			t.Fatal(err)
 		}

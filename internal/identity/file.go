@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -18,9 +19,25 @@ func ReadPublic(path string, limit int) ([]byte, error) { return readFile(path, 
 func WritePublic(path string, data []byte) error { return writeFile(path, data, os.Rename) }
 
 // readFile reads a plain file of this user that has none of the mode bits in
-// forbidden. All checks are of the opened file, so it cannot be exchanged
-// between a check and the reading.
+// forbidden.
 func readFile(path string, limit int, forbidden fs.FileMode) ([]byte, error) {
+	data, _, err := readDated(path, limit, forbidden)
+	return data, err
+}
+
+// readDated is readFile that tells when the file was written, too.
+func readDated(path string, limit int, forbidden fs.FileMode) ([]byte, time.Time, error) {
+	var written time.Time
+	data, err := readChecked(path, limit, func(info fs.FileInfo) error {
+		written = info.ModTime()
+		return checkFile(path, info, forbidden)
+	})
+	return data, written, err
+}
+
+// readChecked reads a file that check lets pass. It looks at the opened file,
+// so it cannot be exchanged between the check and the reading.
+func readChecked(path string, limit int, check func(fs.FileInfo) error) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|plainOnly, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -35,7 +52,7 @@ func readFile(path string, limit int, forbidden fs.FileMode) ([]byte, error) {
 	if err != nil {
 		return nil, holo.Errorf(holo.Unavailable, "read file: %w", err)
 	}
-	if err := checkFile(path, info, forbidden); err != nil {
+	if err := check(info); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(file, int64(limit)+1))
@@ -43,6 +60,7 @@ func readFile(path string, limit int, forbidden fs.FileMode) ([]byte, error) {
 	case err != nil:
 		return nil, holo.Errorf(holo.Unavailable, "read file: %w", err)
 	case len(data) > limit:
+		clear(data)
 		return nil, holo.Refuse(holo.Corrupt, ReasonDamaged, "read %s: more than %d bytes", path, limit)
 	}
 	return data, nil
@@ -91,6 +109,19 @@ func writeFile(path string, data []byte, place func(from, to string) error) (err
 	}
 	os.Remove(file.Name()) // a second name, after link; it must be gone before the sync
 	return syncDir(dir)
+}
+
+// removeLeftovers removes the files beside path that writeFile had begun when
+// its process was killed.
+func removeLeftovers(path string) error {
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".*"))
+	for _, l := range left {
+		err = errors.Join(err, os.Remove(l))
+	}
+	if err != nil {
+		return holo.Errorf(holo.Unavailable, "remove what was left beside %s: %w", path, err)
+	}
+	return nil
 }
 
 func syncDir(dir string) error {

@@ -16,3 +16,5 @@ const plainOnly = 0
 func checkOwner(path string, _ fs.FileInfo) error {
 	return holo.Errorf(holo.Invalid, "read %s: keys on disk are not supported on %s", path, runtime.GOOS)
 }
+
+func readCredential(path string, limit int) ([]byte, error) { return readFile(path, limit, 0o077) }

@@ -16,6 +16,8 @@
 package identity
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -74,10 +76,18 @@ func PrepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return holo.Errorf(holo.Unavailable, "make folder: %w", err)
 	}
+	return CheckDir(dir)
+}
+
+// CheckDir refuses a folder that others can enter. It may be named by a link,
+// as a home folder may: what counts is whose the folder is.
+func CheckDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return holo.Errorf(holo.NotFound, "use folder %s: there is none", dir)
 	case err != nil:
-		return holo.Errorf(holo.Unavailable, "make folder: %w", err)
+		return holo.Errorf(holo.Unavailable, "use folder: %w", err)
 	case !info.IsDir():
 		return holo.Refuse(holo.Denied, ReasonNotPlain, "use %s: it is no folder", dir)
 	case info.Mode().Perm()&0o077 != 0:

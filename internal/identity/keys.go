@@ -17,18 +17,11 @@ const (
 	signerLabel = "holo-signer-1"
 	secretLabel = "holo-secret-1"
 	checkSize   = 4
-	maxKeyFile  = 256
+	maxKeyFile  = 512
 )
 
 // ReadSigner reads a signing key: node.key, owner.key or user.key.
-func ReadSigner(path string) (key.Signer, error) {
-	raw, err := readKey(path, signerLabel)
-	if err != nil {
-		return key.Signer{}, err
-	}
-	defer clear(raw)
-	return key.SignerFromSeed((*[key.Size]byte)(raw)), nil
-}
+func ReadSigner(path string) (key.Signer, error) { return Keys{}.ReadSigner(path) }
 
 // WriteSigner makes a key file, and refuses (holo.Exists) when there is a file:
 // an identity that is overwritten is lost.
@@ -38,55 +31,42 @@ func WriteSigner(path string, s key.Signer) error {
 	}
 	seed := s.Seed()
 	defer seed.Wipe()
-	return writeKey(path, signerLabel, seed, os.Link)
+	line := keyLine(signerLabel, seed)
+	defer clear(line)
+	return writeFile(path, line, os.Link)
 }
 
 // ReadSecret reads a secret of 32 bytes: cluster.key.
-func ReadSecret(path string) (key.Secret, error) {
-	raw, err := readKey(path, secretLabel)
-	if err != nil {
-		return key.Secret{}, err
-	}
-	defer clear(raw)
-	return key.NewSecret(raw)
-}
+func ReadSecret(path string) (key.Secret, error) { return Keys{}.ReadSecret(path) }
 
 // WriteSecret writes a secret of 32 bytes, in the place of an older one where
 // there is one: the cluster's key changes when a node is evicted.
-func WriteSecret(path string, s key.Secret) error {
-	if s.Len() != key.Size {
-		return holo.Errorf(holo.Invalid, "write %s: a secret of %d bytes, want %d", path, s.Len(), key.Size)
-	}
-	return writeKey(path, secretLabel, s, os.Rename)
-}
+func WriteSecret(path string, s key.Secret) error { return Keys{}.WriteSecret(path, s) }
 
-func writeKey(path, label string, s key.Secret, place func(from, to string) error) error {
-	line := []byte(label + " ")
+// keyLine is the contents of a plain key file. The caller clears it.
+func keyLine(label string, s key.Secret) []byte {
+	line := make([]byte, 0, maxKeyFile) // no copy is left behind by growing
+	line = append(line, label+" "...)
 	line = hex.AppendEncode(line, s.Bytes())
 	line = append(line, ' ')
 	line = append(line, checksum(label, s.Bytes())...)
-	line = append(line, '\n')
-	defer clear(line)
-	return writeFile(path, line, place)
+	return append(line, '\n')
 }
 
-func readKey(path, label string) (raw []byte, err error) {
-	line, err := readFile(path, maxKeyFile, 0o077)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(line)
+// parseLine reads the contents of a plain key file, of either kind.
+func parseLine(path string, line []byte) (label string, raw []byte, err error) {
 	body, whole := strings.CutSuffix(string(line), "\n")
 	fields := strings.Split(body, " ")
-	if !whole || len(fields) != 3 || fields[0] != label {
-		return nil, damaged(path, "it is no file of kind %s", label)
+	if !whole || len(fields) != 3 || fields[0] != signerLabel && fields[0] != secretLabel {
+		return "", nil, damaged(path, "it is no key file")
 	}
+	label = fields[0]
 	raw, err = hex.DecodeString(fields[1])
 	if err != nil || len(raw) != key.Size || strings.ToLower(fields[1]) != fields[1] || checksum(label, raw) != fields[2] {
 		clear(raw)
-		return nil, damaged(path, "the key does not match its checksum")
+		return "", nil, damaged(path, "the key does not match its checksum")
 	}
-	return raw, nil
+	return label, raw, nil
 }
 
 func checksum(label string, raw []byte) string {

@@ -2,8 +2,12 @@ package key
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -134,4 +138,38 @@ func unhex(t *testing.T, s string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestMain is also the process whose source of randomness fails.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "draw without randomness" {
+		rand.Reader = dry{}
+		public := GenerateSigner().Public()
+		os.Stdout.Write(public[:])
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+type dry struct{}
+
+func (dry) Read([]byte) (int, error) { return 0, errors.New("no randomness") }
+
+func TestIdentitiesAreNeverDrawnTwice(t *testing.T) {
+	const count = 100_000
+	seen := make(map[[Size]byte]bool, count)
+	for range count {
+		public := GenerateSigner().Public()
+		if seen[public] {
+			t.Fatalf("identity %x was drawn twice in %d", public, len(seen))
+		}
+		seen[public] = true
+	}
+}
+
+func TestWithoutRandomnessThereIsNoKey(t *testing.T) {
+	out, err := exec.Command(os.Args[0], "draw without randomness").Output()
+	if _, died := errors.AsType[*exec.ExitError](err); !died || len(out) != 0 {
+		t.Errorf("a key was drawn without randomness: %x, %v", out, err)
+	}
 }

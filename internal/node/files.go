@@ -27,6 +27,7 @@ const (
 // home is what a node's folder holds: who it is and where it belongs.
 type home struct {
 	dir        string
+	keys       identity.Keys // how key files are read
 	settings   *identity.Cluster
 	signer     key.Signer
 	clusterKey key.Secret
@@ -37,7 +38,7 @@ type home struct {
 
 // readHome reads a node's folder and verifies that the node is a member of its
 // cluster by the owner's word.
-func readHome(dir string) (*home, error) {
+func readHome(dir string, keys identity.Keys) (*home, error) {
 	settings, err := identity.ReadCluster(filepath.Join(dir, identity.ClusterFile))
 	if holo.KindOf(err) == holo.NotFound {
 		return nil, holo.Errorf(holo.NotFound, "start node in %s: it belongs to no cluster: run `holo init` or `holo join`", dir)
@@ -45,11 +46,14 @@ func readHome(dir string) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, settings: settings}
-	if h.signer, err = identity.ReadSigner(h.path(identity.NodeKeyFile)); err != nil {
+	h := &home{dir: dir, keys: keys, settings: settings}
+	if err := h.checkFolders(); err != nil {
 		return nil, err
 	}
-	if h.clusterKey, err = identity.ReadSecret(h.path(identity.ClusterKeyFile)); err != nil {
+	if h.signer, err = keys.ReadSigner(h.path(identity.NodeKeyFile)); err != nil {
+		return nil, err
+	}
+	if h.clusterKey, err = keys.ReadSecret(h.path(identity.ClusterKeyFile)); err != nil {
 		return nil, err
 	}
 	if err := h.readChain(); err != nil {
@@ -59,6 +63,17 @@ func readHome(dir string) (*home, error) {
 		return nil, err
 	}
 	return h, h.readPrincipals()
+}
+
+// checkFolders refuses a folder that others can enter: beside the keys it is
+// the catalogue's, which holds the pre-shared keys of open invites.
+func (h *home) checkFolders() error {
+	for _, dir := range []string{h.dir, h.path(raftDir)} {
+		if err := identity.CheckDir(dir); err != nil && holo.KindOf(err) != holo.NotFound {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
@@ -123,6 +138,9 @@ func (h *home) readPrincipals() error {
 		if err != nil {
 			return err
 		}
+		if err := key.CheckPublic(id); err != nil {
+			return holo.Errorf(holo.Corrupt, "read %s: %w", h.path(principalsFile), err)
+		}
 		h.principals = append(h.principals, id)
 	}
 	return nil
@@ -139,7 +157,7 @@ func (h *home) writePrincipals() error {
 // write makes a whole new folder. cluster.json comes last: a folder without it
 // belongs to no cluster, and is begun anew.
 func (h *home) write() error {
-	if err := identity.WriteSecret(h.path(identity.ClusterKeyFile), h.clusterKey); err != nil {
+	if err := h.keys.WriteSecret(h.path(identity.ClusterKeyFile), h.clusterKey); err != nil {
 		return err
 	}
 	if err := identity.WritePublic(h.path(identity.ChainFile), encodeChain(h.records)); err != nil {
@@ -178,8 +196,8 @@ func writeJSON(path string, from any) error {
 }
 
 // keyAt reads a signing key, or makes it where there is none.
-func keyAt(path string) (key.Signer, error) {
-	s, err := identity.ReadSigner(path)
+func keyAt(path string, keys identity.Keys) (key.Signer, error) {
+	s, err := keys.ReadSigner(path)
 	if err == nil || holo.KindOf(err) != holo.NotFound {
 		return s, err
 	}

@@ -18,13 +18,14 @@ import (
 
 // InitConfig says what cluster to make. Dir and ConfigDir are required.
 type InitConfig struct {
-	Dir         string   // the first node's folder
-	ConfigDir   string   // where the owner's and the user's keys are, or are made
-	ClusterName string   // for people; empty: "holo"
-	NodeName    string   // letters, digits and . _ -; empty: the machine's name
-	Listen      string   // host:port; empty: a free port of the loopback interface
-	Advertise   []string // addresses to tell others; empty: where it listens
-	MemoryBytes uint64   // page memory offered; 0: DefaultMemory
+	Dir         string        // the first node's folder
+	ConfigDir   string        // where the owner's and the user's keys are, or are made
+	ClusterName string        // for people; empty: "holo"
+	NodeName    string        // letters, digits and . _ -; empty: the machine's name
+	Listen      string        // host:port; empty: a free port of the loopback interface
+	Advertise   []string      // addresses to tell others; empty: where it listens
+	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
+	Keys        identity.Keys // how keys that are there already are read
 }
 
 // Cluster names a cluster that was made or joined.
@@ -38,11 +39,11 @@ type Cluster struct {
 // becomes the first command of its catalogue. The owner's key stays in the
 // configuration folder; a running node never reads it.
 func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
-	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName)
+	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName, c.Keys)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := keyAt(filepath.Join(c.ConfigDir, identity.OwnerKeyFile))
+	owner, err := keyAt(filepath.Join(c.ConfigDir, identity.OwnerKeyFile), c.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +69,14 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 
 // newHome prepares a folder for a node that belongs to no cluster yet. The
 // node's key outlives an attempt that failed.
-func newHome(dir, configDir, name string) (*home, error) {
+func newHome(dir, configDir, name string, keys identity.Keys) (*home, error) {
 	if err := identity.PrepareDir(dir); err != nil {
 		return nil, err
 	}
 	if err := identity.PrepareDir(configDir); err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, settings: &identity.Cluster{NodeName: nameOr(name)}}
+	h := &home{dir: dir, keys: keys, settings: &identity.Cluster{NodeName: nameOr(name)}}
 	if _, err := os.Lstat(h.path(identity.ClusterFile)); err == nil {
 		return nil, holo.Errorf(holo.Exists, "use folder %s: the node in it belongs to a cluster already", dir)
 	}
@@ -83,10 +84,10 @@ func newHome(dir, configDir, name string) (*home, error) {
 		return nil, holo.Errorf(holo.Invalid, "node name %q: at most %d bytes", h.settings.NodeName, handshake.MaxName)
 	}
 	var err error
-	if h.signer, err = keyAt(h.path(identity.NodeKeyFile)); err != nil {
+	if h.signer, err = keyAt(h.path(identity.NodeKeyFile), keys); err != nil {
 		return nil, err
 	}
-	user, err := keyAt(filepath.Join(configDir, identity.UserKeyFile))
+	user, err := keyAt(filepath.Join(configDir, identity.UserKeyFile), keys)
 	if err != nil {
 		return nil, err
 	}

@@ -16,15 +16,16 @@ import (
 // JoinConfig says where a node joins and as what. Dir, ConfigDir and Invite
 // are required.
 type JoinConfig struct {
-	Dir         string       // the node's folder
-	ConfigDir   string       // where the user's key is, or is made
-	Invite      string       // as pasted
-	NodeName    string       // empty: the machine's name
-	Listen      string       // host:port; empty: a free port of the loopback interface
-	Advertise   []string     // addresses to tell others; empty: where it listens
-	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
-	Policy      Policy       // of the link
-	Logger      *slog.Logger // nil: nothing is logged
+	Dir         string        // the node's folder
+	ConfigDir   string        // where the user's key is, or is made
+	Invite      string        // as pasted
+	NodeName    string        // empty: the machine's name
+	Listen      string        // host:port; empty: a free port of the loopback interface
+	Advertise   []string      // addresses to tell others; empty: where it listens
+	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
+	Policy      Policy        // of the link
+	Keys        identity.Keys // how keys that are there already are read
+	Logger      *slog.Logger  // nil: nothing is logged
 }
 
 // Join makes this machine a node of the cluster that the invite is for. It
@@ -40,7 +41,7 @@ func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName)
+	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName, c.Keys)
 	if err != nil {
 		return nil, err
 	}

@@ -53,13 +53,14 @@ func memoryOr(bytes uint64) uint64 {
 
 // Config says how to run a node.
 type Config struct {
-	Dir         string       // made by Init or Join
-	Listen      string       // host:port; empty: what it was before, at first a free loopback port
-	Advertise   []string     // addresses to tell others; empty: what it was before, at first where it listens
-	MemoryBytes uint64       // page memory offered; 0: DefaultMemory
-	Socket      string       // path of the client socket; empty: none
-	Policy      Policy       // of its links
-	Logger      *slog.Logger // nil: nothing is logged
+	Dir         string        // made by Init or Join
+	Listen      string        // host:port; empty: what it was before, at first a free loopback port
+	Advertise   []string      // addresses to tell others; empty: what it was before, at first where it listens
+	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
+	Socket      string        // path of the client socket; empty: none
+	Policy      Policy        // of its links
+	Keys        identity.Keys // how its keys are read
+	Logger      *slog.Logger  // nil: nothing is logged
 }
 
 // Node is a running node. It is safe for concurrent use.
@@ -114,7 +115,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	if err := c.Policy.check(); err != nil {
 		return nil, err
 	}
-	h, err := readHome(c.Dir)
+	h, err := readHome(c.Dir, c.Keys)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,23 @@ import (
 	"log/slog"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/lockdown"
 )
 
 // posture is how this node is protected now.
-func (n *Node) posture() []lockdown.Measure { return lockdown.Posture() }
+func (n *Node) posture() []lockdown.Measure { return append(lockdown.Posture(), n.keysAtRest()) }
+
+// keysAtRest tells whether who has the node's disk has its keys.
+func (n *Node) keysAtRest() lockdown.Measure {
+	m := lockdown.Measure{Name: "keys_protected", Holds: true, Detail: "node.key and cluster.key are encrypted under a passphrase"}
+	for _, file := range []string{identity.NodeKeyFile, identity.ClusterKeyFile} {
+		if protected, err := identity.Protected(n.home.path(file)); err != nil || !protected {
+			m.Holds, m.Detail = false, file+" is not encrypted: who has the disk has it; `holo key protect node` encrypts it"
+		}
+	}
+	return m
+}
 
 // withPosture adds to a status how this node is protected, and a warning for
 // each protection that should hold and does not.
