@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	// The proofs.
 	"internal/sim":    {"internal/*", "internal/core/*"},
 	"internal/attack": {"internal/*", "internal/core/*"},
+	"internal/mutant": {},
 	"internal/demo":   {".", "internal/holo", "internal/format", "internal/attack", "internal/identity", "kernels"},
 	"internal/arch":   {},
 	"bench":           {".", "internal/*", "internal/core/*", "kernels"},
