@@ -4,7 +4,7 @@ N ?= 2000
 SEED ?=
 B ?= 1s
 FULL ?=
-.PHONY: help build check test sim mutants fuzz bench generate kernels demo ci
+.PHONY: help build check test sim mutants threats fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ sim: ## N random seeds of the simulator, or one: make sim SEED=42
 
 mutants: ## how many random seeds catch each planted mistake
 	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants 300
+
+threats: ## take each mitigation away: the test of its attack must fail
+	go test ./test/threat -run TestMutantsFailTheirTests -count=1 -timeout 30m -parallel 3 -args -threats
 
 fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/holocompute/holocompute/internal/mutant"
 )
 
 // rowsWanted counts the lines of the specification per kind of ID: the STRIDE
@@ -70,6 +72,46 @@ func checkRow(t *testing.T, id, line string, dirs, tests map[string]bool) {
 			t.Errorf("%s: cannot read the proof %s", id, cell)
 		} else if !tests[m[1]+"."+m[2]] {
 			t.Errorf("%s: there is no test %s in %s", id, m[2], m[1])
+		}
+	}
+}
+
+// withoutMutant are the rows that are proven and that no patch of test/threat
+// takes away, each with the reason. The list only gets shorter.
+var withoutMutant = map[string]string{}
+
+// TestEveryProofFailsWithoutItsMitigation: a row that is not planned names
+// attacks that are carried out, and some patch must show that they can succeed.
+func TestEveryProofFailsWithoutItsMitigation(t *testing.T) {
+	root := filepath.Join("..", "..")
+	all, err := mutant.ReadAll(filepath.Join(root, "test", "threat", "mutants"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[string]bool{}
+	for _, m := range all {
+		for _, row := range m.Rows {
+			taken[row] = true
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(root, "docs", "security", "threat-model.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		m := rowStart.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		id, planned := m[1]+m[2], strings.HasSuffix(strings.TrimSpace(line), "| planned |")
+		why, excused := withoutMutant[id]
+		switch {
+		case planned && taken[id]:
+			t.Errorf("%s is planned, and a mutant takes it away", id)
+		case !planned && !taken[id] && !excused:
+			t.Errorf("%s: no patch in test/threat/mutants has it in its row line", id)
+		case excused && (planned || taken[id]):
+			t.Errorf("%s needs no exception any more (%s): take it off the list", id, why)
 		}
 	}
 }

@@ -75,6 +75,35 @@ func TestAnEndlessKernelUsesItsWholeBudget(t *testing.T) {
 	}
 }
 
+// What is in a loop is paid for on every turn. The loop of scale is a straight
+// line: for each element it loads, multiplies, stores and counts.
+func TestATurnOfALoopPaysForWhatIsInIt(t *testing.T) {
+	const n, least = 4096, 6
+	for _, e := range engines(t) {
+		used := func(n int) holo.Gas {
+			c := Call{Function: "scale", N: uint32(n), Params: make([]byte, 8), Inputs: []View{{holo.F64, make([]byte, 8*n)}}, Outputs: []View{{holo.F64, make([]byte, 8*n)}}, Gas: plenty}
+			res, err := runOnce(load(t, e, kernels.Get("basic")), module.Map, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.Gas
+		}
+		if more := used(2*n) - used(n); more < least*n {
+			t.Errorf("%s: %d elements more cost %d gas", e.Kind(), n, more)
+		}
+	}
+}
+
+// A bulk operation pays for its length before it runs. The hostile kernel's
+// first, of 4 MiB, is 262,144 gas, and the memory for it half of that.
+func TestABulkOperationPaysForItsLength(t *testing.T) {
+	const budget, least = 200_000, 300_000
+	p := load(t, engines(t)[0], kernels.Get("bulk"))
+	if res, err := runAttack(t, p, budget); holo.ReasonOf(err) != OutOfGas || res.Gas < least {
+		t.Errorf("it stopped after %d gas of %d: %v", res.Gas, budget, err)
+	}
+}
+
 func TestCancellingEndsAnEndlessKernel(t *testing.T) {
 	for _, name := range []string{"loop", "doubling", "bulk", "pingpong"} {
 		p := load(t, engines(t)[0], kernels.Get(name))

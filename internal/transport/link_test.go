@@ -176,6 +176,7 @@ func (m *middle) relay(tr *quic.Transport, in *quic.Conn, server string, config 
 	}
 	go m.copy(onto, from)
 	m.copy(from, onto)
+	<-out.Context().Done() // it passes refusals on, and makes none
 }
 
 func (m *middle) copy(to io.Writer, from io.Reader) {

@@ -246,3 +246,14 @@ func TestFeedTellsChainAndNodesSinceAVersion(t *testing.T) {
 		t.Errorf("weight %d", s.Weight)
 	}
 }
+
+func TestOnlyTheOwnerEvicts(t *testing.T) {
+	w := settled(t, 3)
+	forged := evict(w, 3)
+	forged.OwnerSig[7] ^= 1
+	w.refused(ReasonBadChain, forged)
+	if _, ok := w.Node(node(3)); !ok {
+		t.Error("the node is gone")
+	}
+	w.do(evict(w, 3))
+}
