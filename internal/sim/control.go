@@ -41,7 +41,11 @@ type keeper struct {
 	flight []wire.Message   // proposed and not yet committed
 }
 
-// Version and Shards make it a liveness.View.
+// Version, Shards and AccessEpoch make it a liveness.View. Who may do what
+// never changes here.
+func (k *keeper) AccessEpoch() uint64 { return 1 }
+
+// Version is the table's.
 func (k *keeper) Version() uint64 { return k.table.Version() }
 
 // Shards is the table as this keeper knows it.

@@ -92,6 +92,7 @@ const (
 	QueryJobByID
 	QueryShards // shard configurations that exist
 	QueryHealth // leader, voters, leases
+	QueryAccess // who may do what: the head, then all grants; neither when the epoch is Number
 	queryKinds
 )
 

@@ -24,6 +24,10 @@ type ArrayCreate struct {
 	Shape    holo.Shape
 	Class    holo.Class
 	Affinity string
+	// What the owner's arrays under Under may take, this one included, all
+	// copies together; Within 0: no limit.
+	Under  string
+	Within uint64
 }
 
 // ArraySealing closes an array to writers that begin from now on.
@@ -46,8 +50,12 @@ type ArrayPurge struct{ Array holo.ArrayID }
 type KernelPut struct{ Kernel KernelRecord }
 
 // JobPut records a job, which its coordinator starts when it is answered. ID,
-// Epoch, State and what ends a job are left zero. The answer is the JobRecord.
-type JobPut struct{ Job JobRecord }
+// Epoch, State and what ends a job are left zero. Of the inputs that Bound
+// names the output inherits the read restrictions. The answer is the JobRecord.
+type JobPut struct {
+	Job   JobRecord
+	Bound []holo.ArrayID
+}
 
 // JobTake makes another node a running job's coordinator, under the next
 // epoch. The answer is the JobRecord.
@@ -86,7 +94,7 @@ const (
 func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
-		*ClusterInit, *InvitePut, *Admit, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
+		*GrantPut, *GrantRevoke, *ClusterInit, *InvitePut, *Admit, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover:
 		return true
 	}
@@ -147,6 +155,8 @@ func (m *ArrayCreate) encode(e *Encoder) {
 	encodeShape(e, m.Shape)
 	e.U8(uint8(m.Class))
 	e.String(m.Affinity)
+	e.String(m.Under)
+	e.U64(m.Within)
 }
 
 func (m *ArrayCreate) decode(d *Decoder) {
@@ -156,6 +166,8 @@ func (m *ArrayCreate) decode(d *Decoder) {
 	m.Class = holo.Class(d.U8())
 	d.Valid(m.Class <= holo.MaxClass, "class")
 	m.Affinity = d.String(MaxName)
+	m.Under = d.String(MaxName)
+	m.Within = d.U64()
 }
 
 func encodeShape(e *Encoder, s holo.Shape) {
@@ -191,8 +203,21 @@ func (m *ArrayPurge) encode(e *Encoder)  { e.U64(uint64(m.Array)) }
 func (m *ArrayPurge) decode(d *Decoder)  { m.Array = holo.ArrayID(d.U64()) }
 func (m *KernelPut) encode(e *Encoder)   { m.Kernel.encode(e) }
 func (m *KernelPut) decode(d *Decoder)   { m.Kernel.decode(d) }
-func (m *JobPut) encode(e *Encoder)      { m.Job.encode(e) }
-func (m *JobPut) decode(d *Decoder)      { m.Job.decode(d) }
+
+func (m *JobPut) encode(e *Encoder) {
+	m.Job.encode(e)
+	e.Count(len(m.Bound))
+	for _, a := range m.Bound {
+		e.U64(uint64(a))
+	}
+}
+
+func (m *JobPut) decode(d *Decoder) {
+	m.Job.decode(d)
+	for range d.Count(MaxTaskInputs, 8) {
+		m.Bound = append(m.Bound, holo.ArrayID(d.U64()))
+	}
+}
 
 func (m *JobTake) encode(e *Encoder) {
 	e.U64(uint64(m.Job))

@@ -19,7 +19,7 @@ import (
 const MaxMessage = holo.MaxExtentPages*holo.PageSize + 256<<10
 
 // Type is a message's number on the wire. The high byte is its protocol:
-// 1 control, 2 shard, 3 data, 4 join and membership.
+// 1 control, 2 shard, 3 data, 4 join and membership, 5 access.
 type Type uint16
 
 // Message is anything that can be sent. encode writes the fields in order;

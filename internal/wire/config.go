@@ -145,6 +145,7 @@ type Grant struct {
 	Sent          holo.Time
 	TTL           holo.Duration
 	ConfigVersion uint64
+	AccessEpoch   uint64 // of who may do what: a node that knows only an older one answers no client
 	Configs       []ShardConfig
 }
 
@@ -227,6 +228,7 @@ func (m *Grant) encode(e *Encoder) {
 	e.U64(uint64(m.Sent))
 	e.U64(uint64(m.TTL))
 	e.U64(m.ConfigVersion)
+	e.U64(m.AccessEpoch)
 	encodeConfigs(e, m.Configs)
 }
 
@@ -237,6 +239,7 @@ func (m *Grant) decode(d *Decoder) {
 	m.TTL = holo.Duration(d.U64())
 	d.Valid(m.TTL >= 0, "lease length")
 	m.ConfigVersion = d.U64()
+	m.AccessEpoch = d.U64()
 	m.Configs = decodeConfigs(d)
 }
 

@@ -24,6 +24,8 @@ type JoinRequest struct {
 	Capacity  uint64   // bytes of page memory offered
 	InviteKey [32]byte
 	Signature [64]byte
+	User      holo.PrincipalID // the machine's user, see Admit
+	UserSig   [64]byte
 }
 
 // Contact says where a node was last known to listen. It is a hint: the key
@@ -54,6 +56,8 @@ func (m *JoinRequest) encode(e *Encoder) {
 	e.U64(m.Capacity)
 	e.Fixed(m.InviteKey[:])
 	e.Fixed(m.Signature[:])
+	e.Fixed(m.User[:])
+	e.Fixed(m.UserSig[:])
 }
 
 func (m *JoinRequest) decode(d *Decoder) {
@@ -62,6 +66,8 @@ func (m *JoinRequest) decode(d *Decoder) {
 	m.Capacity = d.U64()
 	d.Fixed(m.InviteKey[:])
 	d.Fixed(m.Signature[:])
+	d.Fixed(m.User[:])
+	d.Fixed(m.UserSig[:])
 }
 
 func (m *JoinAnswer) encode(e *Encoder) {

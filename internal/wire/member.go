@@ -88,6 +88,11 @@ type InvitePut struct {
 	PSK       key.Secret // 32 bytes
 	Expires   int64
 	OwnerSig  [64]byte
+
+	// What the user of the machine that joins may do, with the owner's
+	// signature (InviteRoleProof); zero: nothing, until somebody grants it.
+	Role    holo.Role
+	RoleSig [64]byte
 }
 
 // InviteRecord is an invite and the node it is bound to since its first use.
@@ -106,6 +111,8 @@ type Admit struct {
 	InviteKey     [32]byte
 	HandshakeHash [32]byte
 	InviteSig     [64]byte
+	User          holo.PrincipalID // of the machine, who gets the invite's role; zero: nobody
+	UserSig       [64]byte         // by the invite key, over JoinUserProof
 }
 
 // Evict removes a node. The answer is the ChainRecord.

@@ -76,6 +76,8 @@ func (m *InvitePut) encode(e *Encoder) {
 	e.Bytes(m.PSK.Bytes())
 	e.U64(uint64(m.Expires))
 	e.Fixed(m.OwnerSig[:])
+	e.U8(uint8(m.Role))
+	e.Fixed(m.RoleSig[:])
 }
 
 func (m *InvitePut) decode(d *Decoder) {
@@ -89,6 +91,9 @@ func (m *InvitePut) decode(d *Decoder) {
 	m.Expires = int64(d.U64())
 	d.Valid(m.Expires >= 0, "time")
 	d.Fixed(m.OwnerSig[:])
+	m.Role = holo.Role(d.U8())
+	d.Valid(m.Role == 0 || m.Role.Valid(), "role")
+	d.Fixed(m.RoleSig[:])
 }
 
 func (m *InviteRecord) encode(e *Encoder) {
@@ -108,6 +113,8 @@ func (m *Admit) encode(e *Encoder) {
 	e.Fixed(m.InviteKey[:])
 	e.Fixed(m.HandshakeHash[:])
 	e.Fixed(m.InviteSig[:])
+	e.Fixed(m.User[:])
+	e.Fixed(m.UserSig[:])
 }
 
 func (m *Admit) decode(d *Decoder) {
@@ -117,6 +124,8 @@ func (m *Admit) decode(d *Decoder) {
 	d.Fixed(m.InviteKey[:])
 	d.Fixed(m.HandshakeHash[:])
 	d.Fixed(m.InviteSig[:])
+	d.Fixed(m.User[:])
+	d.Fixed(m.UserSig[:])
 }
 
 func (m *Evict) encode(e *Encoder) {

@@ -45,7 +45,14 @@ type ArrayRecord struct {
 	// have had in it. Reading there is DataLost for ever, whoever holds the
 	// shard now; it never reads as zeros.
 	Lost [holo.ShardCount / 64]uint64
+	// Sources names the arrays that a kernel read, for somebody who may not
+	// read them, to write this one. Reading it takes the right to read those,
+	// in order of name.
+	Sources []string
 }
+
+// MaxSources bounds the sources of an array.
+const MaxSources = 16
 
 // LostIn reports whether what the array had in a shard is lost.
 func (r *ArrayRecord) LostIn(s holo.ShardID) bool {
@@ -174,6 +181,7 @@ func (r *ArrayRecord) encode(e *Encoder) {
 	for _, w := range r.Lost {
 		e.U64(w)
 	}
+	encodeStrings(e, r.Sources)
 }
 
 func (r *ArrayRecord) decode(d *Decoder) {
@@ -191,6 +199,7 @@ func (r *ArrayRecord) decode(d *Decoder) {
 	for i := range r.Lost {
 		r.Lost[i] = d.U64()
 	}
+	r.Sources = decodeStrings(d, MaxSources, MaxName)
 }
 
 func (r *KernelRecord) encode(e *Encoder) {

@@ -28,6 +28,9 @@ func (c *Catalog) arrayCreate(m *wire.ArrayCreate, now int64) (wire.Message, err
 	if err := c.checkArray(&r); err != nil {
 		return nil, err
 	}
+	if err := c.checkWithin(m, &r); err != nil {
+		return nil, err
+	}
 	if err := c.openClass(&r); err != nil {
 		return nil, err
 	}

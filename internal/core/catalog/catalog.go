@@ -1,5 +1,5 @@
 // Package catalog is the state that Raft replicates: members and their chain
-// of admissions, invites, shard configurations, arrays, kernels and jobs. It
+// of admissions, invites, grants, shard configurations, arrays, kernels and jobs. It
 // is a machine that applies commands one after another; equal commands in
 // equal order make equal catalogues, byte for byte, on every processor.
 //
@@ -40,6 +40,12 @@ const (
 	ReasonState         = "wrong_state"
 	ReasonFewNodes      = "under_replicated"
 	ReasonStaleJob      = "stale_job_epoch"
+	ReasonGrantSig      = "bad_grant_signature"
+	ReasonStaleAccess   = "stale_policy"
+	ReasonNotGranted    = "not_granted"
+	ReasonWider         = "grant_too_wide"
+	ReasonAmount        = "amount"
+	ReasonNotReleased   = "not_released"
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -62,6 +68,8 @@ type Catalog struct {
 	jobs       map[holo.JobID]wire.JobRecord
 	lastJob    holo.JobID
 
+	access access
+
 	answered map[wire.RequestID]wire.Answered
 	order    []wire.RequestID // of answered, oldest first
 }
@@ -73,7 +81,7 @@ func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
 		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
-		answered: map[wire.RequestID]wire.Answered{},
+		access: newAccess(), answered: map[wire.RequestID]wire.Answered{},
 	}
 }
 
@@ -118,6 +126,10 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.evict(m, cmd.Time)
 	case *wire.NodeAddress:
 		return nil, c.nodeAddress(m)
+	case *wire.GrantPut:
+		return c.grantPut(m, cmd.Time)
+	case *wire.GrantRevoke:
+		return c.grantRevoke(m, cmd.Time)
 	case *wire.ArrayCreate:
 		return c.arrayCreate(m, cmd.Time)
 	case *wire.ArraySealing:

@@ -29,9 +29,14 @@ func (c *Catalog) jobPut(m *wire.JobPut, now int64) (wire.Message, error) {
 	if err := c.checkJob(&r); err != nil {
 		return nil, err
 	}
+	sources, err := c.bound(m)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.roomForJob(); err != nil {
 		return nil, err
 	}
+	c.bind(r.Output, sources)
 	c.lastJob++
 	r.ID, r.Epoch, r.Created, r.End = c.lastJob, 1, now, wire.JobEnd{Phase: wire.JobRunning}
 	c.jobs[r.ID] = r

@@ -30,6 +30,9 @@ func (c *Catalog) invitePut(m *wire.InvitePut, now int64) error {
 	case known || c.chain.usedBy(m.InviteKey):
 		return holo.Errorf(holo.Exists, "put invite: it was put before")
 	}
+	if err := c.checkRole(m); err != nil {
+		return err
+	}
 	for _, r := range c.invites {
 		if r.Invite.PSKID == m.PSKID {
 			return holo.Errorf(holo.Exists, "put invite: its pre-shared key is another invite's")
@@ -70,6 +73,9 @@ func (c *Catalog) admit(m *wire.Admit, now int64) (wire.Message, error) {
 	case len(c.table.Seats()) >= wire.MaxNodes:
 		return nil, holo.Refuse(holo.Exhausted, ReasonFull, "admit node %s: the cluster has %d nodes, its limit", m.Node, wire.MaxNodes)
 	}
+	if err := c.checkUser(m, &invite.Invite, now); err != nil {
+		return nil, err
+	}
 	answer, err := c.enrol(&wire.ChainRecord{
 		Prev: c.chain.head, Kind: wire.ChainAdmit, Time: now, Node: m.Node, Name: m.Name,
 		InviteKey: m.InviteKey, Expires: invite.Invite.Expires, HandshakeHash: m.HandshakeHash, InviteSig: m.InviteSig, OwnerSig: invite.Invite.OwnerSig,
@@ -77,6 +83,7 @@ func (c *Catalog) admit(m *wire.Admit, now int64) (wire.Message, error) {
 	if err == nil {
 		invite.Bound = m.Node
 		c.invites[m.InviteKey] = invite
+		c.welcome(m, &invite.Invite, now)
 	}
 	return answer, err
 }

@@ -21,6 +21,8 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.Arrays())
 	writeAll(w, c.Kernels())
 	writeAll(w, c.Jobs())
+	w.put(c.AccessHead())
+	writeAll(w, c.Grants())
 	for _, id := range c.order {
 		a := c.answered[id]
 		w.put(&a)
@@ -105,6 +107,10 @@ func (c *Catalog) load(msg wire.Message) error {
 		c.kernels[m.Name] = *m
 	case *wire.JobRecord:
 		c.jobs[m.ID] = *m
+	case *wire.AccessHead:
+		c.access.epoch, c.access.last = m.Epoch, m.LastGrant
+	case *wire.GrantRecord:
+		c.access.grants[m.ID] = *m
 	case *wire.Answered:
 		c.answered[m.Request] = *m
 		c.order = append(c.order, m.Request)
@@ -143,6 +149,11 @@ func (c *Catalog) consistent() bool {
 			return false
 		}
 	}
+	for id, r := range c.access.grants {
+		if id > c.access.last || r.Epoch > c.access.epoch {
+			return false
+		}
+	}
 	for _, m := range c.chain.members {
 		_, seated := c.table.Seat(m.Node)
 		if r, ok := c.nodes[m.Node]; !ok || !seated || r.Admission != m.Admission {
@@ -150,6 +161,6 @@ func (c *Catalog) consistent() bool {
 		}
 	}
 	members := len(c.chain.members)
-	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered &&
+	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
 		members == len(c.nodes) && members == len(c.table.Seats())
 }

@@ -18,6 +18,7 @@ type Holder struct {
 	since       holo.Time // heartbeats sent before count for nothing
 	lastGrant   uint64
 	version     uint64
+	access      uint64
 }
 
 // NewHolder makes a holder without a lease. Its first heartbeat is due at once.
@@ -47,6 +48,7 @@ func (h *Holder) Granted(now holo.Time, g *wire.Grant) (until holo.Time, ok bool
 	}
 	h.until = max(h.until, g.Sent.Add(min(g.TTL, h.timing.TTL)))
 	h.version = max(h.version, g.ConfigVersion)
+	h.access = max(h.access, g.AccessEpoch)
 	if g.Sent >= h.answered {
 		h.answered, h.lastGrant = g.Sent, g.Number
 	}
@@ -61,6 +63,10 @@ func (h *Holder) Valid(now holo.Time) bool { return now < h.until }
 
 // Version is the catalogue index up to which the grants told configurations.
 func (h *Holder) Version() uint64 { return h.version }
+
+// AccessEpoch is the newest that a grant told: with an older knowledge of who
+// may do what the node must open nothing.
+func (h *Holder) AccessEpoch() uint64 { return h.access }
 
 // Drop ends the lease at once: the machine was suspended, and its clock stood
 // still while others counted. Answers to earlier heartbeats give no lease.

@@ -51,7 +51,7 @@ func (k *Keeper) grant(view View, b beat) {
 	k.grants++
 	k.send(b.from, &wire.Grant{
 		Incarnation: b.hb.Incarnation, Number: k.base + k.grants, Sent: b.hb.Sent, TTL: k.timing.TTL,
-		ConfigVersion: view.Version(), Configs: view.Shards().ChangedSince(b.hb.ConfigVersion),
+		ConfigVersion: view.Version(), AccessEpoch: view.AccessEpoch(), Configs: view.Shards().ChangedSince(b.hb.ConfigVersion),
 	})
 }
 

@@ -53,4 +53,5 @@ func (t Timing) Patience() holo.Duration {
 type View interface {
 	Version() uint64
 	Shards() *placement.Table
+	AccessEpoch() uint64 // counts the changes of who may do what
 }

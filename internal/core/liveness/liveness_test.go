@@ -19,6 +19,7 @@ type cluster struct {
 	*testing.T
 	now     holo.Time
 	index   uint64
+	access  uint64
 	table   *placement.Table
 	keeper  *Keeper
 	timing  Timing
@@ -37,6 +38,7 @@ func id(n int) holo.NodeID { return holo.NodeID{byte(n)} }
 func incarnation(n int) holo.Incarnation { return holo.Incarnation(100 * n) }
 
 func (c *cluster) Version() uint64          { return c.index }
+func (c *cluster) AccessEpoch() uint64      { return c.access }
 func (c *cluster) Shards() *placement.Table { return c.table }
 
 func newCluster(t *testing.T, n int, class holo.Class) *cluster {

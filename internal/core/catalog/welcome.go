@@ -1,0 +1,46 @@
+package catalog
+
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/invariant"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// checkUser checks who a newcomer says its user is, and makes sure that there
+// is room for what the invite gives them.
+func (c *Catalog) checkUser(m *wire.Admit, invite *wire.InvitePut, now int64) error {
+	switch {
+	case m.User == (holo.PrincipalID{}) || invite.Role == 0:
+		return nil
+	case key.CheckPublic(m.User) != nil:
+		return holo.Errorf(holo.Invalid, "admit node %s: its user's public key is no good", m.Node)
+	case !key.Verify(m.InviteKey, wire.JoinUserProof(c.cluster, m.Node, m.User), m.UserSig[:]):
+		return holo.Refuse(holo.Denied, ReasonInviteSig, "admit node %s: the invite's signature of its user is wrong", m.Node)
+	}
+	_, err := c.tidyGrants(now)
+	return err
+}
+
+// welcome gives the user of a node that was just admitted the invite's role,
+// in the owner's name: the owner's signature of it is the evidence.
+func (c *Catalog) welcome(m *wire.Admit, invite *wire.InvitePut, now int64) {
+	a := wire.Access{Principal: m.User, Label: m.Name, Role: invite.Role}
+	if _, known := c.sameGrant(&a); known || m.User == (holo.PrincipalID{}) || invite.Role == 0 {
+		return
+	}
+	_, err := c.addGrant(wire.GrantRecord{Access: a, By: c.owner, Sig: invite.RoleSig}, now)
+	invariant.Check(err == nil, "a user who passed every check gets no grant: %v", err)
+}
+
+// checkRole checks an invite's role: the owner's signature, and that it can be
+// granted without a scope.
+func (c *Catalog) checkRole(m *wire.InvitePut) error {
+	if m.Role == 0 {
+		return nil
+	}
+	if !key.Verify(c.owner, wire.InviteRoleProof(c.cluster, m.InviteKey, m.Role), m.RoleSig[:]) {
+		return holo.Refuse(holo.Denied, ReasonOwnerSig, "put invite: its role is not signed by this cluster's owner")
+	}
+	return (&holo.Scope{}).Check(m.Role, false)
+}
