@@ -738,6 +738,8 @@ type CreateInviteRequest struct {
 	Psk            []byte `protobuf:"bytes,2,opt,name=psk,proto3" json:"psk,omitempty"` // 32 bytes, derived from the seed as invite_key is
 	ExpiresUnix    int64  `protobuf:"varint,3,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"`
 	OwnerSignature []byte `protobuf:"bytes,4,opt,name=owner_signature,json=ownerSignature,proto3" json:"owner_signature,omitempty"`
+	Role           string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`                                        // of the user of the machine that joins; empty: none
+	RoleSignature  []byte `protobuf:"bytes,6,opt,name=role_signature,json=roleSignature,proto3" json:"role_signature,omitempty"` // by the owner, over "holo/invite-role/1" || 0 || cluster || invite_key || role
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -796,6 +798,20 @@ func (x *CreateInviteRequest) GetExpiresUnix() int64 {
 func (x *CreateInviteRequest) GetOwnerSignature() []byte {
 	if x != nil {
 		return x.OwnerSignature
+	}
+	return nil
+}
+
+func (x *CreateInviteRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *CreateInviteRequest) GetRoleSignature() []byte {
+	if x != nil {
+		return x.RoleSignature
 	}
 	return nil
 }
@@ -2542,13 +2558,15 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04full\x18\x02 \x01(\rR\x04full\x12)\n" +
 	"\x10under_replicated\x18\x03 \x01(\rR\x0funderReplicated\x12'\n" +
 	"\x0frefusing_writes\x18\x04 \x01(\rR\x0erefusingWrites\x12\x12\n" +
-	"\x04lost\x18\x05 \x01(\rR\x04lost\"\x92\x01\n" +
+	"\x04lost\x18\x05 \x01(\rR\x04lost\"\xcd\x01\n" +
 	"\x13CreateInviteRequest\x12\x1d\n" +
 	"\n" +
 	"invite_key\x18\x01 \x01(\fR\tinviteKey\x12\x10\n" +
 	"\x03psk\x18\x02 \x01(\fR\x03psk\x12!\n" +
 	"\fexpires_unix\x18\x03 \x01(\x03R\vexpiresUnix\x12'\n" +
-	"\x0fowner_signature\x18\x04 \x01(\fR\x0eownerSignature\"4\n" +
+	"\x0fowner_signature\x18\x04 \x01(\fR\x0eownerSignature\x12\x12\n" +
+	"\x04role\x18\x05 \x01(\tR\x04role\x12%\n" +
+	"\x0erole_signature\x18\x06 \x01(\fR\rroleSignature\"4\n" +
 	"\x14CreateInviteResponse\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\"\x8a\x02\n" +
 	"\x05Array\x12\x0e\n" +
