@@ -65,6 +65,7 @@ type Cluster struct {
 	arrays  holov1connect.ArrayServiceClient
 	kernels holov1connect.KernelServiceClient
 	jobs    holov1connect.JobServiceClient
+	nodes   holov1connect.NodeServiceClient
 }
 
 // Connect opens a session with the node on this machine, as the user whose key
@@ -94,6 +95,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		arrays:  holov1connect.NewArrayServiceClient(c.http, host, plain),
 		kernels: holov1connect.NewKernelServiceClient(c.http, host, plain),
 		jobs:    holov1connect.NewJobServiceClient(c.http, host, plain),
+		nodes:   holov1connect.NewNodeServiceClient(c.http, host, plain),
 	}
 	if _, err := c.session(ctx, nil); err != nil {
 		return nil, err

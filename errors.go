@@ -130,4 +130,5 @@ const (
 	reasonNoNode    = "no_node"
 	reasonCut       = "cut_off"
 	reasonNoSession = "no_session"
+	reasonOwnerSig  = "bad_owner_signature" // of the node: not signed by the owner for the chain as it is
 )

@@ -70,8 +70,11 @@ func (a *app) runNode(ctx context.Context, f agentFlags, c node.Config) error {
 		return err
 	}
 	a.note("holo: node %s of cluster %s is ready: nodes %s, clients %s", short(n.Self().Hex()), n.Cluster(), n.Addr(), c.Socket)
-	<-ctx.Done()
-	return n.Close()
+	select {
+	case <-ctx.Done():
+	case <-n.Over():
+	}
+	return errors.Join(n.Cause(), n.Close())
 }
 
 var errParentGone = errors.New("standard input ended")

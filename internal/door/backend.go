@@ -53,9 +53,17 @@ type Backend interface {
 	Identity
 	Status(context.Context, Caller) (*holov1.StatusResponse, error)
 	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
+	Nodes
 	Arrays
 	Kernels
 	Jobs
+}
+
+// Nodes are the calls about membership. What the owner decides is proved by the
+// owner's signature inside the request, whoever sends it.
+type Nodes interface {
+	ListMembers(context.Context, Caller) (*holov1.ListMembersResponse, error)
+	EvictNode(context.Context, Caller, *holov1.EvictRequest) error
 }
 
 // Arrays are the calls about arrays.

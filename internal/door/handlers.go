@@ -23,6 +23,7 @@ type (
 	arrayService   struct{ handlers }
 	kernelService  struct{ handlers }
 	jobService     struct{ handlers }
+	nodeService    struct{ handlers }
 )
 
 // reply makes a response of a message, or passes the error on.

@@ -72,6 +72,18 @@ func (m *memory) CreateInvite(_ context.Context, c Caller, _ *holov1.CreateInvit
 	return &holov1.CreateInviteResponse{Addresses: []string{"127.0.0.1:1"}}, nil
 }
 
+func (m *memory) ListMembers(context.Context, Caller) (*holov1.ListMembersResponse, error) {
+	return &holov1.ListMembersResponse{Members: []*holov1.Membership{{Node: m.self[:], Name: "memory"}}}, nil
+}
+
+func (m *memory) EvictNode(_ context.Context, c Caller, r *holov1.EvictRequest) error {
+	m.changed(c)
+	if holo.NodeID(r.GetNode()) == m.self {
+		return holo.Refuse(holo.Denied, "bad_chain", "node %s is the last member", m.self)
+	}
+	return holo.Errorf(holo.NotFound, "node %x is not a member", r.GetNode())
+}
+
 func (m *memory) CreateArray(_ context.Context, c Caller, r *holov1.CreateArrayRequest) (*holov1.Array, error) {
 	m.changed(c)
 	t, err := holo.ParseElementType(r.GetType())

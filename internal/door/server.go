@@ -39,6 +39,7 @@ func newServer(c Config) *http.Server {
 	mux.Handle(holov1connect.NewArrayServiceHandler(arrayService{h}, small...))
 	mux.Handle(holov1connect.NewKernelServiceHandler(kernelService{h}, options(g, moduleBody)...))
 	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
+	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{

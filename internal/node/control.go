@@ -165,6 +165,13 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 	if err := mayPropose(from, msg); err != nil {
 		return nil, err
 	}
+	if m, ok := msg.(*wire.Evict); ok {
+		if final, err := n.prepareEvict(ctx, req.Request, m); final {
+			return &wire.ControlResponse{Refused: true, Failure: *wire.FailureOf(err)}, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	return n.commit(ctx, req.Request, msg)
 }
 

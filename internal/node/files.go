@@ -94,7 +94,7 @@ func (h *home) readChain() error {
 	}
 	self := h.self()
 	if !slices.ContainsFunc(members, func(m catalog.ChainMember) bool { return m.Node == self }) {
-		return holo.Refuse(holo.Denied, reasonMembership, "start node %s: it is not a member of cluster %s any more", self, h.settings.ID)
+		return holo.Refuse(holo.Denied, reasonEvicted, "start node %s: it is not a member of cluster %s any more", self, h.settings.ID)
 	}
 	return nil
 }

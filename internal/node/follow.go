@@ -84,8 +84,11 @@ func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
 		n.members.locate(f.Version, f.Nodes)
 	}
 	for _, id := range removed {
-		n.log.Info("node is no member any more", "node", id.String())
-		n.peers.Drop(id)
+		if id == n.self {
+			n.leave()
+			continue
+		}
+		n.part(id)
 	}
 	if len(f.Chain) > 0 || len(f.Nodes) > 0 && f.Version > version {
 		if err := n.saveMembers(); err != nil {

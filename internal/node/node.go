@@ -20,6 +20,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/consensus"
@@ -95,6 +96,8 @@ type Node struct {
 	runner     *jobs.Runner
 	door       *door.Door
 
+	over    atomic.Bool
+	ended   chan struct{} // closed when this node was evicted
 	resumed chan struct{} // closed when the jobs of an earlier process are known
 
 	led signal // who leads the catalogue changed
@@ -134,7 +137,7 @@ func assemble(c Config, h *home) *Node {
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
-		resumed: make(chan struct{}),
+		resumed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if n.log == nil {
 		n.log = quiet

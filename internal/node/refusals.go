@@ -35,6 +35,7 @@ const (
 	reasonLost         = "data_lost"       // no holder of a shard is left
 	reasonElsewhere    = "elsewhere"       // another node has to be asked
 	reasonSlow         = "slow"            // not done yet; it may be later
+	reasonEvicted      = "evicted"         // this node was removed from the cluster
 	reasonClosing      = "closing"         // this node is shutting down
 )
 

@@ -65,6 +65,7 @@ var routes = table([]entry{
 	{&wire.SnapAck{}, replication},
 
 	{&wire.RaftOpen{}, route{nodesOnly, "raft", quotaRaft, false, (*Node).serveRaft}},
+	{&wire.Farewell{}, route{nodesOnly, "member.farewell", quotaControl, false, (*Node).serveFarewell}},
 	{&wire.ControlRequest{}, route{nodesOnly, "catalog.call", quotaControl, false, (*Node).serveCall}},
 	{&wire.UsageRead{}, route{nodesOnly, "node.usage", quotaControl, false, (*Node).serveUsage}},
 
@@ -152,6 +153,8 @@ func (n *Node) judge(rt route, known bool, r *request) error {
 	switch {
 	case !known:
 		return holo.Refuse(holo.Denied, reasonUnknownRoute, "message %#04x has no route", uint16(r.msg.Type()))
+	case r.session.Kind() == handshake.KindNode && !n.members.has(r.from):
+		return holo.Refuse(holo.Denied, reasonMembership, "%s: node %s is not a member any more", rt.action, r.from)
 	case !slices.Contains(rt.kinds, r.session.Kind()):
 		return holo.Refuse(holo.Denied, reasonNotAllowed, "%s is not open to sessions of kind %s", rt.action, r.session.Kind())
 	}

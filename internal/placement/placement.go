@@ -110,6 +110,17 @@ func (t *Table) Evict(node holo.NodeID) (lost []holo.ShardID, err error) {
 	return lost, nil
 }
 
+// OnlyAt lists the shards that would be lost if a node were evicted now.
+func (t *Table) OnlyAt(node holo.NodeID) (shards []holo.ShardID) {
+	for i := range t.slots {
+		c := t.slots[i].Config
+		if c.Epoch > 0 && !c.Lost && t.withdraw(&c, node, true) && c.Lost {
+			shards = append(shards, c.Shard)
+		}
+	}
+	return shards
+}
+
 // Seats lists the seats by node. The caller must not modify them.
 func (t *Table) Seats() []wire.Seat { return t.seats }
 

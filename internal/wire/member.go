@@ -34,7 +34,8 @@ type ChainRecord struct {
 	InviteSig     [64]byte // admit: by the invite key, over AdmitProof
 
 	Admission [32]byte // evict: hash of the record that admitted the node
-	OwnerSig  [64]byte // over GenesisProof, api.InviteProof or EvictProof
+	LoseData  bool     // evict: the owner accepts the loss of what only this node holds
+	OwnerSig  [64]byte // over GenesisProof, api.InviteProof or api.EvictProof
 }
 
 // GenesisProof is what the owner signs to found a cluster.
@@ -50,12 +51,6 @@ func GenesisProof(cluster holo.ClusterID, owner holo.PrincipalID, node holo.Node
 // which handshake, so that the signature is of no use to anybody else.
 func AdmitProof(cluster holo.ClusterID, node holo.NodeID, handshakeHash [32]byte) []byte {
 	return proof("holo/admit/1", cluster, node[:], handshakeHash[:])
-}
-
-// EvictProof is what the owner signs to remove a node. It names the admission
-// that ends, so that it cannot be used against a later one.
-func EvictProof(cluster holo.ClusterID, node holo.NodeID, admission [32]byte) []byte {
-	return proof("holo/evict/1", cluster, node[:], admission[:])
 }
 
 func proof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
@@ -115,10 +110,12 @@ type Admit struct {
 	UserSig       [64]byte         // by the invite key, over JoinUserProof
 }
 
-// Evict removes a node. The answer is the ChainRecord.
+// Evict removes a node. The owner's signature is for the end of the chain as
+// it is then. The answer is the ChainRecord.
 type Evict struct {
 	Node      holo.NodeID
 	Admission [32]byte
+	LoseData  bool // go on though the last copy of something is lost
 	OwnerSig  [64]byte
 }
 
@@ -150,6 +147,14 @@ type CatalogFeed struct {
 	Nodes   []NodeRecord
 }
 
+// Farewell tells a node the end of the membership chain in which it is a member
+// no more. It is the last thing that the leader says to it; the node verifies
+// the records for itself.
+type Farewell struct {
+	First uint32 // position of the first record in the chain
+	Chain []ChainRecord
+}
+
 const (
 	typeChainRecord  = Type(0x0400)
 	typeClusterInit  = Type(0x0401)
@@ -160,6 +165,7 @@ const (
 	typeNodeAddress  = Type(0x0406)
 	typeNodeRecord   = Type(0x0407)
 	typeCatalogFeed  = Type(0x0408)
+	typeFarewell     = Type(0x0409)
 
 	// MaxChain bounds the membership chain: nodes keep and verify all of it.
 	MaxChain = maxRecords
@@ -178,8 +184,9 @@ func (*Evict) Type() Type        { return typeEvict }
 func (*NodeAddress) Type() Type  { return typeNodeAddress }
 func (*NodeRecord) Type() Type   { return typeNodeRecord }
 func (*CatalogFeed) Type() Type  { return typeCatalogFeed }
+func (*Farewell) Type() Type     { return typeFarewell }
 
 var _ = []struct{}{
 	register[ChainRecord](), register[ClusterInit](), register[InvitePut](), register[InviteRecord](), register[Admit](),
-	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](),
+	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](), register[Farewell](),
 }

@@ -22,6 +22,7 @@ func (m *ChainRecord) encode(e *Encoder) {
 		e.Fixed(m.InviteSig[:])
 	case ChainEvict:
 		e.Fixed(m.Admission[:])
+		e.Bool(m.LoseData)
 	}
 	e.Fixed(m.OwnerSig[:])
 }
@@ -44,6 +45,7 @@ func (m *ChainRecord) decode(d *Decoder) {
 		d.Fixed(m.InviteSig[:])
 	case ChainEvict:
 		d.Fixed(m.Admission[:])
+		m.LoseData = d.Bool()
 	}
 	d.Fixed(m.OwnerSig[:])
 }
@@ -131,12 +133,14 @@ func (m *Admit) decode(d *Decoder) {
 func (m *Evict) encode(e *Encoder) {
 	e.Fixed(m.Node[:])
 	e.Fixed(m.Admission[:])
+	e.Bool(m.LoseData)
 	e.Fixed(m.OwnerSig[:])
 }
 
 func (m *Evict) decode(d *Decoder) {
 	d.Fixed(m.Node[:])
 	d.Fixed(m.Admission[:])
+	m.LoseData = d.Bool()
 	d.Fixed(m.OwnerSig[:])
 }
 
@@ -175,10 +179,7 @@ func (m *NodeRecord) decode(d *Decoder) {
 func (m *CatalogFeed) encode(e *Encoder) {
 	e.U64(m.Version)
 	e.U32(m.First)
-	e.Count(len(m.Chain))
-	for i := range m.Chain {
-		m.Chain[i].encode(e)
-	}
+	encodeChain(e, m.Chain)
 	e.Count(len(m.Nodes))
 	for i := range m.Nodes {
 		m.Nodes[i].encode(e)
@@ -188,14 +189,36 @@ func (m *CatalogFeed) encode(e *Encoder) {
 func (m *CatalogFeed) decode(d *Decoder) {
 	m.Version = d.U64()
 	m.First = d.U32()
-	for range d.Count(MaxChain, chainRecordBytes) {
-		var r ChainRecord
-		r.decode(d)
-		m.Chain = append(m.Chain, r)
-	}
+	m.Chain = decodeChain(d)
 	for range d.Count(MaxNodes, nodeRecordBytes) {
 		var r NodeRecord
 		r.decode(d)
 		m.Nodes = append(m.Nodes, r)
 	}
+}
+
+func (m *Farewell) encode(e *Encoder) {
+	e.U32(m.First)
+	encodeChain(e, m.Chain)
+}
+
+func (m *Farewell) decode(d *Decoder) {
+	m.First = d.U32()
+	m.Chain = decodeChain(d)
+}
+
+func encodeChain(e *Encoder, chain []ChainRecord) {
+	e.Count(len(chain))
+	for i := range chain {
+		chain[i].encode(e)
+	}
+}
+
+func decodeChain(d *Decoder) (chain []ChainRecord) {
+	for range d.Count(MaxChain, chainRecordBytes) {
+		var r ChainRecord
+		r.decode(d)
+		chain = append(chain, r)
+	}
+	return chain
 }

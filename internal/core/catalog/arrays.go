@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
@@ -134,6 +135,16 @@ func covers(r *wire.ArrayRecord, shard holo.ShardID) bool {
 	first := placement.ShardOf(r.Class, r.Affinity, 0)
 	distance := (shard.Number() - first.Number() + holo.ShardCount) % holo.ShardCount
 	return shard.Class() == r.Class && uint64(distance) < r.Shape.Extents()
+}
+
+// namesIn lists, by ID, the arrays that may have data in shards.
+func (c *Catalog) namesIn(shards []holo.ShardID) (names []string) {
+	for _, a := range c.Arrays() {
+		if a.State != wire.ArrayDeleted && slices.ContainsFunc(shards, func(s holo.ShardID) bool { return covers(&a, s) && !a.LostIn(s) }) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
 }
 
 // markLost marks the arrays that may have had data in shards which lost it.

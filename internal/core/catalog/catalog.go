@@ -46,6 +46,8 @@ const (
 	ReasonWider         = "grant_too_wide"
 	ReasonAmount        = "amount"
 	ReasonNotReleased   = "not_released"
+	ReasonNameTaken     = "name_taken"
+	ReasonDataLoss      = "data_loss"
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its

@@ -112,10 +112,15 @@ func admit(n int, by string) *wire.Admit {
 	return m
 }
 
+// signEvict signs as the owner, for the end of the chain as it is.
+func signEvict(w *town, m *wire.Evict) {
+	copy(m.OwnerSig[:], signer("owner").Sign(api.EvictProof(cluster, w.chain.head, m.Node, m.Admission, m.LoseData)))
+}
+
 func evict(w *town, n int) *wire.Evict {
 	member, _ := w.Member(node(n))
 	m := &wire.Evict{Node: node(n), Admission: member.Admission}
-	copy(m.OwnerSig[:], signer("owner").Sign(wire.EvictProof(cluster, m.Node, m.Admission)))
+	signEvict(w, m)
 	return m
 }
 

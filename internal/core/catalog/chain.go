@@ -136,6 +136,8 @@ func (c *chain) checkAdmit(r *wire.ChainRecord) error {
 	switch {
 	case c.find(r.Node) >= 0:
 		return chainError(n, "node %s is a member already", r.Node)
+	case c.named(r.Name):
+		return chainError(n, "a member is named %s already", r.Name)
 	case c.usedBy(r.InviteKey):
 		return chainError(n, "its invite was used before")
 	case r.Time > r.Expires:
@@ -166,8 +168,8 @@ func (c *chain) checkEvict(r *wire.ChainRecord) error {
 		return chainError(n, "node %s is the last member", r.Node)
 	case c.members[i].Admission != r.Admission:
 		return chainError(n, "it ends another admission of node %s", r.Node)
-	case !key.Verify(c.owner, wire.EvictProof(c.cluster, r.Node, r.Admission), r.OwnerSig[:]):
-		return chainError(n, "the owner's signature is wrong")
+	case !key.Verify(c.owner, api.EvictProof(c.cluster, r.Prev, r.Node, r.Admission, r.LoseData), r.OwnerSig[:]):
+		return unsigned(n)
 	}
 	return nil
 }
@@ -184,9 +186,20 @@ func (c *chain) usedBy(invite [32]byte) bool {
 	return ok
 }
 
+// named reports whether a member has the name: people call nodes by it.
+func (c *chain) named(name string) bool {
+	return slices.ContainsFunc(c.members, func(m ChainMember) bool { return m.Name == name })
+}
+
 // find is the node's place among the members, -1 when it is none.
 func (c *chain) find(node holo.NodeID) int {
 	return slices.IndexFunc(c.members, func(m ChainMember) bool { return m.Node == node })
+}
+
+// unsigned is the error of a decision that the owner has not signed, or signed
+// for another place in the chain.
+func unsigned(n int) error {
+	return holo.Refuse(holo.Denied, ReasonOwnerSig, "membership record %d: the owner has not signed this, here", n)
 }
 
 func chainError(n int, format string, args ...any) error {

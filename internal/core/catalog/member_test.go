@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -115,6 +117,62 @@ func TestEvictedNodeIsGoneAndItsInviteStaysUsed(t *testing.T) {
 	w.do(admit(3, "second"))
 	w.refused(ReasonBadChain, old) // the old eviction does not end the new admission
 	w.do(evict(w, 3))
+}
+
+// What the owner signed is for one moment of the chain, and for one answer to
+// the question whether data may be lost.
+func TestEvictionIsRefusedWhereItWasNotSigned(t *testing.T) {
+	w := settled(t, 3)
+	late := evict(w, 3)
+	w.do(evict(w, 2))
+	w.refused(ReasonOwnerSig, late) // the chain has grown since
+	bold := evict(w, 3)
+	bold.LoseData = true
+	w.refused(ReasonOwnerSig, bold)
+	other := evict(w, 3)
+	copy(other.OwnerSig[:], signer("node 1").Sign(api.EvictProof(cluster, w.chain.head, other.Node, other.Admission, false)))
+	w.refused(ReasonOwnerSig, other)
+	w.do(evict(w, 3))
+}
+
+func TestLastCopyIsLostOnlyAtTheOwnersWord(t *testing.T) {
+	w := settled(t, 3)
+	w.array("kept", 8, 2)
+	w.do(evict(w, 3)) // of two copies one remains
+	w.array("single", holo.ShardCount, 1)
+	cautious := evict(w, 2)
+	w.refused(ReasonDataLoss, cautious)
+	if err := w.CheckEvict(cautious); !strings.Contains(err.Error(), "1 arrays: single") {
+		t.Errorf("what would be lost is not said: %v", err)
+	}
+	bold := evict(w, 2)
+	bold.LoseData = true
+	signEvict(w, bold)
+	w.do(bold)
+	if a, _ := w.ArrayByName("single"); a.Lost == ([4]uint64{}) {
+		t.Error("the array does not say that it lost something")
+	}
+	if a, _ := w.ArrayByName("kept"); a.Lost != ([4]uint64{}) {
+		t.Error("an array with another copy counts as lost")
+	}
+}
+
+func TestNameOfAMemberIsNotGivenTwice(t *testing.T) {
+	w := settled(t, 2)
+	w.do(invite("i", expires))
+	taken := admit(3, "i")
+	taken.Name = "box2"
+	w.refused(ReasonNameTaken, taken)
+	if r, _ := w.InviteByPSK(invite("i", expires).PSKID); !r.Bound.IsZero() {
+		t.Error("the invite was used up")
+	}
+	w.do(evict(w, 2))
+	w.do(taken)
+	forged := slices.Clone(w.Chain())
+	forged[3].Name = "box1" // by a leader that lies: the name is not what the record's hash is about alone
+	if _, err := VerifyChain(cluster, ownerID(), forged); holo.ReasonOf(err) != ReasonBadChain {
+		t.Errorf("a chain with a name twice: %v", err)
+	}
 }
 
 func TestLastMemberCannotBeEvicted(t *testing.T) {

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"strings"
+
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/invariant"
@@ -70,6 +72,8 @@ func (c *Catalog) admit(m *wire.Admit, now int64) (wire.Message, error) {
 		return nil, holo.Refuse(holo.Denied, ReasonInviteBound, "admit node %s: it was removed since this invite admitted it", m.Node)
 	case i >= 0:
 		return nil, holo.Errorf(holo.Exists, "admit node %s: it is a member by another invite", m.Node)
+	case c.chain.named(m.Name):
+		return nil, holo.Refuse(holo.Exists, ReasonNameTaken, "admit node %s: a member is named %s already: choose another name", m.Node, m.Name)
 	case len(c.table.Seats()) >= wire.MaxNodes:
 		return nil, holo.Refuse(holo.Exhausted, ReasonFull, "admit node %s: the cluster has %d nodes, its limit", m.Node, wire.MaxNodes)
 	}
@@ -117,10 +121,31 @@ func (c *Catalog) enrol(r *wire.ChainRecord, place wire.Place) (wire.Message, er
 	return &record, nil
 }
 
-func (c *Catalog) evict(m *wire.Evict, now int64) (wire.Message, error) {
-	r := &wire.ChainRecord{
-		Prev: c.chain.head, Kind: wire.ChainEvict, Time: now, Node: m.Node, Admission: m.Admission, OwnerSig: m.OwnerSig,
+// CheckEvict reports why an eviction would be refused now, before anything is
+// done for it: the signature, and what would be lost without the owner's word.
+func (c *Catalog) CheckEvict(m *wire.Evict) error {
+	if err := c.chain.check(c.eviction(m, 0)); err != nil {
+		return err
 	}
+	if shards := c.table.OnlyAt(m.Node); !m.LoseData {
+		if names := c.namesIn(shards); len(names) > 0 {
+			return holo.Refuse(holo.Conflict, ReasonDataLoss, "evict node %s: it holds the only copy of parts of %d arrays: %s", m.Node, len(names), strings.Join(names[:min(len(names), 8)], ", "))
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) eviction(m *wire.Evict, now int64) *wire.ChainRecord {
+	return &wire.ChainRecord{
+		Prev: c.chain.head, Kind: wire.ChainEvict, Time: now, Node: m.Node, Admission: m.Admission, LoseData: m.LoseData, OwnerSig: m.OwnerSig,
+	}
+}
+
+func (c *Catalog) evict(m *wire.Evict, now int64) (wire.Message, error) {
+	if err := c.CheckEvict(m); err != nil {
+		return nil, err
+	}
+	r := c.eviction(m, now)
 	if err := c.chain.append(r); err != nil {
 		return nil, err
 	}

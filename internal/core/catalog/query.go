@@ -48,6 +48,13 @@ func (c *Catalog) Admission(id holo.NodeID) (*wire.ChainRecord, bool) {
 	return &record, true
 }
 
+// Answered reports whether a request has its answer: asking again changes
+// nothing.
+func (c *Catalog) Answered(id wire.RequestID) bool {
+	_, ok := c.answered[id]
+	return ok
+}
+
 // Node finds a member's record.
 func (c *Catalog) Node(id holo.NodeID) (wire.NodeRecord, bool) {
 	r, ok := c.nodes[id]

@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -54,6 +55,7 @@ type record struct {
 	lives      []life
 	doomed     bool // the end of doomedLife was proposed
 	doomedLife uint64
+	condemned  holo.Time // until then it is not heard and gets no lease
 }
 
 // life is one incarnation of a node, in the order in which they appeared.
@@ -94,7 +96,11 @@ func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 // Heartbeat takes a node's heartbeat. The driver vouches that it came from the
 // node over its own session.
 func (k *Keeper) Heartbeat(now holo.Time, from holo.NodeID, hb *wire.Heartbeat) {
-	l := k.record(from).life(hb.Incarnation)
+	r := k.record(from)
+	if now < r.condemned {
+		return
+	}
+	l := r.life(hb.Incarnation)
 	l.heard = max(l.heard, now)
 	if hb.LastGrant > k.base && hb.LastGrant <= k.base+k.grants {
 		l.echo = max(l.echo, hb.LastGrant)
@@ -116,6 +122,16 @@ func (k *Keeper) wait(now holo.Time, b beat) {
 	}
 	if len(k.waiting) < maxLives*wire.MaxNodes {
 		k.waiting = append(k.waiting, b)
+	}
+}
+
+// Condemn lets a node's lease run out, because it is about to be evicted: from
+// now on it is not heard, so that it counts as dead a lease later, and its
+// shards have other homes before it is gone. When no eviction follows, it is
+// heard again after four leases.
+func (k *Keeper) Condemn(now holo.Time, node holo.NodeID) {
+	if r := k.record(node); now >= r.condemned {
+		r.condemned = now.Add(4 * k.timing.TTL)
 	}
 }
 
@@ -185,7 +201,7 @@ func (k *Keeper) forget(now holo.Time, view View) {
 func (k *Keeper) record(node holo.NodeID) *record {
 	r := k.nodes[node]
 	if r == nil {
-		r = &record{}
+		r = &record{condemned: math.MinInt64}
 		k.nodes[node] = r
 	}
 	return r

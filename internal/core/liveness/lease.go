@@ -33,7 +33,7 @@ func (k *Keeper) release(view View) {
 	beats := k.inRound
 	k.inRound, k.verified = nil, false
 	for _, b := range beats {
-		if k.mayGrant(view, b) {
+		if !k.condemned(b.from) && k.mayGrant(view, b) {
 			k.grant(view, b)
 		}
 	}
@@ -95,6 +95,13 @@ func (k *Keeper) successor(now holo.Time, s *wire.Seat) (holo.Incarnation, bool)
 		}
 	}
 	return 0, false
+}
+
+// condemned reports whether the node is about to be evicted: a heartbeat that
+// came before gets no lease after.
+func (k *Keeper) condemned(node holo.NodeID) bool {
+	r := k.nodes[node]
+	return r != nil && k.lastTick < r.condemned
 }
 
 // doomed reports whether the end of the seat's life has been proposed. The

@@ -283,3 +283,25 @@ func TestSecondProcessWithTheSameKeyFencesTheFirst(t *testing.T) {
 		t.Error("the first process holds a lease again")
 	}
 }
+
+func TestCondemnedNodeLosesItsLeaseAndThenItsPlace(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.keeper.Condemn(c.now, id(3))
+	c.run(2 * holo.Second)
+	c.wantDeaths() // its lease may still run
+	last := c.holders[3].Until()
+	c.run(c.timing.Patience())
+	c.wantDeaths(3)
+	if until := c.holders[3].Until(); until != last || c.holders[3].Valid(c.now) {
+		t.Errorf("a lease was granted to the condemned node: until %d, was %d", until, last)
+	}
+	for k := range c.table.All() {
+		if k.Primary == id(3) {
+			t.Fatalf("shard %d still has the condemned node as its home", k.Shard)
+		}
+	}
+	c.run(4 * c.timing.TTL) // nobody evicted it after all
+	if _, alive := c.table.Registered(id(3)); !alive {
+		t.Error("it is not heard again")
+	}
+}

@@ -1,0 +1,25 @@
+package api
+
+import "github.com/holocompute/holocompute/internal/holo"
+
+// EvictProof is what the owner signs to remove a node. It names the admission
+// that ends, so that it cannot be used against a later one; the record that it
+// follows, so that one which was refused is worthless once the chain has grown;
+// and whether data may be lost, so that nobody adds that to a cautious one.
+func EvictProof(cluster holo.ClusterID, prev [32]byte, node holo.NodeID, admission [32]byte, loseData bool) []byte {
+	may := byte(0)
+	if loseData {
+		may = 1
+	}
+	return ownerProof("holo/evict/1", cluster, prev[:], node[:], admission[:], []byte{may})
+}
+
+// ownerProof is a label, the cluster, and parts of fixed length.
+func ownerProof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
+	b := append([]byte(label), 0)
+	b = append(b, cluster[:]...)
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}

@@ -1,0 +1,120 @@
+package holocompute
+
+import (
+	"context"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+)
+
+// MemberInfo is a node as the membership chain has it.
+type MemberInfo struct {
+	ID        string `json:"id"` // public key, hexadecimal
+	Name      string `json:"name"`
+	State     string `json:"state"`     // active, dead
+	Admission string `json:"admission"` // hash of the record that admitted it, hexadecimal
+	Joined    int64  `json:"joined"`    // seconds since 1970
+	Address   string `json:"address"`
+}
+
+// Members lists who belongs to the cluster.
+func (c *Cluster) Members(ctx context.Context) ([]MemberInfo, error) {
+	r, err := c.members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]MemberInfo, len(r.GetMembers()))
+	for i, m := range r.GetMembers() {
+		out[i] = MemberInfo{
+			ID: hex.EncodeToString(m.GetNode()), Name: m.GetName(), State: m.GetState(), Admission: hex.EncodeToString(m.GetAdmission()),
+			Joined: m.GetJoinedUnix(), Address: m.GetAddress(),
+		}
+	}
+	return out, nil
+}
+
+func (c *Cluster) members(ctx context.Context) (*holov1.ListMembersResponse, error) {
+	r, err := read(ctx, c.client, "list nodes", c.nodes.List, &holov1.ListMembersRequest{})
+	if err == nil && len(r.GetHead()) != 32 {
+		return nil, holo.Errorf(Corrupt, "list nodes: the node's answer is malformed")
+	}
+	return r, err
+}
+
+// EvictOptions say how far an eviction may go.
+type EvictOptions struct {
+	LoseData bool // go on though the node holds the last copy of something
+}
+
+// Evict removes a node, named by its name or by its whole ID, from the cluster.
+// It needs the owner's key in the configuration folder. What is said about the
+// node is the local node's word; the ID leaves no doubt.
+func (c *Cluster) Evict(ctx context.Context, node string, o EvictOptions) error {
+	what := "evict node " + node
+	return c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
+		m, err := memberNamed(r.GetMembers(), node)
+		if err != nil {
+			return err
+		}
+		proof := api.EvictProof(cluster, [32]byte(r.GetHead()), holo.NodeID(m.GetNode()), [32]byte(m.GetAdmission()), o.LoseData)
+		req := &holov1.EvictRequest{Node: m.GetNode(), Admission: m.GetAdmission(), LoseData: o.LoseData, OwnerSignature: owner.Sign(proof)}
+		_, err = change(ctx, c.client, what, holov1connect.NodeServiceEvictProcedure, c.nodes.Evict, req)
+		return err
+	})
+}
+
+// owned does something that the owner signs for the end of the membership chain
+// as it is, again when the chain has grown meanwhile.
+func (c *Cluster) owned(ctx context.Context, what string, do func(*holov1.ListMembersResponse, key.Signer, holo.ClusterID) error) error {
+	owner, err := identity.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile))
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	cluster, err := holo.ParseClusterID(status.Cluster)
+	if err != nil {
+		return err
+	}
+	for head := ""; ; {
+		r, err := c.members(ctx)
+		if err != nil {
+			return err
+		}
+		if string(r.GetHead()) == head {
+			return holo.Errorf(Denied, "%s: the key in the configuration folder is not this cluster's owner's", what)
+		}
+		head = string(r.GetHead())
+		if err := do(r, owner, cluster); ReasonOf(err) != reasonOwnerSig {
+			return err
+		}
+	}
+}
+
+// memberNamed finds the one member of a name or ID.
+func memberNamed(members []*holov1.Membership, node string) (found *holov1.Membership, err error) {
+	for _, m := range members {
+		if len(m.GetNode()) != 32 || len(m.GetAdmission()) != 32 {
+			return nil, holo.Errorf(Corrupt, "list nodes: the node's answer is malformed")
+		}
+		if m.GetName() == node || strings.EqualFold(hex.EncodeToString(m.GetNode()), node) {
+			if found != nil {
+				return nil, holo.Errorf(Conflict, "node %s: two nodes are called so: give the ID", node)
+			}
+			found = m
+		}
+	}
+	if found == nil {
+		return nil, holo.Errorf(NotFound, "node %s: no member has this name or ID", node)
+	}
+	return found, nil
+}
