@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/consensus": {"internal/holo"},
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},
+	"internal/token":     {"internal/holo", "internal/key"},
 	"internal/module":    {"internal/holo"},
 	"internal/sandbox":   {"internal/holo", "internal/module"},
 	"internal/format":    {"internal/holo"},
@@ -67,6 +68,7 @@ var onlyImporter = map[string]string{
 	"github.com/apache/arrow-go":        "internal/format",
 	"github.com/parquet-go/parquet-go":  "internal/format",
 	"filippo.io/age":                    "internal/identity",
+	"github.com/go-jose/go-jose":        "internal/token",
 	"github.com/spf13/cobra":            "cmd/holo",
 	"github.com/vbauerster/mpb":         "cmd/holo",
 	"github.com/anishathalye/porcupine": "internal/sim",
@@ -82,7 +84,7 @@ var pure = []string{
 
 // pureExtra adds to pure for the packages that are about cryptography.
 var pureExtra = map[string][]string{
-	"internal/key": {"crypto/ed25519", "crypto/rand", "crypto/sha512", "filippo.io/edwards25519", "log/slog", "io"},
+	"internal/key": {"crypto/ed25519", "crypto/rand", "crypto/sha256", "crypto/sha512", "filippo.io/edwards25519", "log/slog", "io"},
 	"internal/core/handshake": {
 		"crypto", "crypto/aes", "crypto/cipher", "crypto/ecdh", "crypto/ed25519", "crypto/hkdf", "crypto/hmac", "crypto/mlkem", "crypto/rand",
 		"crypto/sha256", "crypto/sha512", "io",
