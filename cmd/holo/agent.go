@@ -46,8 +46,9 @@ func agentCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			listen, also := n.at()
 			return a.runNode(cmd.Context(), f, node.Config{
-				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
+				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 		},
@@ -107,9 +108,10 @@ func joinCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			listen, also := n.at()
 			c, err := node.Join(cmd.Context(), node.JoinConfig{
 				Dir: a.dir, ConfigDir: a.config, Invite: invite, NodeName: n.name,
-				Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log, Keys: a.keys(),
+				Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 			if err != nil {
 				return holo.Errorf(holo.KindOf(err), "join: %w", err)
@@ -118,7 +120,7 @@ func joinCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
-				Dir: a.dir, Listen: n.listen, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
+				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 		},

@@ -11,16 +11,26 @@ import (
 // nodeFlags are the flags of commands that make a node.
 type nodeFlags struct {
 	name      string
-	listen    string
+	listen    []string
+	allow     []string
 	advertise []string
 	memory    bytesFlag
 }
 
 func (f *nodeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.name, "name", "", "the node's name (default: the machine's)")
-	cmd.Flags().StringVar(&f.listen, "listen", "", "host:port for other nodes (default: a free port of the loopback interface)")
+	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "host:port for other nodes; give it again for further addresses (default: loopback; with join: where the cluster reaches it)")
+	cmd.Flags().StringSliceVar(&f.allow, "allow", nil, "networks of other nodes, such as 192.0.2.0/24: everybody else gets no answer (default: any)")
 	cmd.Flags().StringSliceVar(&f.advertise, "advertise", nil, "host:port that others reach this node at (default: where it listens)")
 	cmd.Flags().Var(&f.memory, "memory", "page memory to offer, such as 256MiB (default 1GiB)")
+}
+
+// at splits the addresses to listen on into the first and the others.
+func (f *nodeFlags) at() (first string, also []string) {
+	if len(f.listen) == 0 {
+		return "", nil
+	}
+	return f.listen[0], f.listen[1:]
 }
 
 // belonging is what init and join print.
@@ -50,9 +60,10 @@ func initCommand(a *app) *cobra.Command {
 			"it admits and evicts nodes.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			listen, also := f.at()
 			c, err := node.Init(cmd.Context(), node.InitConfig{
 				Dir: a.dir, ConfigDir: a.config, ClusterName: cluster, NodeName: f.name,
-				Listen: f.listen, Advertise: f.advertise, MemoryBytes: uint64(f.memory), Keys: a.keys(),
+				Listen: listen, Also: also, Allow: f.allow, Advertise: f.advertise, MemoryBytes: uint64(f.memory), Keys: a.keys(),
 			})
 			if err != nil {
 				return err

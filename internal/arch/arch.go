@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},
 	"internal/token":     {"internal/holo", "internal/key"},
+	"internal/firewall":  {"internal/holo"},
 	"internal/module":    {"internal/holo"},
 	"internal/sandbox":   {"internal/holo", "internal/module"},
 	"internal/format":    {"internal/holo"},
@@ -39,7 +40,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
-	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "kernels"},
+	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "kernels"},
 	"kernels":  {},
 
 	// The proofs.

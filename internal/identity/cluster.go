@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
@@ -17,6 +18,8 @@ type Cluster struct {
 	Owner     holo.PrincipalID // whose signatures admit and evict
 	NodeName  string           // of this node
 	Listen    string           // host:port
+	Also      []string         // further addresses to listen on
+	Allow     []string         // networks to talk with, CIDR; empty: all
 	Advertise []string         // addresses to tell others, empty: Listen
 }
 
@@ -30,6 +33,8 @@ type clusterJSON struct {
 	Owner     string   `json:"owner"`
 	NodeName  string   `json:"node_name"`
 	Listen    string   `json:"listen"`
+	Also      []string `json:"listen_also,omitempty"`
+	Allow     []string `json:"allow,omitempty"`
 	Advertise []string `json:"advertise,omitempty"`
 }
 
@@ -58,7 +63,7 @@ func ReadCluster(path string) (*Cluster, error) {
 	if err := key.CheckPublic(owner); err != nil {
 		return nil, damaged(path, "the owner's key: %w", err)
 	}
-	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Advertise: j.Advertise}
+	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Also: j.Also, Allow: j.Allow, Advertise: j.Advertise}
 	if again, err := c.encode(); err != nil || !bytes.Equal(again, data) {
 		return nil, damaged(path, "it is not as it was written")
 	}
@@ -74,9 +79,16 @@ func WriteCluster(path string, c *Cluster) error {
 	return WritePublic(path, data)
 }
 
+// Equal reports whether two say the same.
+func (c *Cluster) Equal(other *Cluster) bool {
+	return c.ID == other.ID && c.Name == other.Name && c.Owner == other.Owner && c.NodeName == other.NodeName && c.Listen == other.Listen &&
+		slices.Equal(c.Also, other.Also) && slices.Equal(c.Allow, other.Allow) && slices.Equal(c.Advertise, other.Advertise)
+}
+
 func (c *Cluster) encode() ([]byte, error) {
 	data, err := json.MarshalIndent(clusterJSON{
-		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen, Advertise: c.Advertise,
+		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen,
+		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise,
 	}, "", "  ")
 	if err != nil || len(data) >= maxClusterFile {
 		return nil, holo.Errorf(holo.Invalid, "write cluster %s: %d bytes: %w", c.ID, len(data), err)

@@ -23,6 +23,8 @@ type InitConfig struct {
 	ClusterName string        // for people; empty: "holo"
 	NodeName    string        // letters, digits and . _ -; empty: the machine's name
 	Listen      string        // host:port; empty: a free port of the loopback interface
+	Also        []string      // further addresses to listen on
+	Allow       []string      // networks to talk with, CIDR; empty: all
 	Advertise   []string      // addresses to tell others; empty: where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	Keys        identity.Keys // how keys that are there already are read
@@ -52,7 +54,10 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 	if h.settings.Name == "" {
 		h.settings.Name = "holo"
 	}
-	h.settings.Listen, h.settings.Advertise = c.Listen, c.Advertise
+	h.settings.Listen, h.settings.Also, h.settings.Allow, h.settings.Advertise = c.Listen, c.Also, c.Allow, c.Advertise
+	if _, err := parseAllow(c.Allow); err != nil {
+		return nil, err
+	}
 	rand.Read(h.settings.ID[:])
 	h.clusterKey = key.Random()
 	genesis := h.genesis(owner, unixNow())

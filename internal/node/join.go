@@ -20,7 +20,9 @@ type JoinConfig struct {
 	ConfigDir   string        // where the user's key is, or is made
 	Invite      string        // as pasted
 	NodeName    string        // empty: the machine's name
-	Listen      string        // host:port; empty: a free port of the loopback interface
+	Listen      string        // host:port; empty: a free port of the address from which the invite's nodes are reached
+	Also        []string      // further addresses to listen on
+	Allow       []string      // networks to talk with, CIDR; empty: all
 	Advertise   []string      // addresses to tell others; empty: where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	Policy      Policy        // of the link
@@ -46,7 +48,10 @@ func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
 		return nil, err
 	}
 	h.settings.ID, h.settings.Owner = invite.Cluster, invite.Owner
-	h.settings.Listen, h.settings.Advertise = c.Listen, c.Advertise
+	h.settings.Listen, h.settings.Also, h.settings.Allow, h.settings.Advertise = c.Listen, c.Also, c.Allow, c.Advertise
+	if _, err := parseAllow(c.Allow); err != nil {
+		return nil, err
+	}
 	j := &joiner{home: h, invite: invite, config: c, log: c.Logger}
 	if j.log == nil {
 		j.log = quiet
@@ -69,25 +74,12 @@ type joiner struct {
 	static *handshake.Static
 }
 
-// ask tries the invite's addresses in turn, until one admits or refuses.
+// ask asks to be admitted.
 func (j *joiner) ask(ctx context.Context) (err error) {
 	if j.static, err = handshake.NewStatic(j.home.signer, j.invite.Cluster, j.home.settings.NodeName, unixNow()); err != nil {
 		return err
 	}
-	t, err := transport.Listen(transport.Config{Listen: dialFrom(j.config.Listen), Local: j.local, Logger: j.log})
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	var last error
-	for _, address := range j.invite.Addresses {
-		last = j.askAt(ctx, t, address)
-		if last == nil || holo.KindOf(last) == holo.Denied && holo.ReasonOf(last) != "" || ctx.Err() != nil {
-			return last
-		}
-		j.log.Info("node did not admit", "address", address, "error", last)
-	}
-	return last
+	return j.askAll(ctx)
 }
 
 // local is this side of a join handshake. The node that answers is verified in
@@ -111,15 +103,10 @@ func verifyProof(cluster holo.ClusterID, owner holo.PrincipalID, peer holo.NodeI
 	return catalog.VerifyMembership(cluster, owner, peer, record)
 }
 
-// askAt asks one node over one session.
-func (j *joiner) askAt(ctx context.Context, t *transport.Transport, address string) error {
+// askIn asks one node in its session.
+func (j *joiner) askIn(ctx context.Context, s *transport.Session) error {
 	ctx, cancel := within(ctx, controlDeadline)
 	defer cancel()
-	s, err := t.Dial(ctx, address, j.local(), transport.Control, holo.NodeID{})
-	if err != nil {
-		return err
-	}
-	defer s.Close("joined")
 	st, err := s.Open(ctx)
 	if err != nil {
 		return err

@@ -1,69 +1,72 @@
 package node
 
 import (
-	"net"
-
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// listen opens the socket and remembers where, so that the others find this
-// node again after a restart.
+// listen opens the sockets and remembers where, so that the others find this
+// node again after a restart, and whom it talks with.
 func (n *Node) listen() (err error) {
 	s := n.home.settings
-	at := n.config.Listen
-	if at == "" {
-		at = s.Listen
-	}
-	if at == "" {
-		at = anyLoopback
-	}
-	n.transport, err = transport.Listen(transport.Config{Listen: at, Local: n.local, Logger: n.log, Refused: n.refusals.add})
+	before := *s
+	n.config.exposure().over(s)
+	allow, err := parseAllow(s.Allow)
 	if err != nil {
 		return err
 	}
-	before := *s
-	s.Listen = n.transport.Addr().String()
-	if len(n.config.Advertise) > 0 {
-		s.Advertise = n.config.Advertise
+	n.transport, err = transport.Listen(transport.Config{
+		Listen: s.Listen, Also: s.Also, Allow: allow, Local: n.local, Logger: n.log, Refused: n.refusals.add,
+	})
+	if err != nil {
+		return err
 	}
+	addrs := n.addrs()
+	s.Listen, s.Also = addrs[0], addrs[1:]
 	n.members.meet([]wire.Contact{{Node: n.self, Address: n.advertised()[0]}})
-	if before.Listen == s.Listen && len(n.config.Advertise) == 0 {
+	if before.Equal(s) {
 		return nil
 	}
 	return identity.WriteCluster(n.home.path(identity.ClusterFile), s)
 }
 
-// advertised is where others should look for this node.
-func (n *Node) advertised() []string {
-	if len(n.home.settings.Advertise) > 0 {
-		return n.home.settings.Advertise
+func (n *Node) addrs() (out []string) {
+	for _, a := range n.transport.Addrs() {
+		out = append(out, a.String())
 	}
-	addr := n.transport.Addr()
-	if !addr.Addr().IsUnspecified() {
-		return []string{addr.String()}
-	}
-	_, port, _ := net.SplitHostPort(addr.String())
-	var found []string
-	locals, _ := net.InterfaceAddrs()
-	for _, a := range locals {
-		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && len(found) < 4 {
-			found = append(found, net.JoinHostPort(ip.IP.String(), port))
-		}
-	}
-	return append(found, net.JoinHostPort("127.0.0.1", port))
+	return out
 }
 
-// dialFrom is the address to dial out from, beside a node that may listen on
-// the same host.
-func dialFrom(listen string) string {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil || host == "" {
-		return anyLoopback
+// exposure is how a node meets the network. What is empty stays as it was.
+type exposure struct {
+	listen, advertise, allow []string
+}
+
+func (c *Config) exposure() exposure {
+	e := exposure{advertise: c.Advertise, allow: c.Allow}
+	if c.Listen != "" {
+		e.listen = append([]string{c.Listen}, c.Also...)
 	}
-	return net.JoinHostPort(host, "0")
+	return e
+}
+
+// over puts what was said now over what was said before. Where nothing was ever
+// said, the node listens on the loopback interface.
+func (e exposure) over(s *identity.Cluster) {
+	if len(e.listen) > 0 {
+		s.Listen, s.Also = e.listen[0], e.listen[1:]
+	}
+	if len(e.advertise) > 0 {
+		s.Advertise = e.advertise
+	}
+	if len(e.allow) > 0 {
+		s.Allow = e.allow
+	}
+	if s.Listen == "" {
+		s.Listen = anyLoopback
+	}
 }
 
 // local is this side of a handshake, as node that dials or that answers.

@@ -56,6 +56,8 @@ func memoryOr(bytes uint64) uint64 {
 type Config struct {
 	Dir         string        // made by Init or Join
 	Listen      string        // host:port; empty: what it was before, at first a free loopback port
+	Also        []string      // further addresses to listen on, with Listen
+	Allow       []string      // networks to talk with, CIDR; empty: what it was before, at first all
 	Advertise   []string      // addresses to tell others; empty: what it was before, at first where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	Socket      string        // path of the client socket; empty: none

@@ -2,6 +2,9 @@ package node
 
 import (
 	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -9,7 +12,22 @@ import (
 )
 
 // posture is how this node is protected now.
-func (n *Node) posture() []lockdown.Measure { return append(lockdown.Posture(), n.keysAtRest()) }
+func (n *Node) posture() []lockdown.Measure {
+	return append(lockdown.Posture(), n.keysAtRest(), n.network())
+}
+
+// network tells who can send this node a packet that it looks at.
+func (n *Node) network() lockdown.Measure {
+	m := lockdown.Measure{Name: "network_restricted", Holds: true, Detail: "it listens on the loopback interface only"}
+	outside := slices.ContainsFunc(n.transport.Addrs(), func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
+	switch allow := n.home.settings.Allow; {
+	case outside && len(allow) > 0:
+		m.Detail = "it answers " + strings.Join(allow, ", ") + " only, and authenticates every peer"
+	case outside:
+		m.Holds, m.Detail = false, "it answers every address, and authenticates every peer; `holo agent --allow CIDR` makes it silent to the others"
+	}
+	return m
+}
 
 // keysAtRest tells whether who has the node's disk has its keys.
 func (n *Node) keysAtRest() lockdown.Measure {

@@ -40,7 +40,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 	nodes := n.members.ids()
 	out := &holov1.StatusResponse{
 		Cluster: n.cluster.String(), Node: n.self.Hex(), Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)),
-		Listen: []string{n.Addr()}, Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
+		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
 		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
 	}
 	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))
@@ -76,7 +76,7 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 	}
 	out := &holov1.StatusResponse{
 		Cluster: n.cluster.String(), Node: n.self.Hex(), Leader: h.Leader.Hex(), CatalogIndex: h.Version,
-		Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)), Listen: []string{n.Addr()}, Refusals: n.refusals.all(),
+		Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)), Listen: n.addrs(), Refusals: n.refusals.all(),
 		Shards: shardHealth(configs),
 	}
 	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))

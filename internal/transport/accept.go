@@ -12,9 +12,9 @@ import (
 
 // acceptLoop turns connections into sessions. The gate bounds how many are on
 // their way.
-func (t *Transport) acceptLoop(ctx context.Context) {
+func (t *Transport) acceptLoop(ctx context.Context, from *quic.Listener) {
 	for {
-		conn, err := t.listener.Accept(ctx)
+		conn, err := from.Accept(ctx)
 		if err != nil {
 			return // closed, which is its only error
 		}

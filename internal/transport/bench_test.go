@@ -141,7 +141,7 @@ func quicStream(b *testing.B) ends {
 	config := quicConfig()
 	config.InitialStreamReceiveWindow, config.InitialConnectionReceiveWindow = streamWindow, connectionWindow
 	open := func() *quic.Transport {
-		s := need(openSocket(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}))(b)
+		s := need(openSocket(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, sieve{}))(b)
 		t := &quic.Transport{Conn: s.conn}
 		b.Cleanup(func() { _ = t.Close(); _ = s.conn.Close() })
 		return t

@@ -64,7 +64,10 @@ func (t *Transport) dialOnce(ctx context.Context, addr string, l handshake.Local
 	if err != nil {
 		return nil, err
 	}
-	conn, err := t.quic.Dial(context.WithValue(ctx, visitKey{}, v), to, t.carrier.client, quicConfig())
+	if err := t.mayDial(to); err != nil {
+		return nil, err
+	}
+	conn, err := t.towards(ctx, to).quic.Dial(context.WithValue(ctx, visitKey{}, v), to, t.carrier.client, quicConfig())
 	if err != nil {
 		return nil, t.wrapDial(err)
 	}

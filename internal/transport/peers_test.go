@@ -247,7 +247,7 @@ func TestRestartedPeerIsFoundAtOnce(t *testing.T) {
 	}
 	stale := must(a.Open(ctx, z.id, Control))(t).Session() // of another class, too
 	// z dies without a word: its socket is gone before its sessions could say so.
-	z.socket.conn.Close()
+	z.ends[0].socket.conn.Close()
 	z.Peers.Close()
 	z.Transport.Close()
 	z.start(t)

@@ -40,25 +40,26 @@ type batchReader struct {
 	from      *net.UDPAddr
 	addresses map[netip.AddrPort]*net.UDPAddr
 	oversized atomic.Uint64
+	sieve     sieve
 }
 
 // offloaded switches receive offload on. Where the kernel has none (before
 // Linux 5.0, or on a network without it) the socket stays plain.
-func offloaded(conn *net.UDPConn) socket {
+func offloaded(conn *net.UDPConn, sieve sieve) socket {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return plain(conn)
+		return plain(conn, sieve)
 	}
 	var refused error
 	err = raw.Control(func(fd uintptr) {
 		refused = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	})
 	if err != nil || refused != nil {
-		return plain(conn)
+		return plain(conn, sieve)
 	}
 	r := &batchReader{
 		UDPConn: conn, buffer: make([]byte, maxCoalesced), control: make([]byte, maxControl),
-		addresses: map[netip.AddrPort]*net.UDPAddr{},
+		addresses: map[netip.AddrPort]*net.UDPAddr{}, sieve: sieve,
 	}
 	return socket{conn: r, offload: true, oversized: r.oversized.Load}
 }
@@ -86,6 +87,9 @@ func (r *batchReader) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
 // read waits for the next datagrams.
 func (r *batchReader) read() (empty bool, err error) {
 	n, controls, _, from, err := r.ReadMsgUDPAddrPort(r.buffer, r.control)
+	for err == nil && !r.sieve.passes(from.Addr()) {
+		n, controls, _, from, err = r.ReadMsgUDPAddrPort(r.buffer, r.control)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -28,7 +28,7 @@ func reader(t *testing.T) *batchReader {
 	conn := must(net.ListenUDP("udp4", udp("127.0.0.1:0")))(t)
 	t.Cleanup(func() { conn.Close() })
 	conn.SetReadDeadline(time.Now().Add(limit))
-	s := offloaded(conn)
+	s := offloaded(conn, sieve{})
 	r, ok := s.conn.(*batchReader)
 	if !ok || !s.offload {
 		t.Fatal("this Linux has no receive offload, which it has since 5.0")

@@ -29,8 +29,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -52,6 +50,12 @@ type Config struct {
 	// Listen is the UDP address as host:port. The host must be an IP address
 	// or a name that resolves to one; port 0 takes a free one.
 	Listen string
+	// Also lists further addresses to listen on. A port of 0 in them is that of
+	// the address before.
+	Also []string
+	// Allow lists the networks that this transport talks with; datagrams from
+	// elsewhere are dropped unanswered. Empty: all.
+	Allow []netip.Prefix
 	// Local gives this side of the handshake with whoever connects, a fresh
 	// value per handshake. Its fields Transport, Exporter and NowUnix are
 	// filled in here.
@@ -66,14 +70,13 @@ type Config struct {
 	Limits Limits
 }
 
-// Transport is one UDP socket over which connections are accepted and dialled.
+// Transport is one UDP port over which connections are accepted and dialled, on
+// one address or on several, with a socket for each.
 // It is safe for concurrent use.
 type Transport struct {
 	config   Config
 	logger   *slog.Logger
-	socket   socket
-	quic     *quic.Transport
-	listener *quic.Listener
+	ends     []*endpoint // at least one
 	carrier  carrier
 	gate     *gate
 	instance instance
@@ -91,28 +94,23 @@ func Listen(c Config) (*Transport, error) {
 	if c.Local == nil {
 		return nil, holo.Errorf(holo.Invalid, "listen on %s: no local identity", c.Listen)
 	}
-	addr, err := net.ResolveUDPAddr("udp", c.Listen)
-	if err != nil {
-		return nil, holo.Errorf(holo.Invalid, "listen on %q: %w", c.Listen, err)
-	}
 	carrier, err := newCarrier()
 	if err != nil {
 		return nil, err
 	}
-	socket, err := openSocket(addr)
-	if err != nil {
-		return nil, holo.Errorf(holo.Unavailable, "listen on %s: %w", addr, err)
-	}
-	t := newTransport(c, socket, carrier)
-	if err := t.start(); err != nil {
+	t := newTransport(c, carrier)
+	if err := t.openEndpoints(c); err != nil {
 		return nil, errors.Join(err, t.Close())
+	}
+	for _, e := range t.ends {
+		t.group.run(func(ctx context.Context) { t.acceptLoop(ctx, e.listener) })
 	}
 	return t, nil
 }
 
-func newTransport(c Config, s socket, tls carrier) *Transport {
+func newTransport(c Config, tls carrier) *Transport {
 	t := &Transport{
-		config: c, logger: c.Logger, socket: s, carrier: tls,
+		config: c, logger: c.Logger, carrier: tls,
 		accepted: make(chan *Session, acceptBacklog), group: newGroup(),
 	}
 	if t.logger == nil {
@@ -121,33 +119,19 @@ func newTransport(c Config, s socket, tls carrier) *Transport {
 	rand.Read(t.instance[:]) // never fails: the runtime stops the process instead
 	t.sessions.open = map[*Session]struct{}{}
 	t.gate = newGate(c.Limits, t.refused)
-	t.quic = &quic.Transport{
-		Conn:                s.conn,
-		ConnectionIDLength:  8,
-		VerifySourceAddress: t.gate.mustProve,
-		ConnContext:         t.gate.admit,
-	}
 	return t
 }
 
-func (t *Transport) start() error {
-	listener, err := t.quic.Listen(t.carrier.server, quicConfig())
-	if err != nil {
-		return holo.Errorf(holo.Unavailable, "listen on %s: %w", t.socket.conn.LocalAddr(), err)
-	}
-	t.listener = listener
-	t.group.run(t.acceptLoop)
-	return nil
-}
+// Addr is the first address that it listens on, with its real port.
+func (t *Transport) Addr() netip.AddrPort { return t.ends[0].addr() }
 
-// Addr is the address of the socket, with its real port.
-func (t *Transport) Addr() netip.AddrPort {
-	addr, _ := t.socket.conn.LocalAddr().(*net.UDPAddr)
-	if addr == nil {
-		return netip.AddrPort{}
+// Addrs are all addresses that it listens on, in the order of the Config.
+func (t *Transport) Addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(t.ends))
+	for i, e := range t.ends {
+		addrs[i] = e.addr()
 	}
-	port := addr.AddrPort()
-	return netip.AddrPortFrom(port.Addr().Unmap(), port.Port())
+	return addrs
 }
 
 // Accept waits for the next session that somebody else started. The caller
@@ -178,10 +162,15 @@ func (t *Transport) Stats() Stats {
 	t.sessions.Lock()
 	open := len(t.sessions.open)
 	t.sessions.Unlock()
-	return Stats{
-		ReceiveOffload: t.socket.offload, Oversized: t.socket.oversized(), HalfOpen: t.gate.halfOpen(), Sessions: open,
+	s := Stats{
+		ReceiveOffload: true, HalfOpen: t.gate.halfOpen(), Sessions: open,
 		HandshakesDone: t.gate.done.Load(), HandshakesEnded: t.gate.ended.Load(),
 	}
+	for _, e := range t.ends {
+		s.ReceiveOffload = s.ReceiveOffload && e.socket.offload
+		s.Oversized += e.socket.oversized()
+	}
+	return s
 }
 
 // Close ends all sessions, tells their peers, and waits for every goroutine
@@ -196,12 +185,12 @@ func (t *Transport) Close() error {
 		s.shut(codeClosed)
 	}
 	t.sessions.Unlock()
-	if t.listener != nil {
-		t.listener.Close() // its error is always nil
+	var errs []error
+	for _, e := range t.ends {
+		errs = append(errs, e.close())
 	}
-	err := t.quic.Close()
 	t.group.wait()
-	return errors.Join(err, t.socket.conn.Close())
+	return errors.Join(errs...)
 }
 
 // track keeps a session until it ends. It reports false when this Transport is
