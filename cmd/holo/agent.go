@@ -21,9 +21,14 @@ type agentFlags struct {
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
-	cmd.Flags().StringVar(&f.policy.PostQuantum, "post-quantum", "require", "hybrid key exchange of links: require, prefer or off; nodes that require it refuse the others")
-	cmd.Flags().StringVar(&f.policy.Cipher, "cipher", "", "cipher of links: aes or xchacha (default: either, aes first)")
+	policyFlags(cmd, &f.policy)
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
+}
+
+// policyFlags are those about the protocols of links.
+func policyFlags(cmd *cobra.Command, p *node.Policy) {
+	cmd.Flags().StringVar(&p.PostQuantum, "post-quantum", "require", "hybrid key exchange of links: require, prefer or off; nodes that require it refuse the others")
+	cmd.Flags().StringVar(&p.Cipher, "cipher", "", "cipher of links: aes or xchacha (default: either, aes first)")
 }
 
 func (a *app) logger(level string) (*slog.Logger, error) {

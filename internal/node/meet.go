@@ -76,7 +76,7 @@ func (j *joiner) meetAt(ctx context.Context, address string, after time.Duration
 	}
 	from := transport.SourceFor(ctx, address)
 	if !from.IsValid() {
-		return nil, holo.Refuse(holo.Unavailable, reasonUnreachable, "dial %s: this machine has no way there", address)
+		return nil, holo.Refuse(holo.Unavailable, transport.ReasonNoAddress, "dial %s: this machine has no way there", address)
 	}
 	t, err := transport.Listen(transport.Config{Listen: netip.AddrPortFrom(from, 0).String(), Local: j.local, Logger: j.log})
 	if err != nil {

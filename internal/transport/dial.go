@@ -14,6 +14,9 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
+// noProtocol is the TLS alert no_application_protocol, as QUIC carries it.
+const noProtocol = 0x100 + 120
+
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
@@ -50,7 +53,7 @@ func (t *Transport) Dial(ctx context.Context, addr string, l handshake.Local, cl
 
 // ofPeer are the reasons of failures that are no refusal of ours.
 var ofPeer = map[string]bool{
-	"": true, ReasonRefused: true, ReasonTimeout: true, ReasonBroken: true, ReasonClosed: true, ReasonDisconnected: true,
+	"": true, ReasonRefused: true, ReasonTimeout: true, ReasonBroken: true, ReasonClosed: true, ReasonDisconnected: true, ReasonVersion: true,
 	handshake.ReasonSuiteRefused: true,
 }
 
@@ -128,7 +131,11 @@ func (t *Transport) establish(conn *quic.Conn, v *visit, noise *handshake.Sessio
 }
 
 func (t *Transport) wrapDial(err error) error {
+	tls, _ := errors.AsType[*quic.TransportError](err)
+	version, _ := errors.AsType[*quic.VersionNegotiationError](err)
 	switch e, _ := errors.AsType[*quic.ApplicationError](err); {
+	case version != nil || tls != nil && tls.ErrorCode == noProtocol:
+		return holo.Refuse(holo.Unavailable, ReasonVersion, "the peer speaks no %s", protocolName)
 	case t.closing.Load():
 		return errClosed("connect")
 	case e != nil && e.Remote && e.ErrorCode == codeRefused:

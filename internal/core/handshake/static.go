@@ -4,6 +4,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
@@ -15,6 +16,9 @@ const (
 	CertificateLife = 24 * 3600 // seconds
 	ClockSkew       = 5 * 60    // seconds
 )
+
+// ErrClock is in the refusal of a certificate that is right but not now.
+var ErrClock = errors.New("compare the clocks")
 
 // Static is a process's Noise static key together with the certificate by
 // which its node key vouches for it. The node key signs once and is not
@@ -88,9 +92,9 @@ func (c *certificate) verify(cluster holo.ClusterID, static []byte, nowUnix int6
 	case c.notAfter <= c.notBefore || c.notAfter-c.notBefore > CertificateLife:
 		return refuse(ReasonBadIdentity, "certificate of node %s is for longer than %d s", c.node, CertificateLife)
 	case nowUnix < c.notBefore-ClockSkew:
-		return refuse(ReasonBadIdentity, "certificate of node %s is good only in %d s: compare the clocks", c.node, c.notBefore-nowUnix)
+		return refuse(ReasonBadIdentity, "certificate of node %s is good only in %d s: %w", c.node, c.notBefore-nowUnix, ErrClock)
 	case nowUnix > c.notAfter+ClockSkew:
-		return refuse(ReasonBadIdentity, "certificate of node %s ended %d s ago: compare the clocks", c.node, nowUnix-c.notAfter)
+		return refuse(ReasonBadIdentity, "certificate of node %s ended %d s ago: %w", c.node, nowUnix-c.notAfter, ErrClock)
 	}
 	return nil
 }
