@@ -75,6 +75,10 @@ var onlyImporter = map[string]string{
 	"github.com/anishathalye/porcupine": "internal/sim",
 }
 
+// attackersImport names the libraries that an attacker in a test speaks for
+// itself, because a peer that keeps the rules cannot break them.
+var attackersImport = map[string]string{"github.com/quic-go/quic-go": "internal/attack"}
+
 // pure is all of the standard library that words and machines may use: no I/O,
 // no clock, no lock.
 var pure = []string{

@@ -48,6 +48,7 @@ func (t *Transport) openEndpoint(addr *net.UDPAddr) (*endpoint, error) {
 	}
 	e := &endpoint{socket: s, quic: &quic.Transport{
 		Conn: s.conn, ConnectionIDLength: 8, VerifySourceAddress: t.gate.mustProve, ConnContext: t.gate.admit,
+		Tracer: datagrams{t.refused},
 	}}
 	if e.listener, err = e.quic.Listen(t.carrier.server, quicConfig()); err != nil {
 		err = holo.Errorf(holo.Unavailable, "listen on %s: %w", addr, err)

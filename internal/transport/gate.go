@@ -24,6 +24,7 @@ const (
 	ReasonLong         = "handshake_too_long" // a handshake message above its limit
 	ReasonRefused      = "refused_by_peer"    // the other side's refusal; it does not say why
 	ReasonWrongPeer    = "wrong_peer"         // somebody else than the one dialled
+	ReasonDatagram     = "stray_datagram"     // a datagram that is of no connection and begins none
 	ReasonBadRecord    = "bad_record"         // a sealed record that does not open
 	ReasonClosed       = "closed"             // this transport is closed
 	ReasonDisconnected = "disconnected"       // the session ended
