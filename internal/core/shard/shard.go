@@ -22,6 +22,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -169,6 +170,10 @@ func (m *Machine) Step(now holo.Time, from holo.NodeID, msg wire.Message) {
 		return
 	}
 	r, who := m.replica(h.Shard), wire.Member{Node: from, Incarnation: h.From}
+	if _, reader := sm.(*wire.InvalAck); !reader && !r.concerns(from) { // whoever holds a read lease gives it back
+		m.event(IgnoredMessage, r, from)
+		return
+	}
 	switch msg := sm.(type) {
 	case *wire.Repl:
 		m.onRepl(now, r, who, msg)
@@ -191,6 +196,15 @@ func (m *Machine) Step(now holo.Time, from holo.NodeID, msg wire.Message) {
 	default:
 		m.event(IgnoredMessage, r, from) // an Inval is for the node's Cache
 	}
+}
+
+// concerns reports whether the newest configuration known here names a node at
+// all. A node that has nothing to do with the shard could otherwise seal it with
+// an epoch that no successor ever reaches, or make a copy equal to what it likes.
+// Somebody whom a configuration names that is still on its way sends again.
+func (r *replica) concerns(node holo.NodeID) bool {
+	c := &r.config
+	return c.Has(node) || c.Learner.Node == node || slices.ContainsFunc(c.Suspended, func(s wire.Member) bool { return s.Node == node })
 }
 
 // replica finds or makes the replica of a shard. A new one is empty: that is
