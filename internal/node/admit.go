@@ -40,7 +40,9 @@ func (n *Node) findPSK(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
 
 // findInvite looks in this node's replica of the catalogue; a node without one
 // asks the leader, one question at a time, so that strangers who guess cost
-// the leader no more than this node's gate lets through.
+// the leader no more than this node's gate lets through. The time to wait for
+// one's turn is bounded too: while nobody leads, they would pile up here after
+// their connections are gone.
 func (n *Node) findInvite(id [8]byte) (r wire.InviteRecord, ok bool) {
 	voter := false
 	n.catalog.read(func(c *catalog.Catalog) {
@@ -50,10 +52,14 @@ func (n *Node) findInvite(id [8]byte) (r wire.InviteRecord, ok bool) {
 	if ok || voter {
 		return r, ok
 	}
-	n.inviteQueries.Lock()
-	defer n.inviteQueries.Unlock()
 	ctx, cancel := within(n.group.ctx, attemptDeadline)
 	defer cancel()
+	select {
+	case n.inviteQuery <- struct{}{}:
+		defer func() { <-n.inviteQuery }()
+	case <-ctx.Done():
+		return wire.InviteRecord{}, false
+	}
 	q := wire.CatalogQuery{What: wire.QueryInvite, Number: binary.BigEndian.Uint64(id[:])}
 	found, err := queryOne[*wire.InviteRecord](ctx, n, q)
 	if err != nil {

@@ -104,8 +104,8 @@ type Node struct {
 
 	led signal // who leads the catalogue changed
 
-	inviteQueries sync.Mutex
-	saving        sync.Mutex // of the members' files
+	inviteQuery chan struct{} // holds a token while the leader is asked for an invite
+	saving      sync.Mutex    // of the members' files
 
 	mu struct {
 		sync.Mutex
@@ -139,7 +139,7 @@ func assemble(c Config, h *home) *Node {
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
-		resumed: make(chan struct{}), ended: make(chan struct{}),
+		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if n.log == nil {
 		n.log = quiet

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -226,5 +227,25 @@ func TestChangesCoverASpanExactly(t *testing.T) {
 	}
 	if z := changes(a, spans(a, 0, holo.PageSize)[0], func([]byte, uint64) {}); z[0].Kind != wire.PageZero {
 		t.Error("a page of zeros takes memory")
+	}
+}
+
+// Strangers who guess invites at a node that has to ask for them do not wait
+// behind one another without end.
+func TestGuessesOfInvitesDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	n := &Node{catalog: newReplica(holo.ClusterID{7}, holo.PrincipalID{}), group: newGroup(), inviteQuery: make(chan struct{}, 1)}
+	n.inviteQuery <- struct{}{} // the leader does not answer the one in front
+	var guesses sync.WaitGroup
+	for i := range byte(20) {
+		guesses.Go(func() {
+			if _, ok := n.findInvite([8]byte{i}); ok {
+				t.Error("a guess is an invite")
+			}
+		})
+	}
+	guesses.Wait() // all have given up, and the turn was never theirs
+	if len(n.inviteQuery) != 1 {
+		t.Error("the turn was taken from the one in front")
 	}
 }
