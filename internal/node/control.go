@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
@@ -107,6 +108,7 @@ func (n *Node) controlAt(ctx context.Context, id holo.NodeID, req *wire.ControlR
 		return m, nil
 	case *wire.Redirect:
 		n.ledBy(m.Leader)
+		n.vouch(id, m.Leader)
 		return nil, holo.Refuse(holo.Unavailable, reasonNotLeader, "node %s does not lead the catalogue", id)
 	}
 	return nil, unexpected(id, m)
@@ -132,6 +134,23 @@ func (n *Node) ledBy(id holo.NodeID) {
 	if news {
 		n.led.fire()
 	}
+}
+
+// vouch remembers the leader that a voter named, as far as this node knows who
+// votes: a voter that was away learns so of one that was made meanwhile.
+func (n *Node) vouch(by, leader holo.NodeID) {
+	if !slices.Contains(n.consensus.Voters(), by) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.vouched = leader
+}
+
+func (n *Node) vouched() holo.NodeID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.vouched
 }
 
 // serveCall answers a ControlRequest if this node leads, and else says who

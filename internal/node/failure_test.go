@@ -8,6 +8,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 const victimBytes = 4 << 20
@@ -109,4 +110,30 @@ func TestRestartedNodeComesBackEmptyAndIsFilledAgain(t *testing.T) {
 	c.settle()
 	wantBytes(t, c.nodes[2], a.Id, 0, data)
 	must(t, c.nodes[2].WriteRange(ctx, holo.ArrayID(a.Id), 0, data[:8]))
+}
+
+// A voter that knows of no leader is told leases and configurations by voters,
+// and by whom a voter named, and not by any member that says that it leads: it
+// would follow that one's Raft too.
+func TestVoterWithoutALeaderBelievesNoOtherMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	n, voter, other := c.nodes[0], c.nodes[1].self, holo.NodeID{9}
+	c.kill(1)
+	c.kill(2)
+	await(t, "nobody leads", func() bool { _, known := n.consensus.Leader(); return !known })
+	tells := func(from holo.NodeID) (ok bool) {
+		must(t, n.loop.do(t.Context(), func(holo.Time) { ok = n.loop.mayTell(from, &wire.Grant{}) }))
+		return ok
+	}
+	if tells(other) || !tells(voter) {
+		t.Error("a member that does not vote is believed, or a voter is not")
+	}
+	n.vouch(holo.NodeID{8}, other)
+	if tells(other) {
+		t.Error("it is believed because another like it said so")
+	}
+	if n.vouch(voter, other); !tells(other) {
+		t.Error("a voter's word does not count")
+	}
 }

@@ -109,9 +109,10 @@ type Node struct {
 
 	mu struct {
 		sync.Mutex
-		hint   holo.NodeID // who led the catalogue last, as others said
-		static *handshake.Static
-		closed bool
+		hint    holo.NodeID // who led the catalogue last, as others said
+		vouched holo.NodeID // who leads, by the word of a voter
+		static  *handshake.Static
+		closed  bool
 	}
 }
 

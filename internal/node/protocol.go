@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/liveness"
@@ -65,15 +66,21 @@ func (l *loop) receive(now holo.Time, from holo.NodeID, msg wire.Message) {
 }
 
 // mayTell refuses leases and configurations from a member that Raft says does
-// not keep them. A node that is no voter cannot tell, and believes whom it
-// asked: the members are who could have been asked.
+// not keep them. While a voter knows of no leader, it listens to the voters, and
+// to whom a voter named: a grant lets its sender lead the Raft here, and nobody
+// does that on their own word. A node that is no voter cannot tell, and believes
+// whom it asked: the members are who could have been asked.
 func (l *loop) mayTell(from holo.NodeID, msg wire.Message) bool {
 	switch msg.(type) {
 	case *wire.Grant, *wire.ConfigPush, *wire.Handoff, *wire.ShrinkHint:
-		leader, known := l.n.consensus.Leader()
-		return !known || leader == from
+	default:
+		return true
 	}
-	return true
+	if leader, known := l.n.consensus.Leader(); known {
+		return leader == from
+	}
+	voters := l.n.consensus.Voters()
+	return !slices.Contains(voters, l.n.self) || slices.Contains(voters, from) || l.n.vouched() == from
 }
 
 // granted applies a lease and the configurations that go with it, together.
