@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
@@ -68,6 +69,32 @@ func (c *Cluster) Evict(ctx context.Context, node string, o EvictOptions) error 
 		_, err = change(ctx, c.client, what, holov1connect.NodeServiceEvictProcedure, c.nodes.Evict, req)
 		return err
 	})
+}
+
+// rekeyLook is how often Rekey looks whether the new key is in force.
+const rekeyLook = 200 * time.Millisecond
+
+// Rekey replaces the key that the cluster's nodes share, and returns its number
+// when the key before it opens nothing any more between the nodes that run. It
+// needs the owner's key in the configuration folder.
+func (c *Cluster) Rekey(ctx context.Context) (epoch uint64, err error) {
+	const what = "replace the cluster key"
+	err = c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
+		epoch = r.GetKeyEpoch()
+		req := &holov1.RekeyRequest{Epoch: epoch, OwnerSignature: owner.Sign(api.RekeyProof(cluster, epoch))}
+		_, err := change(ctx, c.client, what, holov1connect.NodeServiceRekeyProcedure, c.nodes.Rekey, req)
+		return err
+	})
+	for err == nil {
+		r, err := c.members(ctx)
+		if err != nil || r.GetKeyEpoch() > epoch && r.GetKeySettled() {
+			return r.GetKeyEpoch(), err
+		}
+		if stop := sleep(ctx, rekeyLook); stop != nil {
+			return 0, holo.Errorf(Cancelled, "%s: %w", what, stop)
+		}
+	}
+	return 0, err
 }
 
 // owned does something that the owner signs for the end of the membership chain

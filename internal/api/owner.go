@@ -1,6 +1,10 @@
 package api
 
-import "github.com/holocompute/holocompute/internal/holo"
+import (
+	"encoding/binary"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
 
 // EvictProof is what the owner signs to remove a node. It names the admission
 // that ends, so that it cannot be used against a later one; the record that it
@@ -12,6 +16,12 @@ func EvictProof(cluster holo.ClusterID, prev [32]byte, node holo.NodeID, admissi
 		may = 1
 	}
 	return ownerProof("holo/evict/1", cluster, prev[:], node[:], admission[:], []byte{may})
+}
+
+// RekeyProof is what the owner signs to have the cluster's key replaced: that of
+// the epoch named, so that it works once.
+func RekeyProof(cluster holo.ClusterID, epoch uint64) []byte {
+	return ownerProof("holo/rekey/1", cluster, binary.BigEndian.AppendUint64(nil, epoch))
 }
 
 // ownerProof is a label, the cluster, and parts of fixed length.

@@ -64,6 +64,7 @@ type Backend interface {
 type Nodes interface {
 	ListMembers(context.Context, Caller) (*holov1.ListMembersResponse, error)
 	EvictNode(context.Context, Caller, *holov1.EvictRequest) error
+	Rekey(context.Context, Caller, *holov1.RekeyRequest) error
 }
 
 // Arrays are the calls about arrays.

@@ -84,6 +84,11 @@ func (m *memory) EvictNode(_ context.Context, c Caller, r *holov1.EvictRequest) 
 	return holo.Errorf(holo.NotFound, "node %x is not a member", r.GetNode())
 }
 
+func (m *memory) Rekey(_ context.Context, c Caller, r *holov1.RekeyRequest) error {
+	m.changed(c)
+	return holo.Refuse(holo.Denied, "bad_owner_signature", "replace cluster key %d: nobody owns this node", r.GetEpoch())
+}
+
 func (m *memory) CreateArray(_ context.Context, c Caller, r *holov1.CreateArrayRequest) (*holov1.Array, error) {
 	m.changed(c)
 	t, err := holo.ParseElementType(r.GetType())

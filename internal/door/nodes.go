@@ -23,3 +23,14 @@ func (s nodeService) Evict(ctx context.Context, req *connect.Request[holov1.Sign
 	}
 	return reply(&holov1.EvictResponse{}, s.b.EvictNode(ctx, callerOf(ctx), m))
 }
+
+func (s nodeService) Rekey(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.RekeyResponse], error) {
+	m, err := unpack[holov1.RekeyRequest](req)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.GetOwnerSignature()) != 64 {
+		return nil, holo.Errorf(holo.Invalid, "replace cluster key: want a signature of 64 bytes")
+	}
+	return reply(&holov1.RekeyResponse{}, s.b.Rekey(ctx, callerOf(ctx), m))
+}

@@ -7,6 +7,7 @@
 //
 //	node.key      the node's Ed25519 seed: who it is
 //	cluster.key   what all members share, from which links get their psk
+//	cluster.former.key  the one before, while not everybody has the new one
 //	cluster.json  which cluster, whose, and where to listen; not secret
 //	chain         the membership records, as the node last verified them
 //
@@ -29,6 +30,7 @@ import (
 const (
 	NodeKeyFile    = "node.key"
 	ClusterKeyFile = "cluster.key"
+	FormerKeyFile  = "cluster.former.key"
 	ClusterFile    = "cluster.json"
 	ChainFile      = "chain"
 	OwnerKeyFile   = "owner.key"

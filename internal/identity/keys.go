@@ -3,7 +3,10 @@ package identity
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -42,6 +45,14 @@ func ReadSecret(path string) (key.Secret, error) { return Keys{}.ReadSecret(path
 // WriteSecret writes a secret of 32 bytes, in the place of an older one where
 // there is one: the cluster's key changes when a node is evicted.
 func WriteSecret(path string, s key.Secret) error { return Keys{}.WriteSecret(path, s) }
+
+// RemoveSecret takes a secret's file away, if there is one.
+func RemoveSecret(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return holo.Errorf(holo.Unavailable, "remove %s: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
 
 // keyLine is the contents of a plain key file. The caller clears it.
 func keyLine(label string, s key.Secret) []byte {

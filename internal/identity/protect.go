@@ -89,6 +89,20 @@ func (k Keys) WriteSecret(path string, s key.Secret) error {
 	return k.replace(path, line)
 }
 
+// ReplaceSecret puts a newer secret in the place of one, and first keeps that as
+// former. Both are protected where the older one was.
+func (k Keys) ReplaceSecret(path, former string, s key.Secret) error {
+	line, _, err := readLine(path)
+	if err != nil {
+		return err
+	}
+	defer clear(line)
+	if err := k.replace(former, line); err != nil {
+		return err
+	}
+	return k.WriteSecret(path, s)
+}
+
 // Protect encrypts a plain key file in its place. Whatever ends it half way,
 // the file is the old or the new one. What an earlier change that was cut short
 // has left beside it, perhaps the plain key, is removed.

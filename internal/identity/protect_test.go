@@ -110,6 +110,36 @@ func TestNewSecretIsProtectedAsTheOldWas(t *testing.T) {
 	}
 }
 
+// A secret that gives way to a newer one stays as well protected as it was.
+func TestReplacedSecretIsKeptAndStaysProtected(t *testing.T) {
+	path, first, second := filepath.Join(t.TempDir(), ClusterKeyFile), key.Random(), key.Random()
+	former := filepath.Join(filepath.Dir(path), FormerKeyFile)
+	if err := WriteSecret(path, first); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []Keys{{}, knowing(passphrase)} {
+		if k.Ask != nil {
+			if err := k.Protect(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := k.ReplaceSecret(path, former, second); err != nil {
+			t.Fatal(err)
+		}
+		newest, errNewest := k.ReadSecret(path)
+		before, errBefore := k.ReadSecret(former)
+		if err := errors.Join(errNewest, errBefore); err != nil || !newest.Equal(second) || !before.Equal(first) {
+			t.Fatalf("newest equal %v, former equal %v: %v", newest.Equal(second), before.Equal(first), err)
+		}
+		for _, file := range []string{path, former} {
+			if is, err := Protected(file); err != nil || is != (k.Ask != nil) {
+				t.Errorf("%s: protected %v, want %v: %v", file, is, k.Ask != nil, err)
+			}
+		}
+		first, second = second, key.Random()
+	}
+}
+
 func TestDamagedProtectedKeyIsNoKey(t *testing.T) {
 	path, _ := keyFile(t)
 	if err := knowing(passphrase).Protect(path); err != nil {

@@ -26,8 +26,7 @@ func invitePSK(k key.Secret) handshake.PSK {
 func (n *Node) findPSK(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
 	switch kind {
 	case handshake.KindNode:
-		psk := n.clusterPSK()
-		return psk, psk.ID == id
+		return n.keys.find(id)
 	case handshake.KindJoin:
 		r, ok := n.findInvite(id)
 		if !ok || unixNow() > r.Invite.Expires {
@@ -135,6 +134,6 @@ func (n *Node) joinAnswer() *wire.JoinAnswer {
 	for i := range records {
 		a.Chain[i] = wire.Encode(&records[i])
 	}
-	copy(a.ClusterKey[:], n.home.clusterKey.Bytes())
+	copy(a.ClusterKey[:], n.keys.secret().Bytes())
 	return a
 }

@@ -123,6 +123,11 @@ func lookUp(c *catalog.Catalog, q *wire.CatalogQuery) ([]wire.Message, error) {
 	switch q.What {
 	case wire.QueryFeed:
 		return []wire.Message{feed(c, q)}, nil
+	case wire.QueryKey:
+		newest, _ := c.ClusterKey()
+		return one(&newest, newest.Epoch > 0, "cluster key")
+	case wire.QueryKeys:
+		return []wire.Message{c.KeyState()}, nil
 	case wire.QueryNodes:
 		return pointers(c.Nodes()), nil
 	case wire.QueryInvite:

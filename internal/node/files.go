@@ -31,6 +31,7 @@ type home struct {
 	settings   *identity.Cluster
 	signer     key.Signer
 	clusterKey key.Secret
+	formerKey  key.Secret // zero: none
 	records    []wire.ChainRecord
 	contacts   []wire.Contact
 	principals []holo.PrincipalID // besides the owner
@@ -54,6 +55,9 @@ func readHome(dir string, keys identity.Keys) (*home, error) {
 		return nil, err
 	}
 	if h.clusterKey, err = keys.ReadSecret(h.path(identity.ClusterKeyFile)); err != nil {
+		return nil, err
+	}
+	if h.formerKey, err = keys.ReadSecret(h.path(identity.FormerKeyFile)); err != nil && holo.KindOf(err) != holo.NotFound {
 		return nil, err
 	}
 	if err := h.readChain(); err != nil {

@@ -41,6 +41,7 @@ func (n *Node) followOnce(ctx context.Context) {
 			return
 		}
 		if more := n.learnMembers(f); !more {
+			n.learnKey(ctx, f)
 			return
 		}
 	}

@@ -63,7 +63,7 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 	genesis := h.genesis(owner, unixNow())
 	h.records = []wire.ChainRecord{*genesis}
 	place := wire.Place{Addresses: c.Advertise, Capacity: memoryOr(c.MemoryBytes)}
-	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place}); err != nil {
+	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place, Key: h.clusterKey}); err != nil {
 		return nil, err
 	}
 	if err := h.write(); err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -71,13 +72,37 @@ func (e exposure) over(s *identity.Cluster) {
 
 // local is this side of a handshake, as node that dials or that answers.
 func (n *Node) local() handshake.Local {
+	admit := n.members.admit
 	return n.config.Policy.apply(handshake.Local{
 		Kind: handshake.KindNode, Accept: []handshake.Kind{handshake.KindNode, handshake.KindJoin},
-		Static: n.static(), PSK: n.clusterPSK(), FindPSK: n.findPSK, Proof: n.members.proof(), Admit: n.members.admit,
+		Static: n.static(), PSK: n.clusterPSK(), Proof: n.members.proof(),
+		FindPSK: func(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
+			psk, ok := n.findPSK(kind, id)
+			if ok || kind != handshake.KindNode {
+				return psk, ok
+			}
+			psk, epoch, ok := n.latecomer(id)
+			admit = func(kind handshake.Kind, peer holo.NodeID, name string, proof []byte) error {
+				return n.admitLate(epoch, kind, peer, name, proof)
+			}
+			return psk, ok
+		},
+		Admit: func(kind handshake.Kind, peer holo.NodeID, name string, proof []byte) error {
+			return admit(kind, peer, name, proof)
+		},
 	})
 }
 
-func (n *Node) clusterPSK() handshake.PSK { return handshake.ClusterPSK(n.home.clusterKey, n.cluster) }
+// formerLocal is this side of a dial to a member that may not have the newest
+// cluster key yet.
+func (n *Node) formerLocal() (handshake.Local, bool) {
+	l := n.local()
+	psk, ok := n.keys.formerPSK()
+	l.PSK = psk
+	return l, ok
+}
+
+func (n *Node) clusterPSK() handshake.PSK { return n.keys.psk() }
 
 // static is the Noise key that this process uses, renewed long before its
 // certificate ends.

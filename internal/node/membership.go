@@ -6,6 +6,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -16,13 +17,24 @@ func (n *Node) ListMembers(ctx context.Context, _ door.Caller) (*holov1.ListMemb
 	if err != nil {
 		return nil, err
 	}
+	keys, err := queryOne[*wire.ClusterKeyState](ctx, n, wire.CatalogQuery{What: wire.QueryKeys})
+	if err != nil {
+		return nil, err
+	}
+	confirmed := map[holo.NodeID]uint64{}
+	for _, k := range keys.Confirmed {
+		confirmed[k.Node] = k.Epoch
+	}
 	n.followOnce(ctx)
 	records, _ := n.members.state()
 	head := catalog.RecordHash(&records[len(records)-1])
 	out := &holov1.ListMembersResponse{Head: head[:]}
+	out.KeyEpoch, out.KeySettled = n.keys.at()
 	for _, r := range nodes {
 		if n.members.has(r.Node) {
-			out.Members = append(out.Members, membershipOut(r))
+			m := membershipOut(r)
+			m.KeyEpoch = confirmed[r.Node]
+			out.Members = append(out.Members, m)
 		}
 	}
 	return out, nil

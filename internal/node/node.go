@@ -88,6 +88,7 @@ type Node struct {
 	raft       *raftStreams
 	catalog    *replica
 	members    *members
+	keys       *keyring
 	configs    *configs
 	records    *records
 	seals      *seals
@@ -138,7 +139,7 @@ func assemble(c Config, h *home) *Node {
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
-		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()),
+		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -172,7 +173,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Handler: n.serve})
+	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Handler: n.serve})
 	n.consensus, err = consensus.Open(consensus.Config{
 		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.refusals.add,
 	})
@@ -200,6 +201,7 @@ func (n *Node) run() {
 		n.group.run(n.leadership.propose)
 	}
 	n.group.run(n.leadership.promote)
+	n.group.run(n.leadership.rekey)
 	n.group.run(n.leadership.sweep)
 	n.group.run(n.follow)
 	n.group.run(n.announce)

@@ -36,6 +36,7 @@ const (
 	reasonElsewhere    = "elsewhere"       // another node has to be asked
 	reasonSlow         = "slow"            // not done yet; it may be later
 	reasonEvicted      = "evicted"         // this node was removed from the cluster
+	reasonOldKey       = "old_cluster_key" // a member that has confirmed a later key than it comes with
 	reasonClosing      = "closing"         // this node is shutting down
 )
 

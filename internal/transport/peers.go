@@ -22,6 +22,10 @@ type PeersConfig struct {
 	Book func(holo.NodeID) (addr string, ok bool)
 	// Local gives this side of the handshake for a dial.
 	Local func() handshake.Local
+	// Former gives this side of a second try, where the peer refuses the first:
+	// with the pre-shared key that was in force before. False, and nil: there is
+	// none.
+	Former func() (handshake.Local, bool)
 	// Handler serves the streams that peers start.
 	Handler Handler
 }
@@ -92,7 +96,7 @@ func (p *Peers) Add(s *Session) {
 	}
 	p.mu.Unlock()
 	for _, o := range old {
-		o.retire(s)
+		p.retire(o, s)
 	}
 	if refused || !p.group.run(func(ctx context.Context) { p.serve(ctx, s) }) {
 		s.Close("pool is closed, or the peer was dropped during the handshake")
@@ -105,7 +109,7 @@ func (p *Peers) predecessors(s *Session) []*Session {
 	for class := range classes {
 		for _, o := range p.slot(s.Peer(), class).live() {
 			same := o.class == s.class && o.Initiator() == s.Initiator()
-			if same || o.instance != s.instance || o.class == s.class && o.Age() > sessionLife {
+			if same || o.instance != s.instance || o.class == s.class && o.worn() {
 				old = append(old, o)
 			}
 		}
@@ -177,7 +181,7 @@ func (p *Peers) find(peer holo.NodeID, class Class) (*Session, <-chan struct{}, 
 	}
 	slot := p.slot(peer, class)
 	s := slot.best()
-	if s != nil && s.Age() <= sessionLife {
+	if s != nil && !s.worn() {
 		return s, nil, nil
 	}
 	err := p.startDial(slot, class, addr, known)
@@ -210,6 +214,11 @@ func (p *Peers) startDial(slot *slot, class Class, addr string, known bool) erro
 func (p *Peers) dial(ctx context.Context, peer holo.NodeID, class Class, addr string) {
 	p.counts.dials.Add(1)
 	s, err := p.transport.Dial(ctx, addr, p.config.Local(), class, peer)
+	if holo.ReasonOf(err) == ReasonRefused && p.config.Former != nil {
+		if l, ok := p.config.Former(); ok {
+			s, err = p.transport.Dial(ctx, addr, l, class, peer)
+		}
+	}
 	if err == nil {
 		p.Add(s)
 	} else {
@@ -252,22 +261,40 @@ func (p *Peers) Sessions(peer holo.NodeID) []*Session {
 	return open
 }
 
+// Refresh replaces the sessions of which stale says that they are, one after the
+// other and at once: each serves until its successor is there, and what is
+// under way on it then has retireTime to come to its end.
+func (p *Peers) Refresh(stale func(*Session) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, slot := range p.mu.slots {
+		worn := false
+		for _, s := range slot.live() {
+			if !s.worn() && stale(s) {
+				s.stale.Store(true)
+				worn = true
+			}
+		}
+		if addr, known := p.config.Book(k.peer); worn && !p.mu.closed {
+			_ = p.startDial(slot, k.class, addr, known) // else the next stream dials
+		}
+	}
+}
+
 // Drop ends all sessions with a node, handshakes under way included, and
 // forgets what waits to be sent to it: it was evicted. Book and Admit, which
 // MUST say so by now, keep it from coming back.
 func (p *Peers) Drop(peer holo.NodeID) {
 	p.mu.Lock()
 	p.mu.dropped[peer] = time.Now()
-	var gone []*Session
 	for class := range classes {
 		if slot, ok := p.mu.slots[slotKey{peer, class}]; ok {
-			gone = append(gone, slot.live()...)
 			slot.queue.end()
 			slot.queue = nil
 		}
 	}
 	p.mu.Unlock()
-	for _, s := range gone {
+	for _, s := range p.transport.with(peer) { // those that were replaced and come to their end are not in a slot
 		s.Close("peer was dropped")
 	}
 }

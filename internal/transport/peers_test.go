@@ -297,6 +297,34 @@ func TestOldSessionServesUntilItsSuccessorIsThere(t *testing.T) {
 	}
 }
 
+func TestRefreshedSessionServesToItsEndAndIsDroppedWithTheOthers(t *testing.T) {
+	b := newBook()
+	a, late := newMember(t, b), newSide(t) // whose sessions nobody's Serve takes
+	b.set(late.id, late.addr())
+	old := must(a.Dial(within(t), late.addr(), a.local(), Data, late.id))(t)
+	go echo(must(late.Accept(within(t)))(t))
+	a.Add(old)
+	st := must(a.Open(within(t), late.id, Data))(t)
+	a.Refresh(func(s *Session) bool { return s == old })
+	go echo(must(late.Accept(within(t)))(t)) // dialled without anybody's asking
+	for fresh := false; !fresh; {
+		again := must(a.Open(within(t), late.id, Data))(t)
+		fresh = again.Session() != old
+		again.Close()
+	}
+	must(st.Write([]byte("still here")))(t)
+	st.CloseWrite()
+	if got := must(io.ReadAll(st))(t); string(got) != "still here" || isDone(old) {
+		t.Errorf("a stream of the old session reads %q; the session is over: %v", got, isDone(old))
+	}
+	a.Drop(late.id)
+	select {
+	case <-old.Done():
+	case <-within(t).Done():
+		t.Error("the old session outlives the eviction of its peer")
+	}
+}
+
 func TestDropEndsSessionsAndTheirStreams(t *testing.T) {
 	b := newBook()
 	a, z := newMember(t, b), newMember(t, b)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -57,7 +58,8 @@ type Session struct {
 	instance  instance  // the peer's
 	begun     time.Time // when its handshake began
 	since     time.Time
-	keys      struct { // guards the making of streams' keys
+	stale     atomic.Bool // another key is in force than the one it was made with
+	keys      struct {    // guards the making of streams' keys
 		sync.Mutex
 		wiped bool
 	}
@@ -79,6 +81,12 @@ func (s *Session) Class() Class { return s.class }
 // Hash is the handshake hash: equal at both ends, different for each session,
 // and not a secret. Signatures that are meant for one session cover it.
 func (s *Session) Hash() [32]byte { return s.noise.Hash() }
+
+// PSKID names the pre-shared key that the session was made with.
+func (s *Session) PSKID() [8]byte { return s.noise.PSKID() }
+
+// worn reports whether it is time for a successor.
+func (s *Session) worn() bool { return s.stale.Load() || s.Age() > sessionLife }
 
 // Proof is the peer's membership proof as it gave it in the handshake.
 func (s *Session) Proof() []byte { return s.noise.Proof() }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -15,20 +16,31 @@ const (
 )
 
 // A session is replaced by a new one, with fresh keys from a fresh ML-KEM, when
-// it is sessionLife old. What is under way on the old one has retireTime to
+// it is sessionLife old or the pre-shared key changed. What is under way on the old one has retireTime to
 // come to its end.
 const (
 	sessionLife = 24 * time.Hour
 	retireTime  = time.Minute
 )
 
-// retire ends a session in favour of another.
-func (s *Session) retire(successor *Session) {
-	if s.Age() > sessionLife && s.instance == successor.instance {
-		time.AfterFunc(retireTime, func() { s.Close("replaced after its time") })
+// retire ends a session in favour of another: one whose time is over when what
+// is under way had time to end, or the pool is closed.
+func (p *Peers) retire(s, successor *Session) {
+	if s.worn() && s.instance == successor.instance && p.group.run(func(ctx context.Context) { s.expire(ctx) }) {
 		return
 	}
 	s.Close("replaced by a newer one")
+}
+
+func (s *Session) expire(ctx context.Context) {
+	timer := time.NewTimer(retireTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.Done():
+	}
+	s.Close("replaced after its time")
 }
 
 // slot is the place of one peer and class in the pool, guarded by the pool.

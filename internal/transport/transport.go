@@ -212,6 +212,18 @@ func (t *Transport) track(s *Session) bool {
 	return true
 }
 
+// with lists all open sessions with a peer.
+func (t *Transport) with(peer holo.NodeID) (list []*Session) {
+	t.sessions.Lock()
+	defer t.sessions.Unlock()
+	for s := range t.sessions.open {
+		if s.Peer() == peer {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 func (t *Transport) refused(reason string) {
 	if t.config.Refused != nil {
 		t.config.Refused(reason)

@@ -93,6 +93,8 @@ const (
 	QueryShards // shard configurations that exist
 	QueryHealth // leader, voters, leases
 	QueryAccess // who may do what: the head, then all grants; neither when the epoch is Number
+	QueryKey    // the newest cluster key
+	QueryKeys   // who has confirmed which epoch
 	queryKinds
 )
 

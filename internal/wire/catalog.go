@@ -94,7 +94,8 @@ const (
 func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
-		*GrantPut, *GrantRevoke, *ClusterInit, *InvitePut, *Admit, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
+		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
+		*ClusterInit, *InvitePut, *Admit, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover:
 		return true
 	}

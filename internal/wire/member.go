@@ -62,10 +62,12 @@ func proof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
 	return b
 }
 
-// ClusterInit begins the catalogue: the signed genesis, and where its node is.
+// ClusterInit begins the catalogue: the signed genesis, where its node is, and
+// the cluster's first key.
 type ClusterInit struct {
 	Genesis ChainRecord
 	Place   Place
+	Key     key.Secret // 32 bytes
 }
 
 // Place is where a node is reached and what it offers.
@@ -145,6 +147,8 @@ type CatalogFeed struct {
 	First   uint32 // position of the first record in the chain
 	Chain   []ChainRecord
 	Nodes   []NodeRecord
+	Epoch   uint64 // of the newest cluster key; who lacks it asks for it
+	Settled bool   // whether the keys before it open nothing any more
 }
 
 // Farewell tells a node the end of the membership chain in which it is a member

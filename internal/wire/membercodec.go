@@ -2,7 +2,6 @@ package wire
 
 import (
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/key"
 )
 
 func (m *ChainRecord) encode(e *Encoder) {
@@ -53,11 +52,13 @@ func (m *ChainRecord) decode(d *Decoder) {
 func (m *ClusterInit) encode(e *Encoder) {
 	m.Genesis.encode(e)
 	m.Place.encode(e)
+	encodeSecret(e, m.Key)
 }
 
 func (m *ClusterInit) decode(d *Decoder) {
 	m.Genesis.decode(d)
 	m.Place.decode(d)
+	m.Key = decodeSecret(d)
 }
 
 func (m *Place) encode(e *Encoder) {
@@ -75,7 +76,7 @@ func (m *Place) decode(d *Decoder) {
 func (m *InvitePut) encode(e *Encoder) {
 	e.Fixed(m.InviteKey[:])
 	e.Fixed(m.PSKID[:])
-	e.Bytes(m.PSK.Bytes())
+	encodeSecret(e, m.PSK)
 	e.U64(uint64(m.Expires))
 	e.Fixed(m.OwnerSig[:])
 	e.U8(uint8(m.Role))
@@ -85,11 +86,7 @@ func (m *InvitePut) encode(e *Encoder) {
 func (m *InvitePut) decode(d *Decoder) {
 	d.Fixed(m.InviteKey[:])
 	d.Fixed(m.PSKID[:])
-	b := d.Bytes(key.Size)
-	d.Valid(len(b) == key.Size, "length of a pre-shared key")
-	if d.err == nil {
-		m.PSK, d.err = key.NewSecret(b)
-	}
+	m.PSK = decodeSecret(d)
 	m.Expires = int64(d.U64())
 	d.Valid(m.Expires >= 0, "time")
 	d.Fixed(m.OwnerSig[:])
@@ -184,6 +181,8 @@ func (m *CatalogFeed) encode(e *Encoder) {
 	for i := range m.Nodes {
 		m.Nodes[i].encode(e)
 	}
+	e.U64(m.Epoch)
+	e.Bool(m.Settled)
 }
 
 func (m *CatalogFeed) decode(d *Decoder) {
@@ -195,6 +194,8 @@ func (m *CatalogFeed) decode(d *Decoder) {
 		r.decode(d)
 		m.Nodes = append(m.Nodes, r)
 	}
+	m.Epoch = d.U64()
+	m.Settled = d.Bool()
 }
 
 func (m *Farewell) encode(e *Encoder) {

@@ -48,6 +48,7 @@ const (
 	ReasonNotReleased   = "not_released"
 	ReasonNameTaken     = "name_taken"
 	ReasonDataLoss      = "data_loss"
+	ReasonKeyEpoch      = "stale_key_epoch"
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -62,6 +63,7 @@ type Catalog struct {
 	chain   *chain
 	nodes   map[holo.NodeID]wire.NodeRecord // Incarnation and Alive are the table's
 	invites map[[32]byte]wire.InviteRecord
+	keys    *clusterKeys
 
 	arrays     map[holo.ArrayID]wire.ArrayRecord
 	arrayNames map[string]holo.ArrayID
@@ -83,7 +85,7 @@ func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
 		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
-		access: newAccess(), answered: map[wire.RequestID]wire.Answered{},
+		access: newAccess(), answered: map[wire.RequestID]wire.Answered{}, keys: &clusterKeys{confirmed: map[holo.NodeID]uint64{}},
 	}
 }
 
@@ -132,6 +134,14 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.grantPut(m, cmd.Time)
 	case *wire.GrantRevoke:
 		return c.grantRevoke(m, cmd.Time)
+	case *wire.ClusterKeyPut:
+		return nil, c.clusterKeyPut(m)
+	case *wire.ClusterKeyConfirm:
+		return nil, c.clusterKeyConfirm(m)
+	case *wire.ClusterKeySettle:
+		return nil, c.clusterKeySettle(m)
+	case *wire.ClusterRekey:
+		return nil, c.clusterRekey(m)
 	case *wire.ArrayCreate:
 		return c.arrayCreate(m, cmd.Time)
 	case *wire.ArraySealing:

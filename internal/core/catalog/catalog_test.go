@@ -89,7 +89,17 @@ func (w *town) state() []byte {
 func genesis(name string) *wire.ClusterInit {
 	g := wire.ChainRecord{Kind: wire.ChainGenesis, Time: now, Node: node(1), Name: name, Owner: ownerID()}
 	copy(g.OwnerSig[:], signer("owner").Sign(wire.GenesisProof(cluster, g.Owner, g.Node, g.Name, g.Time)))
-	return &wire.ClusterInit{Genesis: g, Place: place(256)}
+	return &wire.ClusterInit{Genesis: g, Place: place(256), Key: secret("cluster key 1")}
+}
+
+// secret is a key of 32 bytes, the same in every run.
+func secret(name string) key.Secret {
+	sum := sha256.Sum256([]byte(name))
+	s, err := key.NewSecret(sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 func place(mib uint64) wire.Place {

@@ -15,7 +15,11 @@ func (c *Catalog) clusterInit(m *wire.ClusterInit) (wire.Message, error) {
 	if err := checkMember(m.Genesis.Node, m.Genesis.Name, &m.Place); err != nil {
 		return nil, err
 	}
-	return c.enrol(&m.Genesis, m.Place)
+	r, err := c.enrol(&m.Genesis, m.Place)
+	if err == nil {
+		c.foundKeys(m)
+	}
+	return r, err
 }
 
 // invitePut records an invite. The owner's signature is checked here, once,
@@ -117,6 +121,7 @@ func (c *Catalog) enrol(r *wire.ChainRecord, place wire.Place) (wire.Message, er
 	err := c.table.Admit(r.Node, weight(&place))
 	invariant.Check(err == nil, "a node that passed every check gets no seat: %v", err)
 	c.nodes[r.Node] = wire.NodeRecord{Node: r.Node, Name: r.Name, Place: place, Joined: r.Time, Admission: c.chain.head, Changed: c.version}
+	c.keys.handed(r.Node)
 	record := *r
 	return &record, nil
 }
@@ -153,6 +158,9 @@ func (c *Catalog) evict(m *wire.Evict, now int64) (wire.Message, error) {
 	invariant.Check(err == nil, "a member without a seat: %v", err)
 	c.markLost(lost)
 	delete(c.nodes, m.Node)
+	delete(c.keys.confirmed, m.Node)
+	c.keys.trim()
+	c.keys.rotate()
 	return r, nil
 }
 

@@ -129,6 +129,8 @@ func (c *Catalog) JobByID(id holo.JobID) (wire.JobRecord, bool) {
 func (c *Catalog) ChangesSince(version uint64, chain int) *wire.CatalogFeed {
 	first := max(0, min(chain, len(c.chain.records)))
 	f := &wire.CatalogFeed{Version: c.version, First: uint32(first), Chain: slices.Clone(c.chain.records[first:])}
+	newest := c.keys.newest()
+	f.Epoch, f.Settled = newest.Epoch, newest.Settled
 	for _, r := range c.Nodes() {
 		if r.Changed > version {
 			f.Nodes = append(f.Nodes, r)

@@ -18,6 +18,10 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.chain.records)
 	writeAll(w, c.Nodes())
 	writeAll(w, c.Invites())
+	if len(c.keys.epochs) > 0 {
+		writeAll(w, c.keys.epochs)
+		w.put(c.KeyState())
+	}
 	writeAll(w, c.Arrays())
 	writeAll(w, c.Kernels())
 	writeAll(w, c.Jobs())
@@ -101,6 +105,10 @@ func (c *Catalog) load(msg wire.Message) error {
 		c.nodes[m.Node] = *m
 	case *wire.InviteRecord:
 		c.invites[m.Invite.InviteKey] = *m
+	case *wire.ClusterKey:
+		c.keys.epochs = append(c.keys.epochs, *m)
+	case *wire.ClusterKeyState:
+		c.keys.load(m)
 	case *wire.ArrayRecord:
 		c.loadArray(m)
 	case *wire.KernelRecord:
@@ -162,5 +170,5 @@ func (c *Catalog) consistent() bool {
 	}
 	members := len(c.chain.members)
 	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
-		members == len(c.nodes) && members == len(c.table.Seats())
+		members == len(c.nodes) && c.keys.consistent(c.chain.members) && members == len(c.table.Seats())
 }

@@ -22,6 +22,7 @@ type Session struct {
 	suite         Suite
 	peer          *identity
 	hash          [32]byte
+	pskID         [8]byte
 	send, receive key.Secret // HKDF keys of the two directions; never used as cipher keys
 	sealed        streamSet
 	opened        streamSet
@@ -33,7 +34,7 @@ func (m *Machine) complete() *Session {
 	invariant.Check(ok && m.noise.complete(), "session before the end of handshake %s", m.hello.protocol)
 	s := &Session{
 		kind: m.hello.kind, initiator: m.initiator, protocol: m.hello.protocol, suite: suite,
-		peer: m.peer, hash: [32]byte(m.noise.hash()),
+		peer: m.peer, hash: [32]byte(m.noise.hash()), pskID: m.hello.pskID,
 	}
 	forward, backward := m.noise.symmetric.split()
 	if !m.initiator {
@@ -55,6 +56,9 @@ func (s *Session) Peer() holo.NodeID { return s.peer.node }
 
 // PeerName is the name in the peer's certificate: printable, not unique.
 func (s *Session) PeerName() string { return s.peer.name }
+
+// PSKID names the pre-shared key that the handshake used; zeros: none.
+func (s *Session) PSKID() [8]byte { return s.pskID }
 
 // Kind is what the session is for.
 func (s *Session) Kind() Kind { return s.kind }

@@ -65,6 +65,8 @@ type ListMembersResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Head          []byte                 `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"` // hash of the last membership record: what the owner's next signature is for
 	Members       []*Membership          `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
+	KeyEpoch      uint64                 `protobuf:"varint,3,opt,name=key_epoch,json=keyEpoch,proto3" json:"key_epoch,omitempty"`       // of the cluster's key
+	KeySettled    bool                   `protobuf:"varint,4,opt,name=key_settled,json=keySettled,proto3" json:"key_settled,omitempty"` // the key before it opens nothing any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -113,6 +115,20 @@ func (x *ListMembersResponse) GetMembers() []*Membership {
 	return nil
 }
 
+func (x *ListMembersResponse) GetKeyEpoch() uint64 {
+	if x != nil {
+		return x.KeyEpoch
+	}
+	return 0
+}
+
+func (x *ListMembersResponse) GetKeySettled() bool {
+	if x != nil {
+		return x.KeySettled
+	}
+	return false
+}
+
 type Membership struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // 32 bytes
@@ -121,6 +137,7 @@ type Membership struct {
 	Admission     []byte                 `protobuf:"bytes,4,opt,name=admission,proto3" json:"admission,omitempty"` // hash of the record that admitted it
 	JoinedUnix    int64                  `protobuf:"varint,5,opt,name=joined_unix,json=joinedUnix,proto3" json:"joined_unix,omitempty"`
 	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	KeyEpoch      uint64                 `protobuf:"varint,7,opt,name=key_epoch,json=keyEpoch,proto3" json:"key_epoch,omitempty"` // of the last cluster key that it has confirmed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,6 +212,13 @@ func (x *Membership) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *Membership) GetKeyEpoch() uint64 {
+	if x != nil {
+		return x.KeyEpoch
+	}
+	return 0
 }
 
 type EvictRequest struct {
@@ -304,15 +328,109 @@ func (*EvictResponse) Descriptor() ([]byte, []int) {
 	return file_holo_v1_node_proto_rawDescGZIP(), []int{4}
 }
 
+type RekeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Epoch uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // whose key is to be replaced
+	// Of the owner, over
+	//
+	//	"holo/rekey/1" || 0 || cluster || epoch (8, big endian)
+	OwnerSignature []byte `protobuf:"bytes,2,opt,name=owner_signature,json=ownerSignature,proto3" json:"owner_signature,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RekeyRequest) Reset() {
+	*x = RekeyRequest{}
+	mi := &file_holo_v1_node_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RekeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RekeyRequest) ProtoMessage() {}
+
+func (x *RekeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RekeyRequest.ProtoReflect.Descriptor instead.
+func (*RekeyRequest) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RekeyRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *RekeyRequest) GetOwnerSignature() []byte {
+	if x != nil {
+		return x.OwnerSignature
+	}
+	return nil
+}
+
+type RekeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RekeyResponse) Reset() {
+	*x = RekeyResponse{}
+	mi := &file_holo_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RekeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RekeyResponse) ProtoMessage() {}
+
+func (x *RekeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RekeyResponse.ProtoReflect.Descriptor instead.
+func (*RekeyResponse) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
 var File_holo_v1_node_proto protoreflect.FileDescriptor
 
 const file_holo_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"\x12holo/v1/node.proto\x12\aholo.v1\x1a\x12holo/v1/holo.proto\"\x14\n" +
-	"\x12ListMembersRequest\"X\n" +
+	"\x12ListMembersRequest\"\x96\x01\n" +
 	"\x13ListMembersResponse\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\fR\x04head\x12-\n" +
-	"\amembers\x18\x02 \x03(\v2\x13.holo.v1.MembershipR\amembers\"\xa3\x01\n" +
+	"\amembers\x18\x02 \x03(\v2\x13.holo.v1.MembershipR\amembers\x12\x1b\n" +
+	"\tkey_epoch\x18\x03 \x01(\x04R\bkeyEpoch\x12\x1f\n" +
+	"\vkey_settled\x18\x04 \x01(\bR\n" +
+	"keySettled\"\xc0\x01\n" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
@@ -321,16 +439,22 @@ const file_holo_v1_node_proto_rawDesc = "" +
 	"\tadmission\x18\x04 \x01(\fR\tadmission\x12\x1f\n" +
 	"\vjoined_unix\x18\x05 \x01(\x03R\n" +
 	"joinedUnix\x12\x18\n" +
-	"\aaddress\x18\x06 \x01(\tR\aaddress\"\x86\x01\n" +
+	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x1b\n" +
+	"\tkey_epoch\x18\a \x01(\x04R\bkeyEpoch\"\x86\x01\n" +
 	"\fEvictRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x1c\n" +
 	"\tadmission\x18\x02 \x01(\fR\tadmission\x12\x1b\n" +
 	"\tlose_data\x18\x03 \x01(\bR\bloseData\x12'\n" +
 	"\x0fowner_signature\x18\x04 \x01(\fR\x0eownerSignature\"\x0f\n" +
-	"\rEvictResponse2\x89\x01\n" +
+	"\rEvictResponse\"M\n" +
+	"\fRekeyRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12'\n" +
+	"\x0fowner_signature\x18\x02 \x01(\fR\x0eownerSignature\"\x0f\n" +
+	"\rRekeyResponse2\xc2\x01\n" +
 	"\vNodeService\x12A\n" +
 	"\x04List\x12\x1b.holo.v1.ListMembersRequest\x1a\x1c.holo.v1.ListMembersResponse\x127\n" +
-	"\x05Evict\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.EvictResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
+	"\x05Evict\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.EvictResponse\x127\n" +
+	"\x05Rekey\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.RekeyResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
 
 var (
 	file_holo_v1_node_proto_rawDescOnce sync.Once
@@ -344,23 +468,27 @@ func file_holo_v1_node_proto_rawDescGZIP() []byte {
 	return file_holo_v1_node_proto_rawDescData
 }
 
-var file_holo_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_holo_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_holo_v1_node_proto_goTypes = []any{
 	(*ListMembersRequest)(nil),  // 0: holo.v1.ListMembersRequest
 	(*ListMembersResponse)(nil), // 1: holo.v1.ListMembersResponse
 	(*Membership)(nil),          // 2: holo.v1.Membership
 	(*EvictRequest)(nil),        // 3: holo.v1.EvictRequest
 	(*EvictResponse)(nil),       // 4: holo.v1.EvictResponse
-	(*SignedRequest)(nil),       // 5: holo.v1.SignedRequest
+	(*RekeyRequest)(nil),        // 5: holo.v1.RekeyRequest
+	(*RekeyResponse)(nil),       // 6: holo.v1.RekeyResponse
+	(*SignedRequest)(nil),       // 7: holo.v1.SignedRequest
 }
 var file_holo_v1_node_proto_depIdxs = []int32{
 	2, // 0: holo.v1.ListMembersResponse.members:type_name -> holo.v1.Membership
 	0, // 1: holo.v1.NodeService.List:input_type -> holo.v1.ListMembersRequest
-	5, // 2: holo.v1.NodeService.Evict:input_type -> holo.v1.SignedRequest
-	1, // 3: holo.v1.NodeService.List:output_type -> holo.v1.ListMembersResponse
-	4, // 4: holo.v1.NodeService.Evict:output_type -> holo.v1.EvictResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
+	7, // 2: holo.v1.NodeService.Evict:input_type -> holo.v1.SignedRequest
+	7, // 3: holo.v1.NodeService.Rekey:input_type -> holo.v1.SignedRequest
+	1, // 4: holo.v1.NodeService.List:output_type -> holo.v1.ListMembersResponse
+	4, // 5: holo.v1.NodeService.Evict:output_type -> holo.v1.EvictResponse
+	6, // 6: holo.v1.NodeService.Rekey:output_type -> holo.v1.RekeyResponse
+	4, // [4:7] is the sub-list for method output_type
+	1, // [1:4] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -378,7 +506,7 @@ func file_holo_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_node_proto_rawDesc), len(file_holo_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

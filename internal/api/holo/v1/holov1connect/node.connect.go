@@ -41,12 +41,15 @@ const (
 	NodeServiceListProcedure = "/holo.v1.NodeService/List"
 	// NodeServiceEvictProcedure is the fully-qualified name of the NodeService's Evict RPC.
 	NodeServiceEvictProcedure = "/holo.v1.NodeService/Evict"
+	// NodeServiceRekeyProcedure is the fully-qualified name of the NodeService's Rekey RPC.
+	NodeServiceRekeyProcedure = "/holo.v1.NodeService/Rekey"
 )
 
 // NodeServiceClient is a client for the holo.v1.NodeService service.
 type NodeServiceClient interface {
 	List(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	Evict(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.EvictResponse], error)
+	Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the holo.v1.NodeService service. By default, it uses
@@ -72,6 +75,12 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("Evict")),
 			connect.WithClientOptions(opts...),
 		),
+		rekey: connect.NewClient[v1.SignedRequest, v1.RekeyResponse](
+			httpClient,
+			baseURL+NodeServiceRekeyProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("Rekey")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -79,6 +88,7 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 type nodeServiceClient struct {
 	list  *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
 	evict *connect.Client[v1.SignedRequest, v1.EvictResponse]
+	rekey *connect.Client[v1.SignedRequest, v1.RekeyResponse]
 }
 
 // List calls holo.v1.NodeService.List.
@@ -91,10 +101,16 @@ func (c *nodeServiceClient) Evict(ctx context.Context, req *connect.Request[v1.S
 	return c.evict.CallUnary(ctx, req)
 }
 
+// Rekey calls holo.v1.NodeService.Rekey.
+func (c *nodeServiceClient) Rekey(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error) {
+	return c.rekey.CallUnary(ctx, req)
+}
+
 // NodeServiceHandler is an implementation of the holo.v1.NodeService service.
 type NodeServiceHandler interface {
 	List(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	Evict(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.EvictResponse], error)
+	Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error)
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -116,12 +132,20 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("Evict")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceRekeyHandler := connect.NewUnaryHandler(
+		NodeServiceRekeyProcedure,
+		svc.Rekey,
+		connect.WithSchema(nodeServiceMethods.ByName("Rekey")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/holo.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceListProcedure:
 			nodeServiceListHandler.ServeHTTP(w, r)
 		case NodeServiceEvictProcedure:
 			nodeServiceEvictHandler.ServeHTTP(w, r)
+		case NodeServiceRekeyProcedure:
+			nodeServiceRekeyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -137,4 +161,8 @@ func (UnimplementedNodeServiceHandler) List(context.Context, *connect.Request[v1
 
 func (UnimplementedNodeServiceHandler) Evict(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.EvictResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.NodeService.Evict is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.NodeService.Rekey is not implemented"))
 }
