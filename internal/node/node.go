@@ -173,7 +173,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.listen(); err != nil {
 		return err
 	}
-	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Handler: n.serve})
+	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Rival: n.rival, Handler: n.serve})
 	n.consensus, err = consensus.Open(consensus.Config{
 		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.refusals.add,
 	})

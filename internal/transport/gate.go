@@ -30,6 +30,7 @@ const (
 	ReasonDisconnected = "disconnected"       // the session ended
 	ReasonBackOff      = "backing_off"        // dialling failed a moment ago
 	ReasonNoAddress    = "no_address"         // a peer without a known address
+	ReasonDuplicate    = "duplicate_identity" // a second process of a node, or a peer says that this is one
 	ReasonQueueFull    = "queue_full"         // a message dropped because too many wait
 )
 

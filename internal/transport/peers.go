@@ -2,9 +2,12 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -26,6 +29,10 @@ type PeersConfig struct {
 	// with the pre-shared key that was in force before. False, and nil: there is
 	// none.
 	Former func() (handshake.Local, bool)
+	// Rival is asked when a second process proves to be a node that another
+	// process is: whether the newer is the one to talk to. It may take its time.
+	// Nil: always, as when a process died without a goodbye.
+	Rival func(ctx context.Context, older, newer *Session) bool
 	// Handler serves the streams that peers start.
 	Handler Handler
 }
@@ -86,7 +93,43 @@ func (p *Peers) Serve(ctx context.Context, other func(*Session)) {
 // older one of the same class and direction is closed: the peer would not have
 // made another if that still served it. So are all with an earlier process of
 // the peer, which otherwise would look alive until the idle time has passed.
+//
+// Where the earlier process may still be there, Rival decides first.
 func (p *Peers) Add(s *Session) {
+	older := p.rival(s)
+	if older == nil || p.config.Rival == nil {
+		p.add(s)
+		return
+	}
+	if !p.group.run(func(ctx context.Context) { p.contest(ctx, older, s) }) {
+		s.Close("pool is closed")
+	}
+}
+
+// rival is an open session with another process of the same node.
+func (p *Peers) rival(s *Session) *Session {
+	for _, o := range p.Sessions(s.Peer()) {
+		if o.instance != s.instance {
+			return o
+		}
+	}
+	return nil
+}
+
+// contest lets one of two processes in. Nothing that the newer says is heard
+// before.
+func (p *Peers) contest(ctx context.Context, older, newer *Session) {
+	if p.config.Rival(ctx, older, newer) {
+		p.add(newer)
+		return
+	}
+	p.transport.refused(ReasonDuplicate)
+	p.transport.logger.Warn("two processes are the same node: the second is refused", "event", "node.duplicate_identity",
+		"node", newer.Peer().String(), "first", older.RemoteAddr().String(), "second", newer.RemoteAddr().String())
+	newer.shut(codeDuplicate)
+}
+
+func (p *Peers) add(s *Session) {
 	p.mu.Lock()
 	var old []*Session
 	refused := p.mu.closed || !s.begun.After(p.mu.dropped[s.Peer()])
@@ -123,12 +166,23 @@ func (p *Peers) serve(ctx context.Context, s *Session) {
 	for {
 		stream, err := s.Accept(ctx)
 		if err != nil {
+			p.notice(s, err)
 			return
 		}
 		if !p.group.run(func(context.Context) { p.config.Handler(s, stream) }) {
 			stream.Reset()
 			return
 		}
+	}
+}
+
+// notice tells the log when the peer ended the session because this node runs
+// twice. It is the peer's word: nothing is done about it here.
+func (p *Peers) notice(s *Session, err error) {
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok && e.Remote && e.ErrorCode == codeDuplicate {
+		p.transport.refused(ReasonDuplicate)
+		p.transport.logger.Error("a peer says that another process with this node's key is running: stop one of them",
+			"event", "node.duplicate_identity", "peer", s.Peer().String())
 	}
 }
 

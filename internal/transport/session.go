@@ -42,9 +42,10 @@ func (c Class) String() string {
 // Codes with which connections and streams end. They say nothing about why a
 // handshake was refused: a stranger learns one code, whatever the reason.
 const (
-	codeClosed  = 0 // an end on purpose
-	codeRefused = 1 // the handshake came to nothing
-	codeBroken  = 2 // a record did not open, or a stream ended in the middle
+	codeClosed    = 0 // an end on purpose
+	codeRefused   = 1 // the handshake came to nothing
+	codeBroken    = 2 // a record did not open, or a stream ended in the middle
+	codeDuplicate = 3 // the peer's process is the second of one node
 )
 
 // Session is an authenticated connection to one peer. It is safe for
