@@ -309,7 +309,7 @@ func TestOnlyTheOwnerEvicts(t *testing.T) {
 	w := settled(t, 3)
 	forged := evict(w, 3)
 	forged.OwnerSig[7] ^= 1
-	w.refused(ReasonBadChain, forged)
+	w.refused(ReasonOwnerSig, forged)
 	if _, ok := w.Node(node(3)); !ok {
 		t.Error("the node is gone")
 	}
