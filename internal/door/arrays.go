@@ -9,43 +9,30 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
-func (s arrayService) Create(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Array], error) {
-	m, err := unpack[holov1.CreateArrayRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkCreate(m); err != nil {
-		return nil, err
-	}
-	return reply(s.b.CreateArray(ctx, callerOf(ctx), m))
+func (s arrayService) Create(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Array], error) {
+	return reply(s.b.CreateArray(ctx, callerOf(ctx), messageOf[*holov1.CreateArrayRequest](ctx)))
 }
 
 func (s arrayService) Get(ctx context.Context, req *connect.Request[holov1.GetArrayRequest]) (*connect.Response[holov1.Array], error) {
-	if err := checkReference("array", req.Msg.GetName()); err != nil {
-		return nil, err
-	}
 	return reply(s.b.GetArray(ctx, callerOf(ctx), req.Msg.GetName()))
 }
 
 func (s arrayService) List(ctx context.Context, _ *connect.Request[holov1.ListArraysRequest]) (*connect.Response[holov1.ListArraysResponse], error) {
 	as, err := s.b.ListArrays(ctx, callerOf(ctx))
-	return reply(&holov1.ListArraysResponse{Arrays: as}, err)
+	return reply(&holov1.ListArraysResponse{Arrays: visible(ctx, s.b, as, arrayTarget)}, err)
 }
 
-func (s arrayService) Fill(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.FillResponse], error) {
-	m, err := unpack[holov1.FillRequest](req)
-	if err != nil {
-		return nil, err
-	}
+func (s arrayService) Fill(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.FillResponse], error) {
+	m := messageOf[*holov1.FillRequest](ctx)
 	if err := s.checkFill(ctx, m); err != nil {
 		return nil, err
 	}
-	err = s.b.Fill(ctx, callerOf(ctx), holo.ArrayID(m.GetArray()), m.GetFirst(), m.GetCount(), m.GetValue())
+	err := s.b.Fill(ctx, callerOf(ctx), holo.ArrayID(m.GetArray()), m.GetFirst(), m.GetCount(), m.GetValue())
 	return reply(&holov1.FillResponse{}, err)
 }
 
 func (s arrayService) checkFill(ctx context.Context, m *holov1.FillRequest) error {
-	shape, err := shapeOf(ctx, s.b, callerOf(ctx), holo.ArrayID(m.GetArray()))
+	shape, err := s.b.Shape(ctx, holo.ArrayID(m.GetArray()))
 	if err != nil {
 		return err
 	}
@@ -55,20 +42,12 @@ func (s arrayService) checkFill(ctx context.Context, m *holov1.FillRequest) erro
 	return checkRange("fill array", shape, m.GetFirst(), m.GetCount())
 }
 
-func (s arrayService) Seal(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Array], error) {
-	m, err := unpack[holov1.SealRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	return reply(s.b.SealArray(ctx, callerOf(ctx), holo.ArrayID(m.GetArray())))
+func (s arrayService) Seal(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Array], error) {
+	return reply(s.b.SealArray(ctx, callerOf(ctx), holo.ArrayID(messageOf[*holov1.SealRequest](ctx).GetArray())))
 }
 
-func (s arrayService) Delete(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.DeleteResponse], error) {
-	m, err := unpack[holov1.DeleteRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	freed, err := s.b.DeleteArray(ctx, callerOf(ctx), holo.ArrayID(m.GetArray()))
+func (s arrayService) Delete(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.DeleteResponse], error) {
+	freed, err := s.b.DeleteArray(ctx, callerOf(ctx), holo.ArrayID(messageOf[*holov1.DeleteRequest](ctx).GetArray()))
 	return reply(&holov1.DeleteResponse{FreedBytes: freed}, err)
 }
 

@@ -22,7 +22,7 @@ import (
 func TestNoCallIsHeardWithoutASession(t *testing.T) {
 	r := newRig(t)
 	u := r.stranger()
-	r.backend.allow(u.principal(), RoleOwner)
+	r.backend.allow(u.principal(), holo.RoleUser.Actions()...)
 	ctx := context.Background()
 	_, err := u.arrays().List(ctx, connect.NewRequest(&holov1.ListArraysRequest{}))
 	r.wantRefused(err, holo.Denied, "no_session")
@@ -44,7 +44,7 @@ func TestNoCallIsHeardWithoutASession(t *testing.T) {
 func TestABegunSessionIsNotASession(t *testing.T) {
 	r := newRig(t)
 	u := r.stranger()
-	r.backend.allow(u.principal(), RoleUser)
+	r.backend.allow(u.principal(), holo.RoleUser.Actions()...)
 	b, err := u.begin()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestUnknownKeyGetsNoSession(t *testing.T) {
 func TestForgedSessionProofIsRefused(t *testing.T) {
 	r := newRig(t)
 	u := r.stranger()
-	r.backend.allow(u.principal(), RoleUser)
+	r.backend.allow(u.principal(), holo.RoleUser.Actions()...)
 	thief := key.GenerateSigner()
 	for name, sign := range map[string]func(*holov1.BeginResponse) []byte{
 		"another key": func(b *holov1.BeginResponse) []byte {
@@ -109,7 +109,7 @@ func TestForgedSessionProofIsRefused(t *testing.T) {
 func TestReplayedSessionProofIsRefused(t *testing.T) {
 	r := newRig(t)
 	u := r.stranger()
-	r.backend.allow(u.principal(), RoleUser)
+	r.backend.allow(u.principal(), holo.RoleUser.Actions()...)
 	b, err := u.begin()
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestSignedRequestBelongsToItsSessionKeyAndProcedure(t *testing.T) {
 func TestRemovedPrincipalIsRefusedAtOnce(t *testing.T) {
 	r := newRig(t)
 	u := r.user()
-	r.backend.allow(u.principal(), RoleNone)
+	r.backend.allow(u.principal())
 	_, err := u.arrays().List(context.Background(), inSession(u.session, &holov1.ListArraysRequest{}))
 	r.wantRefused(err, holo.Denied, "unknown_principal")
 }

@@ -8,27 +8,15 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
-// Role is what a principal may do through the door. The zero value may do
-// nothing.
-type Role uint8
-
-// The roles. A user may read and may make signed requests; what needs the
-// owner carries the owner's own signature inside the request.
-const (
-	RoleNone Role = iota
-	RoleUser
-	RoleOwner
-)
-
 // Caller is who asks. For a request that changes something it holds the proof
 // that they did: Signature is the principal's, over Proof().
 type Caller struct {
 	Principal holo.PrincipalID
-	Role      Role
 	Procedure string // the RPC's full name, or "PUT path?query"
 	Session   [api.SessionSize]byte
 	Digest    [32]byte // SHA-256 of the request
 	Signature []byte   // 64 bytes; nil where nothing is changed
+	Verdict   Verdict  // by which the call was let in
 }
 
 // Proof is what the caller signed.
@@ -39,9 +27,7 @@ func (c Caller) Proof() []byte { return api.RequestProof(c.Procedure, c.Session[
 type Identity interface {
 	Cluster() holo.ClusterID
 	Self() holo.NodeID
-	// Role is asked at the beginning of a session and at every call, so that a
-	// principal who is removed is refused at once.
-	Role(holo.PrincipalID) Role
+	Policy
 }
 
 // Backend is the node, as the door sees it. Errors are *holo.Error: kind and
@@ -57,6 +43,7 @@ type Backend interface {
 	Arrays
 	Kernels
 	Jobs
+	Grants
 }
 
 // Nodes are the calls about membership. What the owner decides is proved by the
@@ -78,6 +65,8 @@ type Arrays interface {
 	SealArray(context.Context, Caller, holo.ArrayID) (*holov1.Array, error)
 	DeleteArray(context.Context, Caller, holo.ArrayID) (freedBytes uint64, err error)
 	Pages(context.Context, Caller, holo.ArrayID) ([]*holov1.Extent, error)
+	// Shape is the geometry of an array that Authorize was just asked about.
+	Shape(context.Context, holo.ArrayID) (holo.Shape, error)
 
 	// ReadBytes fills dst with the array's bytes from offset. The range is
 	// whole elements, lies inside the array and inside one extent, and is at
@@ -107,6 +96,15 @@ type Jobs interface {
 	// (perhaps several in one), and with the final one; then it returns nil.
 	// It returns send's error when there is one.
 	WatchJob(ctx context.Context, c Caller, id holo.JobID, send func(*holov1.JobProgress) error) error
+}
+
+// Grants are the calls about who may do what.
+type Grants interface {
+	ListGrants(context.Context, Caller) (*holov1.ListGrantsResponse, error)
+	PutGrant(context.Context, Caller, *holov1.PutGrantRequest) (*holov1.Grant, error)
+	RevokeGrant(context.Context, Caller, *holov1.RevokeGrantRequest) (*holov1.Grant, error)
+	WhoAmI(context.Context, Caller) (*holov1.WhoAmIResponse, error)
+	Explain(context.Context, Caller, *holov1.ExplainRequest) (*holov1.ExplainResponse, error)
 }
 
 // ChunkBytes is the most that one ReadBytes or WriteBytes moves: 16 pages.

@@ -66,12 +66,31 @@ type span struct {
 	offset, bytes uint64
 }
 
-func (s *bulk) span(r *http.Request, c Caller) (span, error) {
+// enter finds the caller of a bulk call and decides about it. That the body of
+// a PUT is signed is checked when it is there.
+func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
+	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	if err != nil {
+		return call{}, err
+	}
+	c.Procedure = r.Method + " " + r.URL.RequestURI()
+	rt, ok := s.gate.routes[procedure]
+	if !ok {
+		return call{}, holo.Refuse(holo.Denied, reasonUnknownRoute, "%s: there is no such call", c.Procedure)
+	}
+	id, _, _, err := api.ParseDataPath(r.URL.RequestURI())
+	if err != nil {
+		return call{}, err
+	}
+	return s.gate.decide(r.Context(), rt, c, &dataCall{array: id})
+}
+
+func (s *bulk) span(r *http.Request) (span, error) {
 	id, first, count, err := api.ParseDataPath(r.URL.RequestURI())
 	if err != nil {
 		return span{}, err
 	}
-	shape, err := shapeOf(r.Context(), s.b, c, id)
+	shape, err := s.b.Shape(r.Context(), id)
 	if err != nil {
 		return span{}, err
 	}
@@ -102,11 +121,11 @@ func (s span) chunks() iter.Seq[chunk] {
 // put takes the whole body, checks it against its signed digest, and only then
 // writes: an upload that is cut off or altered changes nothing.
 func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	in, err := s.enter(r, putData)
 	if err != nil {
 		return err
 	}
-	sp, err := s.span(r, c)
+	sp, err := s.span(r)
 	if err != nil {
 		return err
 	}
@@ -124,8 +143,12 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 	if _, err := io.ReadFull(r.Body, body); err != nil {
 		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
 	}
-	if c, err = s.signed(r, c, body); err != nil {
+	c, err := s.signed(r, in.caller, body)
+	if err != nil {
 		return err
+	}
+	if err := s.gate.rightOf(putData, in).still(r.Context()); err != nil {
+		return err // the body may have taken its time
 	}
 	if err := s.write(r.Context(), c, sp, body); err != nil {
 		return err
@@ -144,7 +167,6 @@ func (s *bulk) signed(r *http.Request, c Caller, body []byte) (Caller, error) {
 	if err != nil {
 		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "PUT data: %w", err)
 	}
-	c.Procedure = "PUT " + r.URL.RequestURI()
 	return c.signed(sum, sig)
 }
 
@@ -159,12 +181,11 @@ func (s *bulk) write(ctx context.Context, c Caller, sp span, body []byte) error 
 // before the head goes out, so that the client is told what failed (that pages
 // are lost, say) wherever in the range it was.
 func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	in, err := s.enter(r, getData)
 	if err != nil {
 		return err
 	}
-	c.Procedure = "GET " + r.URL.RequestURI()
-	sp, err := s.span(r, c)
+	sp, err := s.span(r)
 	if err != nil {
 		return err
 	}
@@ -173,9 +194,9 @@ func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer release(s.down)
 	if sp.bytes <= api.MaxUpload {
-		return s.whole(r.Context(), c, w, sp)
+		return s.whole(r.Context(), in.caller, w, sp)
 	}
-	return s.stream(r.Context(), c, w, sp)
+	return s.stream(r.Context(), s.gate.rightOf(getData, in), w, sp)
 }
 
 // whole reads all chunks, and only then answers.
@@ -194,15 +215,20 @@ func (s *bulk) whole(ctx context.Context, c Caller, w http.ResponseWriter, sp sp
 	return nil
 }
 
-// stream sends the range, reading a few chunks ahead of the client. What fails
-// after the first chunk can only cut the connection.
-func (s *bulk) stream(ctx context.Context, c Caller, w http.ResponseWriter, sp span) error {
+// stream sends the range, reading a few chunks ahead of the client, as long as
+// the right to it holds. What fails after the first chunk can only cut the
+// connection.
+func (s *bulk) stream(ctx context.Context, right *right, w http.ResponseWriter, sp span) error {
+	c := right.caller
 	out := &output{w: w, bytes: sp.bytes}
 	err := inOrder(ctx, width, sp.chunks(), func(ctx context.Context, ch chunk) ([]byte, error) {
 		buf := s.buffer(ch.bytes)
 		return buf, s.b.ReadBytes(ctx, c, sp.id, ch.offset, buf)
 	}, func(buf []byte) error {
 		defer s.recycle(buf)
+		if err := right.still(ctx); err != nil {
+			return err
+		}
 		return out.write(buf)
 	})
 	if err == nil {

@@ -205,7 +205,7 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	s := newSessions(m, func() time.Time { return now })
 	r := &rig{t: t}
 	u := &user{rig: r, signer: newRig(t).stranger().signer}
-	m.allow(u.principal(), RoleUser)
+	m.allow(u.principal(), holo.RoleUser.Actions()...)
 	open := func() (sessionID, error) {
 		b, err := s.begin(u.principal())
 		if err != nil {

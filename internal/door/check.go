@@ -1,7 +1,6 @@
 package door
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -104,17 +103,47 @@ func checkSubmit(m *holov1.SubmitRequest) error {
 	return nil
 }
 
-// shapeOf asks the backend for an array's geometry.
-func shapeOf(ctx context.Context, b Arrays, c Caller, id holo.ArrayID) (holo.Shape, error) {
-	a, err := b.GetArray(ctx, c, fmt.Sprintf("#%d", uint64(id)))
-	if err != nil {
-		return holo.Shape{}, err
+func checkGetArray(m *holov1.GetArrayRequest) error { return checkReference("array", m.GetName()) }
+
+func checkGetKernel(m *holov1.GetKernelRequest) error { return checkReference("kernel", m.GetName()) }
+
+func checkInvite(m *holov1.CreateInviteRequest) error {
+	if len(m.GetInviteKey()) != 32 || len(m.GetPsk()) != 32 || len(m.GetOwnerSignature()) != 64 {
+		return holo.Errorf(holo.Invalid, "create invite: want a key and a psk of 32 bytes and a signature of 64")
 	}
-	t, err := holo.ParseElementType(a.GetType())
-	if err != nil {
-		return holo.Shape{}, err
+	if m.GetRole() != "" && len(m.GetRoleSignature()) != 64 {
+		return holo.Errorf(holo.Invalid, "create invite: a role needs a signature of 64 bytes")
 	}
-	return holo.Shape{Type: t, Length: a.GetLength(), Extent: a.GetExtentElements()}, nil
+	return nil
+}
+
+func checkPutGrant(m *holov1.PutGrantRequest) error {
+	if m.GetGrant() == nil || len(m.GetSignature()) != 64 {
+		return holo.Errorf(holo.Invalid, "grant: want a grant and a signature of 64 bytes")
+	}
+	return nil
+}
+
+func checkRevoke(m *holov1.RevokeGrantRequest) error {
+	if len(m.GetSignature()) != 64 {
+		return holo.Errorf(holo.Invalid, "revoke grant: want a signature of 64 bytes")
+	}
+	return nil
+}
+
+func checkExplain(m *holov1.ExplainRequest) error {
+	if _, err := holo.ParseAction(m.GetAction()); err != nil {
+		return err
+	}
+	for _, name := range []string{m.GetResource(), m.GetModule()} {
+		if name == "" {
+			continue
+		}
+		if err := checkReference("explain", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRange wants count elements from first to lie in the array.

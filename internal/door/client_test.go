@@ -88,7 +88,7 @@ func (r *rig) stranger() *user {
 func (r *rig) user() *user {
 	r.t.Helper()
 	u := r.stranger()
-	r.backend.allow(u.principal(), RoleUser)
+	r.backend.allow(u.principal(), holo.RoleUser.Actions()...)
 	if err := u.open(); err != nil {
 		r.t.Fatal(err)
 	}

@@ -6,50 +6,65 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
-	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 )
 
-// open lists the only procedures that need no session: those that make one.
-var open = map[string]bool{
-	holov1connect.SessionServiceBeginProcedure: true,
-	holov1connect.SessionServiceProveProcedure: true,
-}
-
-// gate stands in front of every handler. It refuses a call without a session,
-// and a SignedRequest whose signature is not the session principal's over just
-// this procedure, session and request.
+// gate stands in front of every handler. It refuses a call without a session
+// or a route, a SignedRequest whose signature is not the session principal's
+// over just this procedure, session and request, and whatever the policy does
+// not allow. Handlers get the message that it decoded, no other.
 type gate struct {
+	routes   map[string]route
 	sessions *sessions
+	policy   Policy
+	quotas   *quotas
 	refused  func(reason string)
 	log      *slog.Logger
 }
 
-type callerKey struct{}
+// Reasons of the gate's refusals, beside those of core/authz.
+const reasonUnknownRoute = "unknown_route"
+
+type callKey struct{}
+
+// call is what the gate let through.
+type call struct {
+	caller  Caller
+	message proto.Message
+}
 
 // callerOf is the caller that the gate found.
 func callerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	c, _ := ctx.Value(callKey{}).(call)
+	return c.caller
+}
+
+// messageOf is the message that the gate decoded, checked and decided about.
+func messageOf[P proto.Message](ctx context.Context) P {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c.message.(P)
 }
 
 // WrapUnary implements connect.Interceptor.
 func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		procedure := req.Spec().Procedure
-		signed, _ := req.Any().(*holov1.SignedRequest)
 		if !open[procedure] {
-			c, err := g.admit(req.Header(), procedure, signed)
+			m, _ := req.Any().(proto.Message)
+			c, err := g.admit(ctx, req.Header(), procedure, m)
 			if err != nil {
 				return nil, g.refuse(procedure, err)
 			}
-			ctx = context.WithValue(ctx, callerKey{}, c)
+			ctx = context.WithValue(ctx, callKey{}, c)
 		}
 		resp, err := next(ctx, req)
 		return resp, g.report(procedure, err)
@@ -57,15 +72,15 @@ func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 }
 
 // WrapStreamingHandler implements connect.Interceptor. Streams only read, so
-// none carries a signature.
+// none carries a signature. The request comes after the head: it is decided
+// about when it is received.
 func (g *gate) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		procedure := conn.Spec().Procedure
-		c, err := g.admit(conn.RequestHeader(), procedure, nil)
-		if err != nil {
+		if _, err := g.sessions.find(conn.RequestHeader().Get(api.SessionHeader)); err != nil {
 			return g.refuse(procedure, err)
 		}
-		return g.report(procedure, next(context.WithValue(ctx, callerKey{}, c), conn))
+		return g.report(procedure, next(ctx, &gatedStream{StreamingHandlerConn: conn, ctx: ctx, gate: g}))
 	}
 }
 
@@ -74,17 +89,72 @@ func (g *gate) WrapStreamingClient(next connect.StreamingClientFunc) connect.Str
 	return next
 }
 
-// admit finds the caller and checks the signature of a signed request.
-func (g *gate) admit(h http.Header, procedure string, signed *holov1.SignedRequest) (Caller, error) {
+func (g *gate) rightOf(procedure string, c call) *right {
+	rt := g.routes[procedure]
+	return &right{policy: g.policy, caller: c.caller, needs: rt.needs(c.message), stale: rt.stale, handle: c.caller.Verdict.Handle}
+}
+
+// admit finds the route and the caller, checks the signature, decodes and
+// checks the message, and decides.
+func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m proto.Message) (call, error) {
 	c, err := g.sessions.find(h.Get(api.SessionHeader))
 	if err != nil {
-		return Caller{}, err
+		return call{}, err
 	}
 	c.Procedure = strings.TrimPrefix(procedure, "/")
-	if signed == nil {
-		return c, nil
+	rt, ok := g.routes[procedure]
+	envelope, signed := m.(*holov1.SignedRequest)
+	if !ok || signed != rt.signed() {
+		return call{}, holo.Refuse(holo.Denied, reasonUnknownRoute, "%s: there is no such call", c.Procedure)
 	}
-	return c.signed(sha256.Sum256(signed.GetRequest()), signed.GetSignature())
+	if signed {
+		if c, err = c.signed(sha256.Sum256(envelope.GetRequest()), envelope.GetSignature()); err != nil {
+			return call{}, err
+		}
+		if m, err = unpack(c.Procedure, rt.make(), envelope.GetRequest()); err != nil {
+			return call{}, err
+		}
+	}
+	if err := rt.check(m); err != nil {
+		return call{}, err
+	}
+	return g.decide(ctx, rt, c, m)
+}
+
+// decide is where a call is allowed or denied, and nowhere else. The verdict
+// that it leaves in the caller is what a record of the call holds.
+func (g *gate) decide(ctx context.Context, rt route, c Caller, m proto.Message) (call, error) {
+	if err := g.quotas.take(c.Principal, rt.class, time.Now()); err != nil {
+		return call{}, err
+	}
+	c.Verdict = g.policy.Authorize(ctx, c, rt.needs(m), rt.stale)
+	if c.Verdict.Err != nil || !c.Verdict.Allowed {
+		g.log.Warn("denied", slog.String("event", rt.event), slog.String("principal", c.Principal.Hex()), slog.String("procedure", c.Procedure),
+			slog.String("reason", c.Verdict.Reason), slog.Uint64("epoch", c.Verdict.Epoch), slog.Any("policies", c.Verdict.Policies))
+		return call{caller: c}, denial(&c.Verdict)
+	}
+	return call{c, m}, nil
+}
+
+// denial is a verdict's error. One that is missing is a bug, and denies.
+func denial(v *Verdict) error {
+	if v.Err != nil {
+		return v.Err
+	}
+	return holo.Refuse(holo.Denied, authz.ReasonNotGranted, "not granted")
+}
+
+// unpack decodes the request inside a SignedRequest, whose signature has been
+// verified over these bytes. Fields that this version does not know are
+// refused: the signer meant something by them.
+func unpack(procedure string, into proto.Message, request []byte) (proto.Message, error) {
+	if err := proto.Unmarshal(request, into); err != nil {
+		return nil, holo.Errorf(holo.Invalid, "%s: the signed request does not decode: %v", procedure, err)
+	}
+	if len(into.ProtoReflect().GetUnknown()) > 0 {
+		return nil, holo.Errorf(holo.Invalid, "%s: the signed request has fields that this node does not know", procedure)
+	}
+	return into, nil
 }
 
 // signed adds the proof to the caller, or refuses it.

@@ -2,9 +2,9 @@ package door
 
 import (
 	"context"
+	"slices"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -16,7 +16,7 @@ type handlers struct {
 	sessions *sessions
 }
 
-// The services, one per service of holo.proto.
+// The services, one per service of the client API.
 type (
 	sessionService struct{ handlers }
 	clusterService struct{ handlers }
@@ -24,6 +24,7 @@ type (
 	kernelService  struct{ handlers }
 	jobService     struct{ handlers }
 	nodeService    struct{ handlers }
+	accessService  struct{ handlers }
 )
 
 // reply makes a response of a message, or passes the error on.
@@ -32,23 +33,6 @@ func reply[T any](m *T, err error) (*connect.Response[T], error) {
 		return nil, err
 	}
 	return connect.NewResponse(m), nil
-}
-
-// unpack decodes the request inside a SignedRequest. The gate has verified the
-// signature over these bytes. Fields that this version does not know are
-// refused: the signer meant something by them.
-func unpack[M any, P interface {
-	*M
-	proto.Message
-}](req *connect.Request[holov1.SignedRequest]) (P, error) {
-	m := P(new(M))
-	if err := proto.Unmarshal(req.Msg.GetRequest(), m); err != nil {
-		return nil, holo.Errorf(holo.Invalid, "%s: the signed request does not decode: %v", req.Spec().Procedure[1:], err)
-	}
-	if len(m.ProtoReflect().GetUnknown()) > 0 {
-		return nil, holo.Errorf(holo.Invalid, "%s: the signed request has fields that this node does not know", req.Spec().Procedure[1:])
-	}
-	return m, nil
 }
 
 func (s sessionService) Begin(_ context.Context, req *connect.Request[holov1.BeginRequest]) (*connect.Response[holov1.BeginResponse], error) {
@@ -78,49 +62,26 @@ func (s clusterService) Status(ctx context.Context, _ *connect.Request[holov1.St
 	return reply(s.b.Status(ctx, callerOf(ctx)))
 }
 
-func (s clusterService) CreateInvite(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.CreateInviteResponse], error) {
-	m, err := unpack[holov1.CreateInviteRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	if len(m.GetInviteKey()) != 32 || len(m.GetPsk()) != 32 || len(m.GetOwnerSignature()) != 64 {
-		return nil, holo.Errorf(holo.Invalid, "create invite: want a key and a psk of 32 bytes and a signature of 64")
-	}
-	return reply(s.b.CreateInvite(ctx, callerOf(ctx), m))
+func (s clusterService) CreateInvite(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.CreateInviteResponse], error) {
+	return reply(s.b.CreateInvite(ctx, callerOf(ctx), messageOf[*holov1.CreateInviteRequest](ctx)))
 }
 
-func (s kernelService) Push(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Kernel], error) {
-	m, err := unpack[holov1.PushKernelRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPush(m); err != nil {
-		return nil, err
-	}
+func (s kernelService) Push(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Kernel], error) {
+	m := messageOf[*holov1.PushKernelRequest](ctx)
 	return reply(s.b.PushKernel(ctx, callerOf(ctx), m.GetName(), m.GetModule()))
 }
 
 func (s kernelService) Get(ctx context.Context, req *connect.Request[holov1.GetKernelRequest]) (*connect.Response[holov1.Kernel], error) {
-	if err := checkReference("kernel", req.Msg.GetName()); err != nil {
-		return nil, err
-	}
 	return reply(s.b.GetKernel(ctx, callerOf(ctx), req.Msg.GetName()))
 }
 
 func (s kernelService) List(ctx context.Context, _ *connect.Request[holov1.ListKernelsRequest]) (*connect.Response[holov1.ListKernelsResponse], error) {
 	ks, err := s.b.ListKernels(ctx, callerOf(ctx))
-	return reply(&holov1.ListKernelsResponse{Kernels: ks}, err)
+	return reply(&holov1.ListKernelsResponse{Kernels: visible(ctx, s.b, ks, kernelTarget)}, err)
 }
 
-func (s jobService) Submit(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Job], error) {
-	m, err := unpack[holov1.SubmitRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkSubmit(m); err != nil {
-		return nil, err
-	}
-	return reply(s.b.SubmitJob(ctx, callerOf(ctx), m))
+func (s jobService) Submit(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Job], error) {
+	return reply(s.b.SubmitJob(ctx, callerOf(ctx), messageOf[*holov1.SubmitRequest](ctx)))
 }
 
 func (s jobService) Watch(ctx context.Context, req *connect.Request[holov1.WatchRequest], out *connect.ServerStream[holov1.JobProgress]) error {
@@ -131,15 +92,47 @@ func (s jobService) Get(ctx context.Context, req *connect.Request[holov1.GetJobR
 	return reply(s.b.GetJob(ctx, callerOf(ctx), holo.JobID(req.Msg.GetJob())))
 }
 
+// List tells of jobs without their results: what a result says is for those
+// who may read what it was made of, and Get asks about each.
 func (s jobService) List(ctx context.Context, _ *connect.Request[holov1.ListJobsRequest]) (*connect.Response[holov1.ListJobsResponse], error) {
 	js, err := s.b.ListJobs(ctx, callerOf(ctx))
+	for _, j := range js {
+		j.Result = nil
+	}
 	return reply(&holov1.ListJobsResponse{Jobs: js}, err)
 }
 
-func (s jobService) Cancel(ctx context.Context, req *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Job], error) {
-	m, err := unpack[holov1.CancelRequest](req)
-	if err != nil {
-		return nil, err
-	}
-	return reply(s.b.CancelJob(ctx, callerOf(ctx), holo.JobID(m.GetJob())))
+func (s jobService) Cancel(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Job], error) {
+	return reply(s.b.CancelJob(ctx, callerOf(ctx), holo.JobID(messageOf[*holov1.CancelRequest](ctx).GetJob())))
 }
+
+func (s accessService) ListGrants(ctx context.Context, _ *connect.Request[holov1.ListGrantsRequest]) (*connect.Response[holov1.ListGrantsResponse], error) {
+	return reply(s.b.ListGrants(ctx, callerOf(ctx)))
+}
+
+func (s accessService) PutGrant(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Grant], error) {
+	return reply(s.b.PutGrant(ctx, callerOf(ctx), messageOf[*holov1.PutGrantRequest](ctx)))
+}
+
+func (s accessService) RevokeGrant(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Grant], error) {
+	return reply(s.b.RevokeGrant(ctx, callerOf(ctx), messageOf[*holov1.RevokeGrantRequest](ctx)))
+}
+
+func (s accessService) WhoAmI(ctx context.Context, _ *connect.Request[holov1.WhoAmIRequest]) (*connect.Response[holov1.WhoAmIResponse], error) {
+	return reply(s.b.WhoAmI(ctx, callerOf(ctx)))
+}
+
+func (s accessService) Explain(ctx context.Context, req *connect.Request[holov1.ExplainRequest]) (*connect.Response[holov1.ExplainResponse], error) {
+	return reply(s.b.Explain(ctx, callerOf(ctx), req.Msg))
+}
+
+// visible keeps of a list what its caller may observe.
+func visible[T any](ctx context.Context, p Policy, list []T, target func(T) Target) []T {
+	return slices.DeleteFunc(list, func(one T) bool {
+		return !p.Authorize(ctx, callerOf(ctx), []Access{{Action: holo.ActionObserve, On: target(one)}}, false).Allowed
+	})
+}
+
+func arrayTarget(a *holov1.Array) Target { return Target{Array: a.GetName(), New: true} }
+
+func kernelTarget(k *holov1.Kernel) Target { return Target{Kernel: k.GetName(), New: true} }

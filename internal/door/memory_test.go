@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
@@ -16,7 +17,9 @@ type memory struct {
 	cluster holo.ClusterID
 	self    holo.NodeID
 	mu      sync.Mutex
-	roles   map[holo.PrincipalID]Role
+	granted map[holo.PrincipalID]map[holo.Action]bool
+	epoch   uint64
+	asked   []Access // of the policy
 	arrays  map[holo.ArrayID]*stored
 	calls   []Caller // those that changed something
 	chunks  []int    // lengths of the writes
@@ -31,24 +34,87 @@ type stored struct {
 
 func newMemory() *memory {
 	return &memory{
-		cluster: holo.ClusterID{1}, self: holo.NodeID{2}, roles: map[holo.PrincipalID]Role{},
-		arrays: map[holo.ArrayID]*stored{}, failAt: map[uint64]error{}, watch: make(chan *holov1.JobProgress),
+		cluster: holo.ClusterID{1}, self: holo.NodeID{2}, granted: map[holo.PrincipalID]map[holo.Action]bool{},
+		arrays: map[holo.ArrayID]*stored{}, failAt: map[uint64]error{}, watch: make(chan *holov1.JobProgress, 4),
 	}
 }
 
 func (m *memory) Cluster() holo.ClusterID { return m.cluster }
 func (m *memory) Self() holo.NodeID       { return m.self }
 
-func (m *memory) Role(p holo.PrincipalID) Role {
+func (m *memory) Known(p holo.PrincipalID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roles[p]
+	if len(m.granted[p]) == 0 {
+		return holo.Refuse(holo.Denied, authz.ReasonUnknown, "nothing is granted to %s", p)
+	}
+	return nil
 }
 
-func (m *memory) allow(p holo.PrincipalID, r Role) {
+func (m *memory) Authorize(_ context.Context, c Caller, needs []Access, _ bool) (v Verdict) {
+	if err := m.Known(c.Principal); err != nil {
+		return Verdict{Decision: authz.Decision{Reason: authz.ReasonUnknown}, Err: err}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.roles[p] = r
+	v.Epoch, v.Until = m.epoch, authz.Forever
+	m.asked = append(m.asked, needs...)
+	for _, a := range needs {
+		if !m.granted[c.Principal][a.Action] && !m.granted[c.Principal][a.Or] {
+			v.Reason, v.Err = authz.ReasonNotGranted, holo.Refuse(holo.Denied, authz.ReasonNotGranted, "%s lacks %s", c.Principal, a.Action)
+			return v
+		}
+	}
+	v.Allowed, v.Handle = true, v.Decision.Handle()
+	return v
+}
+
+func (m *memory) Holds(h authz.Handle) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return h.Holds(m.epoch, 0)
+}
+
+// allow replaces what is granted to a principal.
+func (m *memory) allow(p holo.PrincipalID, actions ...holo.Action) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	m.granted[p] = map[holo.Action]bool{}
+	for _, a := range actions {
+		m.granted[p][a] = true
+	}
+}
+
+func (m *memory) ListGrants(context.Context, Caller) (*holov1.ListGrantsResponse, error) {
+	return &holov1.ListGrantsResponse{}, nil
+}
+
+func (m *memory) PutGrant(_ context.Context, c Caller, _ *holov1.PutGrantRequest) (*holov1.Grant, error) {
+	m.changed(c)
+	return &holov1.Grant{}, nil
+}
+
+func (m *memory) RevokeGrant(_ context.Context, c Caller, _ *holov1.RevokeGrantRequest) (*holov1.Grant, error) {
+	m.changed(c)
+	return &holov1.Grant{}, nil
+}
+
+func (m *memory) WhoAmI(_ context.Context, c Caller) (*holov1.WhoAmIResponse, error) {
+	return &holov1.WhoAmIResponse{Principal: c.Principal.Hex()}, nil
+}
+
+func (m *memory) Explain(context.Context, Caller, *holov1.ExplainRequest) (*holov1.ExplainResponse, error) {
+	return &holov1.ExplainResponse{}, nil
+}
+
+func (m *memory) Shape(_ context.Context, id holo.ArrayID) (holo.Shape, error) {
+	a, err := m.find(id)
+	if err != nil {
+		return holo.Shape{}, err
+	}
+	t, err := holo.ParseElementType(a.info.GetType())
+	return holo.Shape{Type: t, Length: a.info.GetLength(), Extent: a.info.GetExtentElements()}, err
 }
 
 func (m *memory) changes() []Caller {

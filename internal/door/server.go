@@ -30,7 +30,9 @@ const (
 
 // newServer puts the handlers behind the gate.
 func newServer(c Config) *http.Server {
-	g := &gate{sessions: newSessions(c.Backend, time.Now), refused: c.Refused, log: c.Logger}
+	g := &gate{
+		routes: routes, sessions: newSessions(c.Backend, time.Now), policy: c.Backend, quotas: newQuotas(), refused: c.Refused, log: c.Logger,
+	}
 	h := handlers{b: c.Backend, sessions: g.sessions}
 	mux := http.NewServeMux()
 	small := options(g, smallBody)
@@ -40,6 +42,7 @@ func newServer(c Config) *http.Server {
 	mux.Handle(holov1connect.NewKernelServiceHandler(kernelService{h}, options(g, moduleBody)...))
 	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
+	mux.Handle(holov1connect.NewAccessServiceHandler(accessService{h}, small...))
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{

@@ -58,8 +58,11 @@ func newSessions(identity Identity, now func() time.Time) *sessions {
 
 // begin draws a session and a nonce for a principal that the cluster knows.
 func (t *sessions) begin(p holo.PrincipalID) (*session, error) {
-	if key.CheckPublic(p) != nil || t.identity.Role(p) == RoleNone {
-		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: the cluster does not know the key %s", p)
+	if err := key.CheckPublic(p); err != nil {
+		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: %w", err)
+	}
+	if err := t.identity.Known(p); err != nil {
+		return nil, err
 	}
 	now := t.now()
 	s := &session{principal: p, began: now, used: now}
@@ -128,11 +131,7 @@ func (t *sessions) find(header string) (Caller, error) {
 	if !ok {
 		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the session is not open, or has expired")
 	}
-	role := t.identity.Role(p)
-	if role == RoleNone {
-		return Caller{}, holo.Refuse(holo.Denied, "unknown_principal", "the cluster no longer knows the key %s", p)
-	}
-	return Caller{Principal: p, Role: role, Session: sessionID(id)}, nil
+	return Caller{Principal: p, Session: sessionID(id)}, nil
 }
 
 func (t *sessions) touch(id sessionID) (holo.PrincipalID, bool) {

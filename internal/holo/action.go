@@ -16,13 +16,15 @@ const (
 	ActionRun                           // run a module
 	ActionCompute                       // let one module compute on an array that one may not read
 	ActionNodeApprove                   // let nodes in
+	ActionNodeEvict                     // put nodes out
+	ActionKeyRotate                     // replace the cluster's key
 	ActionPolicyWrite                   // say who may do what
 	ActionAuditRead                     // see what others may and may not
 	actions
 )
 
 var actionNames = [...]string{
-	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "POLICY_WRITE", "AUDIT_READ",
+	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "NODE_EVICT", "KEY_ROTATE", "POLICY_WRITE", "AUDIT_READ",
 }
 
 // String is the action's stable name, in capitals.

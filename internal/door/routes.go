@@ -1,0 +1,167 @@
+package door
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// route says of one call what it carries, what must be so before it is heard,
+// and what it is called in a record. What has no route is denied.
+type route struct {
+	event string // the name of its record; of a read, which has none, ""
+	class class  // of its quota
+	stale bool   // answered under the last policy known here, however old
+
+	make  func() proto.Message
+	check func(proto.Message) error    // what the message alone can tell
+	needs func(proto.Message) []Access // what its caller must be allowed
+}
+
+// signed reports whether the call carries its caller's signature: all that
+// change something do.
+func (r route) signed() bool { return r.event != "" }
+
+// The calls for bulk bytes have no messages; these name them in the table.
+const (
+	getData = "GET data"
+	putData = "PUT data"
+)
+
+// dataCall stands for the message of a bulk call.
+type dataCall struct {
+	proto.Message
+	array holo.ArrayID
+}
+
+// open lists the only procedures that need no session: those that make one.
+var open = map[string]bool{
+	holov1connect.SessionServiceBeginProcedure: true,
+	holov1connect.SessionServiceProveProcedure: true,
+}
+
+// routes is all that is served in a session.
+var routes = map[string]route{
+	holov1connect.ClusterServiceStatusProcedure:       lasting(read(nothing[holov1.StatusRequest], cluster[*holov1.StatusRequest](holo.ActionObserve))),
+	holov1connect.ClusterServiceCreateInviteProcedure: change("cluster.invite", checkInvite, cluster[*holov1.CreateInviteRequest](holo.ActionNodeApprove)),
+
+	holov1connect.NodeServiceListProcedure:  read(nothing[holov1.ListMembersRequest], cluster[*holov1.ListMembersRequest](holo.ActionObserve)),
+	holov1connect.NodeServiceEvictProcedure: change("node.evict", checkEvict, cluster[*holov1.EvictRequest](holo.ActionNodeEvict)),
+	holov1connect.NodeServiceRekeyProcedure: change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
+
+	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
+	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),
+	holov1connect.ArrayServicePagesProcedure:  read(nothing[holov1.PagesRequest], func(m *holov1.PagesRequest) []Access { return arrayID(holo.ActionObserve, m.GetArray()) }),
+	holov1connect.ArrayServiceCreateProcedure: change("array.create", checkCreate, createNeeds),
+	holov1connect.ArrayServiceFillProcedure:   change("array.fill", nothing[holov1.FillRequest], func(m *holov1.FillRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) }),
+	holov1connect.ArrayServiceSealProcedure:   change("array.seal", nothing[holov1.SealRequest], func(m *holov1.SealRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) }),
+	holov1connect.ArrayServiceDeleteProcedure: change("array.delete", nothing[holov1.DeleteRequest], func(m *holov1.DeleteRequest) []Access { return arrayID(holo.ActionFree, m.GetArray()) }),
+
+	getData: {class: classBulk, needs: func(m proto.Message) []Access { return arrayID(holo.ActionRead, uint64(m.(*dataCall).array)) }},
+	putData: {class: classBulk, event: "array.write", needs: func(m proto.Message) []Access { return arrayID(holo.ActionWrite, uint64(m.(*dataCall).array)) }},
+
+	holov1connect.KernelServiceListProcedure: read(nothing[holov1.ListKernelsRequest], cluster[*holov1.ListKernelsRequest](holo.ActionObserve)),
+	holov1connect.KernelServiceGetProcedure:  read(checkGetKernel, func(m *holov1.GetKernelRequest) []Access { return kernel(holo.ActionObserve, m.GetName(), false) }),
+	holov1connect.KernelServicePushProcedure: change("kernel.push", checkPush, func(m *holov1.PushKernelRequest) []Access { return kernel(holo.ActionModulePut, m.GetName(), true) }),
+
+	holov1connect.JobServiceListProcedure:   read(nothing[holov1.ListJobsRequest], cluster[*holov1.ListJobsRequest](holo.ActionObserve)),
+	holov1connect.JobServiceWatchProcedure:  read(nothing[holov1.WatchRequest], cluster[*holov1.WatchRequest](holo.ActionObserve)),
+	holov1connect.JobServiceGetProcedure:    read(nothing[holov1.GetJobRequest], func(m *holov1.GetJobRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
+	holov1connect.JobServiceCancelProcedure: change("job.cancel", nothing[holov1.CancelRequest], func(m *holov1.CancelRequest) []Access { return job(holo.ActionRun, m.GetJob()) }),
+	holov1connect.JobServiceSubmitProcedure: change("job.submit", checkSubmit, submitNeeds),
+
+	holov1connect.AccessServiceWhoAmIProcedure:      lasting(read(nothing[holov1.WhoAmIRequest], cluster[*holov1.WhoAmIRequest](holo.ActionObserve))),
+	holov1connect.AccessServiceExplainProcedure:     read(checkExplain, explainNeeds),
+	holov1connect.AccessServiceListGrantsProcedure:  read(nothing[holov1.ListGrantsRequest], listGrantsNeeds),
+	holov1connect.AccessServicePutGrantProcedure:    change("access.grant", checkPutGrant, cluster[*holov1.PutGrantRequest](holo.ActionPolicyWrite)),
+	holov1connect.AccessServiceRevokeGrantProcedure: change("access.revoke", checkRevoke, cluster[*holov1.RevokeGrantRequest](holo.ActionPolicyWrite)),
+}
+
+// of makes a route for one type of message.
+func of[M any, P interface {
+	*M
+	proto.Message
+}](check func(P) error, needs func(P) []Access) route {
+	return route{
+		make:  func() proto.Message { return P(new(M)) },
+		check: func(m proto.Message) error { return check(m.(P)) },
+		needs: func(m proto.Message) []Access { return needs(m.(P)) },
+	}
+}
+
+func read[M any, P interface {
+	*M
+	proto.Message
+}](check func(P) error, needs func(P) []Access) route {
+	r := of(check, needs)
+	r.class = classRead
+	return r
+}
+
+func change[M any, P interface {
+	*M
+	proto.Message
+}](event string, check func(P) error, needs func(P) []Access) route {
+	r := of(check, needs)
+	r.class, r.event = classChange, event
+	return r
+}
+
+// lasting is a route that is answered also where no newer policy can be had:
+// who was known may see how the cluster is.
+func lasting(r route) route {
+	r.stale = true
+	return r
+}
+
+func nothing[M any](*M) error { return nil }
+
+func cluster[P proto.Message](a holo.Action) func(P) []Access {
+	return func(P) []Access { return []Access{{Action: a}} }
+}
+
+func array(a holo.Action, reference string) []Access {
+	return []Access{{Action: a, On: Target{Array: reference}}}
+}
+
+func arrayID(a holo.Action, id uint64) []Access { return array(a, fmt.Sprintf("#%d", id)) }
+
+func kernel(a holo.Action, reference string, made bool) []Access {
+	return []Access{{Action: a, On: Target{Kernel: reference, New: made}}}
+}
+
+func job(a holo.Action, id uint64) []Access {
+	return []Access{{Action: a, On: Target{Job: holo.JobID(id)}}}
+}
+
+func createNeeds(m *holov1.CreateArrayRequest) []Access {
+	return []Access{{Action: holo.ActionAllocate, On: Target{Array: m.GetName(), New: true}}}
+}
+
+// submitNeeds: the module first, because COMPUTE is about an array and it.
+func submitNeeds(m *holov1.SubmitRequest) []Access {
+	list := kernel(holo.ActionRun, m.GetKernel(), false)
+	for _, id := range m.GetInputs() {
+		list = append(list, Access{Action: holo.ActionRead, Or: holo.ActionCompute, On: Target{Array: fmt.Sprintf("#%d", id)}})
+	}
+	if m.GetOutput() != 0 {
+		list = append(list, arrayID(holo.ActionWrite, m.GetOutput())...)
+	}
+	return list
+}
+
+// explainNeeds: of oneself everybody may ask.
+func explainNeeds(m *holov1.ExplainRequest) []Access {
+	if m.GetPrincipal() == "" {
+		return []Access{{Action: holo.ActionObserve}}
+	}
+	return []Access{{Action: holo.ActionAuditRead}}
+}
+
+func listGrantsNeeds(*holov1.ListGrantsRequest) []Access {
+	return []Access{{Action: holo.ActionPolicyWrite, Or: holo.ActionAuditRead}}
+}
