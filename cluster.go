@@ -66,6 +66,7 @@ type Cluster struct {
 	kernels holov1connect.KernelServiceClient
 	jobs    holov1connect.JobServiceClient
 	nodes   holov1connect.NodeServiceClient
+	access  holov1connect.AccessServiceClient
 }
 
 // Connect opens a session with the node on this machine, as the user whose key
@@ -96,6 +97,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		kernels: holov1connect.NewKernelServiceClient(c.http, host, plain),
 		jobs:    holov1connect.NewJobServiceClient(c.http, host, plain),
 		nodes:   holov1connect.NewNodeServiceClient(c.http, host, plain),
+		access:  holov1connect.NewAccessServiceClient(c.http, host, plain),
 	}
 	if _, err := c.session(ctx, nil); err != nil {
 		return nil, err
@@ -134,8 +136,13 @@ func (c *Cluster) Status(ctx context.Context) (*Status, error) {
 
 // Invite makes an invite for one machine: a text to paste there into
 // `holo join`. It needs the owner's key in the configuration folder, and is
-// good until it expires.
+// good until it expires. The user of the machine gets the role user.
 func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, error) {
+	return c.InviteAs(ctx, lifetime, holo.RoleUser.String())
+}
+
+// InviteAs is Invite with another role for the machine's user; "" gives none.
+func (c *Cluster) InviteAs(ctx context.Context, lifetime time.Duration, role string) (string, error) {
 	if lifetime < time.Minute || lifetime > 30*24*time.Hour {
 		return "", holo.Errorf(Invalid, "make invite: a lifetime of %s, want a minute to 30 days", lifetime)
 	}
@@ -143,11 +150,8 @@ func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, e
 	if err != nil {
 		return "", err
 	}
-	status, err := c.Status(ctx)
-	if err != nil {
-		return "", err
-	}
-	cluster, err := holo.ParseClusterID(status.Cluster)
+	as := c.as(owner)
+	cluster, err := as.clusterID(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -158,7 +162,14 @@ func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, e
 		InviteKey: public[:], Psk: psk.Key.Bytes(), ExpiresUnix: expires,
 		OwnerSignature: owner.Sign(api.InviteProof(cluster, public[:], expires)),
 	}
-	made, err := change(ctx, c.client, "make invite", holov1connect.ClusterServiceCreateInviteProcedure, c.cluster.CreateInvite, req)
+	if role != "" {
+		r, err := holo.ParseRole(role)
+		if err != nil {
+			return "", err
+		}
+		req.Role, req.RoleSignature = role, owner.Sign(api.InviteRoleProof(cluster, public[:], r))
+	}
+	made, err := change(ctx, as, "make invite", holov1connect.ClusterServiceCreateInviteProcedure, c.cluster.CreateInvite, req)
 	if err != nil {
 		return "", err
 	}

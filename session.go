@@ -41,6 +41,7 @@ type client struct {
 	mu     struct {
 		sync.Mutex
 		session []byte // nil: none yet
+		cluster holo.ClusterID
 	}
 }
 
@@ -84,8 +85,17 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	if _, err := c.open.Prove(ctx, connect.NewRequest(prove)); err != nil {
 		return nil, received(ctx, "open session", false, err)
 	}
-	c.mu.session = b.GetSession()
+	c.mu.session, c.mu.cluster = b.GetSession(), holo.ClusterID(b.GetCluster())
 	return c.mu.session, nil
+}
+
+// clusterID is the cluster that the node says it is of. What is signed over it
+// is of no use in any other.
+func (c *client) clusterID(ctx context.Context) (holo.ClusterID, error) {
+	_, err := c.session(ctx, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.cluster, err
 }
 
 // inSession runs one try in the session; a session that the node no longer

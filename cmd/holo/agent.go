@@ -109,7 +109,7 @@ func joinCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			invite, err := a.invite(args[0])
+			invite, err := a.pasted(args[0])
 			if err != nil {
 				return err
 			}
@@ -136,17 +136,17 @@ func joinCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// maxInvite bounds what is read of standard input.
-const maxInvite = 4 << 10
+// maxPasted bounds what is read of standard input.
+const maxPasted = 4 << 10
 
-// invite is the argument, or with "-" what standard input holds.
-func (a *app) invite(arg string) (string, error) {
+// pasted is the argument, or with "-" what standard input holds.
+func (a *app) pasted(arg string) (string, error) {
 	if arg != "-" {
 		return arg, nil
 	}
-	b, err := io.ReadAll(io.LimitReader(a.in, maxInvite))
+	b, err := io.ReadAll(io.LimitReader(a.in, maxPasted))
 	if err != nil {
-		return "", holo.Errorf(holo.Internal, "read invite: %w", err)
+		return "", holo.Errorf(holo.Internal, "read standard input: %w", err)
 	}
 	return string(b), nil
 }

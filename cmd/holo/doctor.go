@@ -52,7 +52,7 @@ func (a *app) targets(args []string) ([]string, error) {
 	if len(args) == 0 {
 		return nil, nil
 	}
-	text, err := a.invite(args[0])
+	text, err := a.pasted(args[0])
 	return []string{strings.TrimSpace(text)}, err
 }
 

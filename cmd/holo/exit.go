@@ -96,7 +96,11 @@ func (a *app) exitOf(err error) int {
 // hints says what to try next, by the reason or else by the kind.
 var hints = map[string]string{
 	"no_node":           "holo agent, which runs the node; or name another one with --dir or --socket",
-	"unknown_principal": "--config with the folder of a user of this node (it was made by holo init or holo join)",
+	"unknown_principal": "holo grant add KEY ROLE by the cluster's owner; or --config with the folder of a user that something is granted to",
+	"not_granted":       "holo auth explain ACTION NAME, which says what is missing",
+	"grant_too_wide":    "holo auth whoami, which shows how far your own rights go; or the owner's key in --config",
+	"policy_stale":      "holo status: this node is cut off from the others",
+	"not_released":      "an analyst's grant with --release, or a map whose output inherits who may read it",
 	"protected":         "--credential with the file that holds the passphrase",
 	"wrong_passphrase":  "--credential with the file that holds the passphrase it was protected with",
 	"under_replicated":  "holo status, which says which copies are missing",

@@ -11,6 +11,7 @@ import (
 
 func inviteCommand(a *app) *cobra.Command {
 	var expires time.Duration
+	var role string
 	cmd := &cobra.Command{
 		Use:   "invite",
 		Short: "Make an invite for one more machine",
@@ -18,8 +19,11 @@ func inviteCommand(a *app) *cobra.Command {
 			"Whoever has the text can join until it is used or expires, so pass it on in private.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if role == "none" {
+				role = ""
+			}
 			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				text, err := c.Invite(cmd.Context(), expires)
+				text, err := c.InviteAs(cmd.Context(), expires, role)
 				if err != nil {
 					return err
 				}
@@ -29,6 +33,7 @@ func inviteCommand(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&role, "role", "user", "what the user of that machine may do: one of holo role list, or none")
 	cmd.Flags().DurationVar(&expires, "expires", time.Hour, "how long it is good for")
 	return cmd
 }

@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"internal/sandbox":   {"internal/holo", "internal/module"},
 	"internal/format":    {"internal/holo"},
 	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox"},
-	"internal/door":      {"internal/holo", "internal/key", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
+	"internal/door":      {"internal/holo", "internal/key", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels"},
@@ -73,6 +74,8 @@ var onlyImporter = map[string]string{
 	"github.com/spf13/cobra":            "cmd/holo",
 	"github.com/vbauerster/mpb":         "cmd/holo",
 	"github.com/anishathalye/porcupine": "internal/sim",
+	"github.com/cedar-policy/cedar-go":  "internal/policy",
+	"golang.org/x/time":                 "internal/door",
 }
 
 // attackersImport names the libraries that an attacker in a test speaks for

@@ -42,7 +42,7 @@ type Verdict struct {
 type Policy interface {
 	// Known reports, before a session begins, whether anything is granted to a
 	// principal at all.
-	Known(holo.PrincipalID) error
+	Known(context.Context, holo.PrincipalID) error
 	// Authorize decides about everything that a call needs. With stale the last
 	// policy known here counts, however old: for what helps to find out why
 	// there is none newer.

@@ -207,7 +207,7 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	u := &user{rig: r, signer: newRig(t).stranger().signer}
 	m.allow(u.principal(), holo.RoleUser.Actions()...)
 	open := func() (sessionID, error) {
-		b, err := s.begin(u.principal())
+		b, err := s.begin(t.Context(), u.principal())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	if _, err := s.find(api.EncodeSession(id[:])); holo.ReasonOf(err) != "no_session" {
 		t.Errorf("idle for too long: %v", err)
 	}
-	late, err := s.begin(u.principal())
+	late, err := s.begin(t.Context(), u.principal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 		t.Errorf("proven late: %v", err)
 	}
 	for range maxPending + 10 {
-		if _, err := s.begin(u.principal()); err != nil {
+		if _, err := s.begin(t.Context(), u.principal()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -129,8 +129,6 @@ func (g *gate) decide(ctx context.Context, rt route, c Caller, m proto.Message) 
 	}
 	c.Verdict = g.policy.Authorize(ctx, c, rt.needs(m), rt.stale)
 	if c.Verdict.Err != nil || !c.Verdict.Allowed {
-		g.log.Warn("denied", slog.String("event", rt.event), slog.String("principal", c.Principal.Hex()), slog.String("procedure", c.Procedure),
-			slog.String("reason", c.Verdict.Reason), slog.Uint64("epoch", c.Verdict.Epoch), slog.Any("policies", c.Verdict.Policies))
 		return call{caller: c}, denial(&c.Verdict)
 	}
 	return call{c, m}, nil
@@ -171,7 +169,7 @@ func (c Caller) signed(digest [32]byte, signature []byte) (Caller, error) {
 func (g *gate) refuse(procedure string, err error) error {
 	_, reason := classify(err)
 	g.refused(reason)
-	g.log.Warn("client call refused", slog.String("procedure", procedure), slog.String("reason", reason))
+	g.log.Warn("client call refused", slog.String("procedure", procedure), slog.String("event", g.routes[procedure].event), slog.String("reason", reason))
 	return toConnect(err)
 }
 

@@ -35,12 +35,12 @@ func reply[T any](m *T, err error) (*connect.Response[T], error) {
 	return connect.NewResponse(m), nil
 }
 
-func (s sessionService) Begin(_ context.Context, req *connect.Request[holov1.BeginRequest]) (*connect.Response[holov1.BeginResponse], error) {
+func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.BeginRequest]) (*connect.Response[holov1.BeginResponse], error) {
 	public := req.Msg.GetPublicKey()
 	if len(public) != len(holo.PrincipalID{}) {
 		return nil, holo.Errorf(holo.Invalid, "open session: a public key of %d bytes, want 32", len(public))
 	}
-	sess, err := s.sessions.begin(holo.PrincipalID(public))
+	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public))
 	if err != nil {
 		return nil, err
 	}

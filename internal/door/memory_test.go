@@ -42,7 +42,7 @@ func newMemory() *memory {
 func (m *memory) Cluster() holo.ClusterID { return m.cluster }
 func (m *memory) Self() holo.NodeID       { return m.self }
 
-func (m *memory) Known(p holo.PrincipalID) error {
+func (m *memory) Known(_ context.Context, p holo.PrincipalID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.granted[p]) == 0 {
@@ -51,8 +51,8 @@ func (m *memory) Known(p holo.PrincipalID) error {
 	return nil
 }
 
-func (m *memory) Authorize(_ context.Context, c Caller, needs []Access, _ bool) (v Verdict) {
-	if err := m.Known(c.Principal); err != nil {
+func (m *memory) Authorize(ctx context.Context, c Caller, needs []Access, _ bool) (v Verdict) {
+	if err := m.Known(ctx, c.Principal); err != nil {
 		return Verdict{Decision: authz.Decision{Reason: authz.ReasonUnknown}, Err: err}
 	}
 	m.mu.Lock()

@@ -2,6 +2,7 @@ package door
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"maps"
 	"slices"
@@ -57,11 +58,11 @@ func newSessions(identity Identity, now func() time.Time) *sessions {
 }
 
 // begin draws a session and a nonce for a principal that the cluster knows.
-func (t *sessions) begin(p holo.PrincipalID) (*session, error) {
+func (t *sessions) begin(ctx context.Context, p holo.PrincipalID) (*session, error) {
 	if err := key.CheckPublic(p); err != nil {
 		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: %w", err)
 	}
-	if err := t.identity.Known(p); err != nil {
+	if err := t.identity.Known(ctx, p); err != nil {
 		return nil, err
 	}
 	now := t.now()

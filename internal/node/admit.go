@@ -94,7 +94,7 @@ func (n *Node) serveJoin(ctx context.Context, r *request) error {
 	m := r.msg.(*wire.JoinRequest)
 	cmd := &wire.Admit{
 		Node: r.from, Name: m.Name, Place: wire.Place{Addresses: m.Addresses, Capacity: m.Capacity},
-		InviteKey: m.InviteKey, HandshakeHash: r.session.Hash(), InviteSig: m.Signature,
+		InviteKey: m.InviteKey, HandshakeHash: r.session.Hash(), InviteSig: m.Signature, User: m.User, UserSig: m.UserSig,
 	}
 	if _, err := n.propose(ctx, cmd); err != nil {
 		n.log.Warn("admission refused", "node", r.from.String(), "name", m.Name, "error", err)

@@ -28,6 +28,7 @@ func (n *Node) CreateArray(ctx context.Context, c door.Caller, m *holov1.CreateA
 	}
 	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArrayCreate{
 		Owner: c.Principal, Name: m.GetName(), Shape: shape, Class: holo.Class(m.GetCopies()), Affinity: m.GetAffinity(),
+		Under: c.Verdict.Under, Within: c.Verdict.Within,
 	})
 	if err != nil {
 		return nil, err
@@ -68,6 +69,16 @@ func (n *Node) ListArrays(ctx context.Context, _ door.Caller) ([]*holov1.Array, 
 		out[i] = n.arrayOut(a)
 	}
 	return out, nil
+}
+
+// Shape is the geometry of an array, which never changes: the record that it
+// was authorised by will do.
+func (n *Node) Shape(ctx context.Context, id holo.ArrayID) (holo.Shape, error) {
+	a, err := n.array(ctx, id)
+	if err != nil {
+		return holo.Shape{}, err
+	}
+	return a.Shape, nil
 }
 
 func (n *Node) arrayOut(a *wire.ArrayRecord) *holov1.Array {

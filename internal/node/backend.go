@@ -13,18 +13,6 @@ import (
 
 var _ door.Backend = (*Node)(nil)
 
-// Role is what a principal may do through this node's socket. The folder names
-// the operators of this machine; the owner is whoever founded the cluster.
-func (n *Node) Role(p holo.PrincipalID) door.Role {
-	switch {
-	case p == n.home.settings.Owner:
-		return door.RoleOwner
-	case slices.Contains(n.home.principals, p):
-		return door.RoleUser
-	}
-	return door.RoleNone
-}
-
 // CreateInvite records an invite that the owner has signed, and says where it
 // should point: this node first.
 func (n *Node) CreateInvite(ctx context.Context, _ door.Caller, m *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error) {
@@ -38,6 +26,12 @@ func (n *Node) CreateInvite(ctx context.Context, _ door.Caller, m *holov1.Create
 	cmd := &wire.InvitePut{
 		InviteKey: [32]byte(m.GetInviteKey()), PSKID: invitePSK(psk).ID, PSK: psk,
 		Expires: m.GetExpiresUnix(), OwnerSig: [64]byte(m.GetOwnerSignature()),
+	}
+	if m.GetRole() != "" {
+		if cmd.Role, err = holo.ParseRole(m.GetRole()); err != nil {
+			return nil, err
+		}
+		copy(cmd.RoleSig[:], m.GetRoleSignature())
 	}
 	if _, err := n.propose(ctx, cmd); err != nil {
 		n.refusals.addErr(err)

@@ -153,6 +153,8 @@ func lookUp(c *catalog.Catalog, q *wire.CatalogQuery) ([]wire.Message, error) {
 	case wire.QueryJobByID:
 		r, ok := c.JobByID(holo.JobID(q.Number))
 		return one(&r, ok, "job %d", q.Number)
+	case wire.QueryAccess:
+		return queryAccess(c, q.Number), nil
 	case wire.QueryShards:
 		all := &wire.ConfigPush{}
 		for config := range c.Shards().All() {

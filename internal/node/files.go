@@ -14,14 +14,12 @@ import (
 
 // The files of a node beside those of package identity. None is secret.
 const (
-	contactsFile   = "contacts.json"   // where the other nodes were last known to be
-	principalsFile = "principals.json" // whose keys the socket on this machine answers
-	raftDir        = "raft"
-	modulesDir     = "modules"
+	contactsFile = "contacts.json" // where the other nodes were last known to be
+	raftDir      = "raft"
+	modulesDir   = "modules"
 
-	maxChainFile      = 8 << 20
-	maxContactsFile   = 64 << 10
-	maxPrincipalsFile = 16 << 10
+	maxChainFile    = 8 << 20
+	maxContactsFile = 64 << 10
 )
 
 // home is what a node's folder holds: who it is and where it belongs.
@@ -34,7 +32,7 @@ type home struct {
 	formerKey  key.Secret // zero: none
 	records    []wire.ChainRecord
 	contacts   []wire.Contact
-	principals []holo.PrincipalID // besides the owner
+	user       holo.PrincipalID // of this machine; known while it is made or joins
 }
 
 // readHome reads a node's folder and verifies that the node is a member of its
@@ -63,10 +61,7 @@ func readHome(dir string, keys identity.Keys) (*home, error) {
 	if err := h.readChain(); err != nil {
 		return nil, err
 	}
-	if err := h.readContacts(); err != nil {
-		return nil, err
-	}
-	return h, h.readPrincipals()
+	return h, h.readContacts()
 }
 
 // checkFolders refuses a folder that others can enter: beside the keys it is
@@ -132,32 +127,6 @@ func (h *home) writeContacts(contacts []wire.Contact) error {
 	return writeJSON(h.path(contactsFile), list)
 }
 
-func (h *home) readPrincipals() error {
-	var list []string
-	if err := readJSON(h.path(principalsFile), maxPrincipalsFile, &list); err != nil {
-		return err
-	}
-	for _, s := range list {
-		id, err := holo.ParsePrincipalID(s)
-		if err != nil {
-			return err
-		}
-		if err := key.CheckPublic(id); err != nil {
-			return holo.Errorf(holo.Corrupt, "read %s: %w", h.path(principalsFile), err)
-		}
-		h.principals = append(h.principals, id)
-	}
-	return nil
-}
-
-func (h *home) writePrincipals() error {
-	list := make([]string, len(h.principals))
-	for i, p := range h.principals {
-		list[i] = p.Hex()
-	}
-	return writeJSON(h.path(principalsFile), list)
-}
-
 // write makes a whole new folder. cluster.json comes last: a folder without it
 // belongs to no cluster, and is begun anew.
 func (h *home) write() error {
@@ -168,9 +137,6 @@ func (h *home) write() error {
 		return err
 	}
 	if err := h.writeContacts(h.contacts); err != nil {
-		return err
-	}
-	if err := h.writePrincipals(); err != nil {
 		return err
 	}
 	return identity.WriteCluster(h.path(identity.ClusterFile), h.settings)

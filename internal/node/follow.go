@@ -13,18 +13,21 @@ import (
 // leader what changed. A voter learns at once.
 const followEvery = time.Second
 
-// follow keeps this node's verified membership up to date: from its own replica
+// follow keeps what this node knows of who may do what, and its verified
+// membership, up to date: from its own replica
 // of the catalogue where it is a voter, else from the leader.
 func (n *Node) follow(ctx context.Context) {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
-		changed := n.catalog.changed.wait()
+		changed, behind := n.catalog.changed.wait(), n.access.behind.wait()
+		n.followAccess(ctx)
 		n.followOnce(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case <-behind:
 		case <-ticker.C:
 		}
 	}

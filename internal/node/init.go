@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/consensus"
+	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -63,7 +65,7 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 	genesis := h.genesis(owner, unixNow())
 	h.records = []wire.ChainRecord{*genesis}
 	place := wire.Place{Addresses: c.Advertise, Capacity: memoryOr(c.MemoryBytes)}
-	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place, Key: h.clusterKey}); err != nil {
+	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place, Key: h.clusterKey}, h.firstGrant(owner)); err != nil {
 		return nil, err
 	}
 	if err := h.write(); err != nil {
@@ -96,7 +98,7 @@ func newHome(dir, configDir, name string, keys identity.Keys) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.principals = []holo.PrincipalID{user.Public()}
+	h.user = user.Public()
 	return h, nil
 }
 
@@ -131,6 +133,16 @@ func (h *home) genesis(owner key.Signer, unix int64) *wire.ChainRecord {
 	return r
 }
 
+// firstGrant is the founding user's: to work with arrays and kernels. Who may
+// do what else the owner's key says, later and on record.
+func (h *home) firstGrant(owner key.Signer) *wire.GrantPut {
+	m := &wire.GrantPut{
+		Access: wire.Access{Principal: h.user, Label: h.settings.NodeName, Role: holo.RoleUser}, Epoch: catalog.FirstEpoch, By: h.settings.Owner,
+	}
+	copy(m.Sig[:], owner.Sign(api.GrantProof(h.settings.ID, m.Epoch, h.user, m.Access.Label, m.Access.Role, &m.Access.Scope, false)))
+	return m
+}
+
 // nobody are the streams of a cluster of one.
 type nobody struct{}
 
@@ -141,10 +153,11 @@ func (nobody) Accept(ctx context.Context) (net.Conn, holo.NodeID, error) {
 	return nil, holo.NodeID{}, net.ErrClosed
 }
 
-// found makes the catalogue on disk, with the genesis as its first command.
+// found makes the catalogue on disk, with the genesis as its first command and
+// the founding user's grant as its second.
 // What an attempt that failed has left is not a cluster, since cluster.json is
 // missing, and gives way.
-func (h *home) found(ctx context.Context, init *wire.ClusterInit) (err error) {
+func (h *home) found(ctx context.Context, first ...wire.Message) (err error) {
 	if err := os.RemoveAll(h.path(raftDir)); err != nil {
 		return holo.Errorf(holo.Unavailable, "make catalogue: %w", err)
 	}
@@ -161,14 +174,19 @@ func (h *home) found(ctx context.Context, init *wire.ClusterInit) (err error) {
 	if err := g.Bootstrap(); err != nil {
 		return err
 	}
-	cmd := wire.Encode(&wire.Command{Request: newRequestID(), Time: unixNow(), Body: init})
-	return untilLeading(ctx, g, func() error {
-		v, err := g.Propose(ctx, cmd)
-		if err != nil {
+	for _, body := range first {
+		cmd := wire.Encode(&wire.Command{Request: newRequestID(), Time: unixNow(), Body: body})
+		if err := untilLeading(ctx, g, func() error {
+			v, err := g.Propose(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			return v.(applied).err
+		}); err != nil {
 			return err
 		}
-		return v.(applied).err
-	})
+	}
+	return nil
 }
 
 // untilLeading calls f when the group leads, again when it did not after all.

@@ -12,12 +12,13 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// ownerKey carries who submits a job through the runner to the catalogue.
-type ownerKey struct{}
+// callerKey carries who submits a job, and what they may not read of it,
+// through the runner to the catalogue.
+type callerKey struct{}
 
-func ownerOf(ctx context.Context) holo.PrincipalID {
-	p, _ := ctx.Value(ownerKey{}).(holo.PrincipalID)
-	return p
+func submitter(ctx context.Context) door.Caller {
+	c, _ := ctx.Value(callerKey{}).(door.Caller)
+	return c
 }
 
 // SubmitJob starts a job, which this node coordinates.
@@ -25,6 +26,9 @@ func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitReq
 	k, err := n.kernel(ctx, m.GetKernel())
 	if err != nil {
 		return nil, err
+	}
+	if allowed := c.Verdict.Module; allowed != (holo.ModuleID{}) && allowed != k.Module {
+		return nil, holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s became the name of another module meanwhile", k.Name)
 	}
 	kind, ok := wire.ParseTaskKind(m.GetKind())
 	if !ok {
@@ -42,7 +46,7 @@ func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitReq
 	case <-ctx.Done():
 		return nil, holo.Errorf(holo.Cancelled, "submit job: %w", ctx.Err())
 	}
-	id, err := n.runner.Submit(context.WithValue(ctx, ownerKey{}, c.Principal), s)
+	id, err := n.runner.Submit(context.WithValue(ctx, callerKey{}, c), s)
 	if err != nil {
 		return nil, err
 	}

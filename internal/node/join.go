@@ -134,8 +134,9 @@ func (j *joiner) request(hash [32]byte) *wire.JoinRequest {
 	signer := j.invite.Signer()
 	r := &wire.JoinRequest{
 		Name: j.home.settings.NodeName, Addresses: j.config.Advertise,
-		Capacity: memoryOr(j.config.MemoryBytes), InviteKey: signer.Public(),
+		Capacity: memoryOr(j.config.MemoryBytes), InviteKey: signer.Public(), User: j.home.user,
 	}
+	copy(r.UserSig[:], signer.Sign(wire.JoinUserProof(j.invite.Cluster, j.home.self(), j.home.user)))
 	copy(r.Signature[:], signer.Sign(wire.AdmitProof(j.invite.Cluster, j.home.self(), hash)))
 	return r
 }

@@ -105,12 +105,12 @@ func readPin(t *testing.T, public [32]byte) error {
 	return err
 }
 
-func readOperators(t *testing.T, public [32]byte) error {
-	h := &home{dir: t.TempDir()}
-	b, err := json.Marshal([]string{hex.EncodeToString(public[:])})
-	must(t, err)
-	must(t, os.WriteFile(h.path(principalsFile), b, 0o600))
-	return h.readPrincipals()
+func (k keyCluster) grantTo(t *testing.T, public [32]byte) error {
+	c := k.catalog(t)
+	m := &wire.GrantPut{Access: wire.Access{Principal: public, Role: holo.RoleReader}, Epoch: c.AccessEpoch(), By: k.owner.Public()}
+	copy(m.Sig[:], k.owner.Sign(api.GrantProof(k.id, m.Epoch, public, "", m.Access.Role, &m.Access.Scope, false)))
+	_, err := c.Apply(2, &wire.Command{Time: 100, Body: m})
+	return err
 }
 
 func TestKeysThatBindNobodyAreRefusedWhereverTheyEnter(t *testing.T) {
@@ -121,7 +121,7 @@ func TestKeysThatBindNobodyAreRefusedWhereverTheyEnter(t *testing.T) {
 		{"the key of a node that joins", k.admitNode},
 		{"the owner's key in a pasted invite", pasteInvite},
 		{"the owner's key in cluster.json", readPin},
-		{"a user's key in principals.json", readOperators},
+		{"the key of a grant", k.grantTo},
 	} {
 		if err := e.enter(t, key.GenerateSigner().Public()); err != nil {
 			t.Errorf("control: %s: a good key is refused: %v", e.name, err)

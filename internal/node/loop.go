@@ -140,6 +140,7 @@ func (l *loop) tick() {
 		l.n.log.Warn("machine was suspended: lease dropped")
 		l.holder.Drop(now)
 		l.machine.Drop()
+		l.n.access.leased(l.holder.Until(), l.holder.AccessEpoch())
 	}
 	l.machine.Tick(now)
 	l.budget.measure(now, l.machine)

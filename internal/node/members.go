@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -170,34 +169,53 @@ func (m *members) admit(kind handshake.Kind, peer holo.NodeID, _ string, _ []byt
 func encodeChain(records []wire.ChainRecord) []byte {
 	var b []byte
 	for i := range records {
-		r := wire.Encode(&records[i])
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(r)))
-		b = append(b, r...)
+		b = appendRecord(b, &records[i])
 	}
 	return b
 }
 
+func appendRecord(b []byte, m wire.Message) []byte {
+	r := wire.Encode(m)
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(r))), r...)
+}
+
 func decodeChain(b []byte) ([]wire.ChainRecord, error) {
-	whole := b
-	var records []wire.ChainRecord
-	for len(b) >= 4 {
+	found, err := decodeRecords(b, wire.MaxChain)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]wire.ChainRecord, 0, len(found))
+	for _, m := range found {
+		r, ok := m.(*wire.ChainRecord)
+		if !ok {
+			return nil, undecoded()
+		}
+		records = append(records, *r)
+	}
+	return records, nil
+}
+
+// decodeRecords reads what appendRecord wrote, and nothing else.
+func decodeRecords(b []byte, limit int) ([]wire.Message, error) {
+	var found []wire.Message
+	for len(b) > 0 {
+		if len(b) < 4 || len(found) == limit {
+			return nil, undecoded()
+		}
 		n := uint64(binary.LittleEndian.Uint32(b))
-		if n > uint64(len(b)-4) || len(records) == wire.MaxChain {
-			break
+		if n > uint64(len(b)-4) {
+			return nil, undecoded()
 		}
 		msg, err := wire.Decode(b[4 : 4+n])
 		if err != nil {
 			return nil, err
 		}
-		r, ok := msg.(*wire.ChainRecord)
-		if !ok {
-			break
-		}
-		records = append(records, *r)
+		found = append(found, msg)
 		b = b[4+n:]
 	}
-	if len(b) != 0 || !bytes.Equal(encodeChain(records), whole) {
-		return nil, holo.Refuse(holo.Corrupt, reasonCorruptChain, "membership records do not decode")
-	}
-	return records, nil
+	return found, nil
+}
+
+func undecoded() error {
+	return holo.Refuse(holo.Corrupt, reasonCorruptChain, "kept records do not decode")
 }

@@ -89,6 +89,7 @@ type Node struct {
 	catalog    *replica
 	members    *members
 	keys       *keyring
+	access     *access
 	configs    *configs
 	records    *records
 	seals      *seals
@@ -139,7 +140,7 @@ func assemble(c Config, h *home) *Node {
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
-		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h),
+		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -170,6 +171,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.members.meet(n.home.contacts)
+	n.recallAccess()
 	if err := n.listen(); err != nil {
 		return err
 	}

@@ -92,6 +92,7 @@ func (l *loop) granted(now holo.Time, from holo.NodeID, g *wire.Grant) {
 	l.n.ledBy(from)
 	l.n.consensus.Expect(from)
 	l.machine.Grant(now, until, g.Configs)
+	l.n.access.leased(until, l.holder.AccessEpoch())
 	l.n.configs.learn(g.Configs)
 }
 

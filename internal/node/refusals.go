@@ -37,6 +37,7 @@ const (
 	reasonSlow         = "slow"            // not done yet; it may be later
 	reasonEvicted      = "evicted"         // this node was removed from the cluster
 	reasonOldKey       = "old_cluster_key" // a member that has confirmed a later key than it comes with
+	reasonRenamed      = "kernel_renamed"  // a kernel's name was given to another module
 	reasonClosing      = "closing"         // this node is shutting down
 )
 

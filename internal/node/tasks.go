@@ -51,8 +51,9 @@ func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) 
 
 // RecordJob writes the job into the catalogue.
 func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
-	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Job: wire.JobRecord{
-		Owner: ownerOf(ctx), Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
+	c := submitter(ctx)
+	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Bound: c.Verdict.Bound, Job: wire.JobRecord{
+		Owner: c.Principal, Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
 		Inputs: s.Inputs, Output: s.Output, Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
 	}})
 	if err != nil {

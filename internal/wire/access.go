@@ -11,7 +11,7 @@ type Access struct {
 	Release   bool // analyst: outputs do not inherit the inputs' read restrictions
 }
 
-// GrantPut grants an access. Who grants signs it (GrantProof) over the access
+// GrantPut grants an access. Who grants signs it (api.GrantProof) over the access
 // epoch that they saw, so that it can neither be forged by whoever leads nor
 // serve a second time. The answer is the GrantRecord.
 type GrantPut struct {
@@ -21,7 +21,7 @@ type GrantPut struct {
 	Sig    [64]byte
 }
 
-// GrantRevoke ends a grant (RevokeProof).
+// GrantRevoke ends a grant (api.RevokeProof).
 type GrantRevoke struct {
 	ID    uint64
 	Epoch uint64
@@ -43,29 +43,6 @@ type GrantRecord struct {
 type AccessHead struct {
 	Epoch     uint64 // counts the changes of who may do what
 	LastGrant uint64
-}
-
-// GrantProof is what a grant's signature is over.
-func GrantProof(cluster holo.ClusterID, epoch uint64, a *Access) []byte {
-	var e Encoder
-	e.U64(epoch)
-	a.encode(&e)
-	return proof("holo/grant/1", cluster, e.b)
-}
-
-// RevokeProof is what a revocation's signature is over.
-func RevokeProof(cluster holo.ClusterID, epoch, id uint64) []byte {
-	var e Encoder
-	e.U64(epoch)
-	e.U64(id)
-	return proof("holo/revoke/1", cluster, e.b)
-}
-
-// InviteRoleProof is what the owner signs so that an invite gives the user of
-// the machine that joins a role. Whoever holds the invite names the user, with
-// JoinUserProof.
-func InviteRoleProof(cluster holo.ClusterID, inviteKey [32]byte, role holo.Role) []byte {
-	return proof("holo/invite-role/1", cluster, inviteKey[:], []byte{byte(role)})
 }
 
 // JoinUserProof is what the invite key signs: who the newcomer's user is.

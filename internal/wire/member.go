@@ -87,7 +87,7 @@ type InvitePut struct {
 	OwnerSig  [64]byte
 
 	// What the user of the machine that joins may do, with the owner's
-	// signature (InviteRoleProof); zero: nothing, until somebody grants it.
+	// signature (api.InviteRoleProof); zero: nothing, until somebody grants it.
 	Role    holo.Role
 	RoleSig [64]byte
 }

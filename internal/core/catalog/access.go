@@ -3,6 +3,7 @@ package catalog
 import (
 	"maps"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -21,7 +22,10 @@ type access struct {
 	grants map[uint64]wire.GrantRecord
 }
 
-func newAccess() access { return access{epoch: 1, grants: map[uint64]wire.GrantRecord{}} }
+// FirstEpoch is the access epoch of a catalogue in which nothing was granted.
+const FirstEpoch = 1
+
+func newAccess() access { return access{epoch: FirstEpoch, grants: map[uint64]wire.GrantRecord{}} }
 
 // AccessEpoch counts the changes of who may do what.
 func (c *Catalog) AccessEpoch() uint64 { return c.access.epoch }
@@ -41,7 +45,7 @@ func (c *Catalog) bumpAccess() { c.access.epoch++ }
 
 // grantPut takes a grant from somebody who may give it.
 func (c *Catalog) grantPut(m *wire.GrantPut, now int64) (wire.Message, error) {
-	if err := c.checkGranter("grant", m.By, m.Epoch, wire.GrantProof(c.cluster, m.Epoch, &m.Access), m.Sig, now); err != nil {
+	if err := c.checkGranter("grant", m.By, m.Epoch, grantProof(c.cluster, m.Epoch, &m.Access), m.Sig, now); err != nil {
 		return nil, err
 	}
 	if err := checkAccess(&m.Access, now); err != nil {
@@ -58,7 +62,7 @@ func (c *Catalog) grantPut(m *wire.GrantPut, now int64) (wire.Message, error) {
 
 // grantRevoke ends a grant, for whoever could give it.
 func (c *Catalog) grantRevoke(m *wire.GrantRevoke, now int64) (wire.Message, error) {
-	if err := c.checkGranter("revoke", m.By, m.Epoch, wire.RevokeProof(c.cluster, m.Epoch, m.ID), m.Sig, now); err != nil {
+	if err := c.checkGranter("revoke", m.By, m.Epoch, api.RevokeProof(c.cluster, m.Epoch, m.ID), m.Sig, now); err != nil {
 		return nil, err
 	}
 	r, ok := c.access.grants[m.ID]
@@ -73,6 +77,10 @@ func (c *Catalog) grantRevoke(m *wire.GrantRevoke, now int64) (wire.Message, err
 	return &r, nil
 }
 
+func grantProof(cluster holo.ClusterID, epoch uint64, a *wire.Access) []byte {
+	return api.GrantProof(cluster, epoch, a.Principal, a.Label, a.Role, &a.Scope, a.Release)
+}
+
 // checkGranter: the signature first, so that nobody is told anything who is not
 // who they say; then the epoch, then the right to change who may do what.
 func (c *Catalog) checkGranter(what string, by holo.PrincipalID, epoch uint64, proof []byte, sig [64]byte, now int64) error {
@@ -80,7 +88,7 @@ func (c *Catalog) checkGranter(what string, by holo.PrincipalID, epoch uint64, p
 	case !key.Verify(by, proof, sig[:]):
 		return holo.Refuse(holo.Denied, ReasonGrantSig, "%s: not signed by %s", what, by)
 	case epoch != c.access.epoch:
-		return holo.Refuse(holo.Stale, ReasonStaleAccess, "%s: it was signed at access epoch %d, now %d", what, epoch, c.access.epoch)
+		return holo.Refuse(holo.Conflict, ReasonStaleAccess, "%s: it was signed at access epoch %d, now %d", what, epoch, c.access.epoch)
 	case now <= 0 || !c.mayGrant(by, now):
 		return holo.Refuse(holo.Denied, ReasonNotGranted, "%s: %s lacks POLICY_WRITE", what, by)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -17,13 +18,13 @@ func give(to string, role holo.Role, scope holo.Scope) wire.Access {
 // grant is a grant by somebody, signed at the epoch of now.
 func grant(w *town, by string, a wire.Access) *wire.GrantPut {
 	m := &wire.GrantPut{Access: a, Epoch: w.AccessEpoch(), By: principal(by)}
-	copy(m.Sig[:], signer(by).Sign(wire.GrantProof(cluster, m.Epoch, &m.Access)))
+	copy(m.Sig[:], signer(by).Sign(grantProof(cluster, m.Epoch, &m.Access)))
 	return m
 }
 
 func revoke(w *town, by string, id uint64) *wire.GrantRevoke {
 	m := &wire.GrantRevoke{ID: id, Epoch: w.AccessEpoch(), By: principal(by)}
-	copy(m.Sig[:], signer(by).Sign(wire.RevokeProof(cluster, m.Epoch, id)))
+	copy(m.Sig[:], signer(by).Sign(api.RevokeProof(cluster, m.Epoch, id)))
 	return m
 }
 
@@ -200,7 +201,7 @@ func TestGrantsAreBoundedAndExpiredOnesGiveWay(t *testing.T) {
 func inviteAs(name string, role holo.Role) *wire.InvitePut {
 	m := invite(name, expires)
 	m.Role = role
-	copy(m.RoleSig[:], signer("owner").Sign(wire.InviteRoleProof(cluster, m.InviteKey, role)))
+	copy(m.RoleSig[:], signer("owner").Sign(api.InviteRoleProof(cluster, m.InviteKey[:], role)))
 	return m
 }
 

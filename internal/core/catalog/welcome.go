@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/invariant"
 	"github.com/holocompute/holocompute/internal/key"
@@ -39,7 +40,7 @@ func (c *Catalog) checkRole(m *wire.InvitePut) error {
 	if m.Role == 0 {
 		return nil
 	}
-	if !key.Verify(c.owner, wire.InviteRoleProof(c.cluster, m.InviteKey, m.Role), m.RoleSig[:]) {
+	if !key.Verify(c.owner, api.InviteRoleProof(c.cluster, m.InviteKey[:], m.Role), m.RoleSig[:]) {
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "put invite: its role is not signed by this cluster's owner")
 	}
 	return (&holo.Scope{}).Check(m.Role, false)
