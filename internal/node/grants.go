@@ -68,7 +68,20 @@ func (n *Node) changeAccess(ctx context.Context, cmd wire.Message) (*holov1.Gran
 		n.refusals.addErr(err)
 		return nil, err
 	}
+	n.learnNow(ctx)
 	return grantOut(r), nil
+}
+
+// learnNow has the change be in force here when its asker is answered. On the
+// other nodes it is within a lease.
+func (n *Node) learnNow(ctx context.Context) {
+	head, records, err := n.accessNow(ctx)
+	if err == nil {
+		err = n.learnAccess(head, records)
+	}
+	if err != nil {
+		n.log.Warn("the newest policy is not known here yet", "error", err)
+	}
 }
 
 // WhoAmI tells the caller who it is and what is granted to it, as far as is
