@@ -264,6 +264,10 @@ func sample(procedure string) proto.Message {
 		m.Array = 99
 	case *holov1.PagesRequest:
 		m.Array = 1
+	case *holov1.GetJobRequest:
+		m.Job = 1
+	case *holov1.CancelRequest:
+		m.Job = 1
 	}
 	return m
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,18 +11,9 @@ import (
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/identity"
-	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
-
-func (c *cluster) owner() key.Signer {
-	c.t.Helper()
-	owner, err := identity.ReadSigner(filepath.Join(c.configDir(0), identity.OwnerKeyFile))
-	must(c.t, err)
-	return owner
-}
 
 // eviction is what the owner's client sends to have a node removed.
 func (c *cluster) eviction(by *Node, node holo.NodeID, loseData bool) *holov1.EvictRequest {

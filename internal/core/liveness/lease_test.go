@@ -305,3 +305,22 @@ func TestCondemnedNodeLosesItsLeaseAndThenItsPlace(t *testing.T) {
 		t.Error("it is not heard again")
 	}
 }
+
+// A lease tells how new a node's knowledge of who may do what must be, and
+// what it told is not forgotten when a late answer tells less.
+func TestLeaseTellsTheAccessEpoch(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.access = 5
+	c.run(2 * holo.Second)
+	for n, h := range c.holders {
+		if h.AccessEpoch() != 5 {
+			t.Errorf("node %d was told epoch %d", n, h.AccessEpoch())
+		}
+	}
+	h := NewHolder(7, c.timing)
+	h.Granted(2000, &wire.Grant{Incarnation: 7, Sent: 1000, TTL: c.timing.TTL, AccessEpoch: 9})
+	h.Granted(2001, &wire.Grant{Incarnation: 7, Sent: 900, TTL: c.timing.TTL, AccessEpoch: 8})
+	if h.AccessEpoch() != 9 {
+		t.Errorf("epoch %d after a late answer, want 9", h.AccessEpoch())
+	}
+}
