@@ -120,10 +120,14 @@ func checkAccess(a *wire.Access, now int64) error {
 
 // covers reports whether a principal holds all that an access would give. The
 // owner's key may grant anything, itself included: that is what it is for.
-// Whoever reads an array may let a module compute on it.
+// The right to grant has a scope of its own. Whoever reads an array may let a
+// module compute on it.
 func (c *Catalog) covers(by holo.PrincipalID, a *wire.Access, now int64) bool {
 	if by == c.owner {
 		return true
+	}
+	if !c.holds(by, holo.ActionPolicyWrite, a, now) {
+		return false
 	}
 	for _, action := range a.Role.Actions() {
 		reads := action == holo.ActionCompute && c.holds(by, holo.ActionRead, a, now)

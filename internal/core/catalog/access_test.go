@@ -80,6 +80,8 @@ func TestAdminGrantsNoMoreThanItHolds(t *testing.T) {
 	w.refused(ReasonWider, grant(w, "ada", give("bob", holo.RoleSecurity, good)))
 	w.refused(ReasonWider, grant(w, "ada", give("bob", holo.RoleAdmin, holo.Scope{})))
 	r := w.grant("ada", give("bob", holo.RoleReader, good))
+	w.grant("owner", give("ada", holo.RoleReader, holo.Scope{}))
+	w.refused(ReasonWider, grant(w, "ada", give("bob", holo.RoleReader, holo.Scope{}))) // it reads all, and grants in lab
 	w.refused(ReasonNotGranted, revoke(w, "bob", r.ID))
 	w.do(revoke(w, "ada", r.ID))
 }
