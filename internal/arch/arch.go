@@ -104,7 +104,7 @@ var pureExtra = map[string][]string{
 // goroutines that it starts and waits for them.
 var starters = []string{
 	"internal/node/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
-	"internal/jobs/group.go", "scripts/capture/main_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
+	"internal/jobs/group.go", "scripts/capture/main_linux.go", "scripts/exposure/wire_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
 }
 
 // environment lists the variables that the program reads, all of them places
