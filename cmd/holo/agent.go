@@ -16,12 +16,14 @@ import (
 type agentFlags struct {
 	logLevel string
 	parent   bool
+	announce bool
 	policy   node.Policy
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
 	policyFlags(cmd, &f.policy)
+	cmd.Flags().BoolVar(&f.announce, "announce", false, "tell who holds an invite and asks in the local network where this node is")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
 }
 
@@ -54,7 +56,7 @@ func agentCommand(a *app) *cobra.Command {
 			listen, also := n.at()
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(),
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce,
 			})
 		},
 	}
@@ -98,6 +100,7 @@ func joinCommand(a *app) *cobra.Command {
 	var n nodeFlags
 	var f agentFlags
 	var noRun bool
+	var addresses []string
 	cmd := &cobra.Command{
 		Use:   "join INVITE",
 		Short: "Join this machine to a cluster, and run its node",
@@ -115,7 +118,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			listen, also := n.at()
 			c, err := node.Join(cmd.Context(), node.JoinConfig{
-				Dir: a.dir, ConfigDir: a.config, Invite: invite, NodeName: n.name,
+				Dir: a.dir, ConfigDir: a.config, Invite: invite, Addresses: addresses, NodeName: n.name,
 				Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log, Keys: a.keys(),
 			})
 			if err != nil {
@@ -126,12 +129,13 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(),
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce,
 			})
 		},
 	}
 	n.add(cmd)
 	f.add(cmd)
+	cmd.Flags().StringSliceVar(&addresses, "address", nil, "host:port of a node of the cluster, to try before those of the invite")
 	cmd.Flags().BoolVar(&noRun, "no-run", false, "join only; run it later with holo agent")
 	return cmd
 }

@@ -101,6 +101,7 @@ var hints = map[string]string{
 	"grant_too_wide":    "holo auth whoami, which shows how far your own rights go; or the owner's key in --config",
 	"policy_stale":      "holo status: this node is cut off from the others",
 	"not_released":      "an analyst's grant with --release, or a map whose output inherits who may read it",
+	"not_discovered":    "holo join INVITE --address HOST:PORT, with an address that holo status shows on a machine of the cluster; holo doctor INVITE says more",
 	"protected":         "--credential with the file that holds the passphrase",
 	"wrong_passphrase":  "--credential with the file that holds the passphrase it was protected with",
 	"under_replicated":  "holo status, which says which copies are missing",

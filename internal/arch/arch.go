@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/lockdown":  {},
 	"internal/token":     {"internal/holo", "internal/key"},
 	"internal/firewall":  {"internal/holo"},
+	"internal/discover":  {"internal/holo"},
 	"internal/module":    {"internal/holo"},
 	"internal/sandbox":   {"internal/holo", "internal/module"},
 	"internal/format":    {"internal/holo"},

@@ -3,9 +3,11 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/discover"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
@@ -19,6 +21,7 @@ type JoinConfig struct {
 	Dir         string        // the node's folder
 	ConfigDir   string        // where the user's key is, or is made
 	Invite      string        // as pasted
+	Addresses   []string      // to try before those of the invite
 	NodeName    string        // empty: the machine's name
 	Listen      string        // host:port; empty: a free port of the address from which the invite's nodes are reached
 	Also        []string      // further addresses to listen on
@@ -79,7 +82,27 @@ func (j *joiner) ask(ctx context.Context) (err error) {
 	if j.static, err = handshake.NewStatic(j.home.signer, j.invite.Cluster, j.home.settings.NodeName, unixNow()); err != nil {
 		return err
 	}
-	return j.askAll(ctx)
+	err = j.askAll(ctx, append(slices.Clone(j.config.Addresses), j.invite.Addresses...))
+	if err == nil || holo.KindOf(err) != holo.Unavailable || ctx.Err() != nil {
+		return err
+	}
+	return j.askAround(ctx, err)
+}
+
+// askAround looks for the cluster in the local network, where the invite leads
+// nowhere. Whoever answers there has to prove itself like anybody else.
+func (j *joiner) askAround(ctx context.Context, unreachable error) error {
+	j.log.Warn("no address of the invite answers: searching the local network", "error", unreachable)
+	found, err := discover.Find(ctx, j.invite.Cluster)
+	if err != nil {
+		return holo.Refuse(holo.Unavailable, discover.ReasonNobody, "%w; %w", unreachable, err)
+	}
+	addresses := make([]string, len(found))
+	for i, a := range found {
+		addresses[i] = a.String()
+	}
+	j.log.Info("found in the local network", "addresses", addresses)
+	return j.askAll(ctx, addresses)
 }
 
 // local is this side of a join handshake. The node that answers is verified in

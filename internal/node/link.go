@@ -1,7 +1,11 @@
 package node
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/discover"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/transport"
@@ -31,6 +35,30 @@ func (n *Node) listen() (err error) {
 		return nil
 	}
 	return identity.WriteCluster(n.home.path(identity.ClusterFile), s)
+}
+
+// openResponder has the node answer, when it was told to, who holds an invite
+// and cannot find it.
+func (n *Node) openResponder() error {
+	if !n.config.Announce {
+		return nil
+	}
+	allow, err := parseAllow(n.home.settings.Allow)
+	if err != nil {
+		return err
+	}
+	r := &discover.Responder{Cluster: n.cluster, Port: n.transport.Addr().Port(), Answers: func(ip netip.Addr) bool {
+		return len(allow) == 0 || slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(ip) })
+	}}
+	var at []netip.Addr
+	for _, a := range n.transport.Addrs() {
+		at = append(at, a.Addr())
+	}
+	if err := r.Open(at); err != nil {
+		return err
+	}
+	n.group.run(r.Serve)
+	return nil
 }
 
 func (n *Node) addrs() (out []string) {

@@ -92,8 +92,8 @@ func (j *joiner) meetAt(ctx context.Context, address string, after time.Duration
 
 // askAll asks whoever answers first, and the others if it cannot tell, until one
 // admits or refuses.
-func (j *joiner) askAll(ctx context.Context) (err error) {
-	for left := slices.Clone(j.invite.Addresses); len(left) > 0; {
+func (j *joiner) askAll(ctx context.Context, addresses []string) (err error) {
+	for left := slices.Clone(addresses); len(left) > 0; {
 		m, unmet := j.meet(ctx, left)
 		if unmet != nil {
 			return lastError(err, unmet)

@@ -58,6 +58,7 @@ type Config struct {
 	Listen      string        // host:port; empty: what it was before, at first a free loopback port
 	Also        []string      // further addresses to listen on, with Listen
 	Allow       []string      // networks to talk with, CIDR; empty: what it was before, at first all
+	Announce    bool          // answer questions in the local network where this cluster is
 	Advertise   []string      // addresses to tell others; empty: what it was before, at first where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	Socket      string        // path of the client socket; empty: none
@@ -183,6 +184,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	if n.runner, err = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{}); err != nil {
+		return err
+	}
+	if err := n.openResponder(); err != nil {
 		return err
 	}
 	n.logPosture()

@@ -126,7 +126,7 @@ func (m *machine) output(format string, args ...any) (string, error) {
 	cmd := m.command(line)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, m.lab), m.lab
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %s: %w", m.name, line, err)
+		return out.String(), fmt.Errorf("%s: %s: %w", m.name, line, err)
 	}
 	return out.String(), nil
 }
@@ -230,19 +230,26 @@ func (l *lab) lastWords() string {
 	return "--- the end of the transcript\n" + text[max(0, len(text)-4000):]
 }
 
+// stop ends what runs on the machine, in order.
+func (m *machine) stop() error {
+	var errs []error
+	for _, cmd := range m.running {
+		cmd.Process.Signal(syscall.SIGINT)
+	}
+	for _, cmd := range m.running {
+		errs = append(errs, cmd.Wait())
+	}
+	m.running = nil
+	return errors.Join(errs...)
+}
+
 // close ends the nodes in order, and removes the namespaces.
 func (l *lab) close() error {
 	var errs []error
-	for _, m := range l.machines {
-		for _, cmd := range m.running {
-			cmd.Process.Signal(syscall.SIGINT)
+	for _, m := range append(l.machines, l.neighbour, l.outsider) {
+		if m != nil {
+			errs = append(errs, m.stop(), m.log.Close())
 		}
-	}
-	for _, m := range l.machines {
-		for _, cmd := range m.running {
-			errs = append(errs, cmd.Wait())
-		}
-		m.log.Close()
 	}
 	for i := range 5 {
 		exec.Command("ip", "netns", "del", fmt.Sprintf("m%d", i+1)).Run() // those that were made

@@ -10,6 +10,8 @@
 //	each node has one UDP socket and no other towards the network
 //	nodes send to members only
 //	an address outside of --allow gets no byte back, and is counted
+//	who holds an invite with a dead address finds the cluster in the local
+//	network if it announces itself, and is told what to do if it cannot be found
 //	the printed firewall rules let members talk and nobody else
 //
 // It makes network namespaces, so it needs root, ip and nft; .ci/run starts it in
@@ -73,6 +75,7 @@ func run(holo string) (err error) {
 		{"silence to who is outside", silence},
 		{"firewall rules", firewall},
 		{"packets go to members only", egress},
+		{"discovery, and what is said where it is blocked", discovery},
 	} {
 		start := time.Now()
 		if err := step.do(l); err != nil {
@@ -336,6 +339,81 @@ func egress(l *lab) error {
 	}
 	if len(strange) > 0 {
 		return fmt.Errorf("members sent elsewhere: %v", strange)
+	}
+	return nil
+}
+
+// discovery makes a cluster on the neighbour's machine whose invites lead to an
+// address at which nobody is, and joins it from the outsider's.
+func discovery(l *lab) error {
+	here, there := l.neighbour, l.outsider
+	if err := here.sh("holo init --name here"); err != nil {
+		return err
+	}
+	agent := fmt.Sprintf("holo agent --listen %s:%d --advertise 10.77.0.250:%d", here.ip, port, port)
+	if err := here.background("%s --announce", agent); err != nil {
+		return err
+	}
+	if err := here.sh("holo status --wait 60s"); err != nil {
+		return err
+	}
+	join := func(dir, more string) (string, time.Duration, error) {
+		invite, err := here.output("holo invite")
+		if err != nil {
+			return "", 0, err
+		}
+		begun := time.Now()
+		out, err := there.output("holo join %s --dir %s --no-run %s 2>&1", strings.TrimSpace(invite), dir, more)
+		return out, time.Since(begun), err
+	}
+	if out, _, err := join("found", ""); err != nil {
+		return fmt.Errorf("announced, and not found: %w: %s", err, out)
+	}
+	if err := here.sh("nft add table ip t && nft add chain ip t i '{ type filter hook input priority 0; }' && nft add rule ip t i ip daddr 239.0.0.0/8 drop"); err != nil {
+		return err
+	}
+	out, took, err := join("blocked", "")
+	if err == nil || !strings.Contains(out, "holo join INVITE --address HOST:PORT") || !strings.Contains(out, "search the local network") {
+		return fmt.Errorf("blocked: %v: %s", err, out)
+	}
+	fmt.Printf("exposure: a join that finds nobody gave up after %.1f s\n", took.Seconds())
+	if took > giveUp {
+		return fmt.Errorf("it took %s to say that nobody is found", took)
+	}
+	if out, _, err := join("by-hand", fmt.Sprintf("--address %s:%d", here.ip, port)); err != nil {
+		return fmt.Errorf("the manual form: %w: %s", err, out)
+	}
+	return silentByDefault(l, here, there, agent)
+}
+
+// giveUp is five seconds for the address of the invite, five for the search,
+// and some for a busy machine.
+const giveUp = 20 * time.Second
+
+// silentByDefault starts the agent again without --announce, and asks.
+func silentByDefault(l *lab, here, there *machine, agent string) error {
+	if err := here.stop(); err != nil {
+		return err
+	}
+	if err := here.background("%s", agent); err != nil {
+		return err
+	}
+	if err := here.sh("holo status --wait 60s"); err != nil {
+		return err
+	}
+	invite, err := here.output("holo invite")
+	if err != nil {
+		return err
+	}
+	if err := here.sh("nft delete table ip t"); err != nil {
+		return err
+	}
+	before := l.wire.between(here.ip, there.ip)
+	if out, err := there.output("holo join %s --dir silent --no-run 2>&1", strings.TrimSpace(invite)); err == nil {
+		return fmt.Errorf("a node that announces nothing is found: %s", out)
+	}
+	if sent := l.wire.between(here.ip, there.ip) - before; sent != 0 {
+		return fmt.Errorf("a node that announces nothing sent %d packets to who asked", sent)
 	}
 	return nil
 }
