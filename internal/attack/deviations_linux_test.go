@@ -168,7 +168,7 @@ func TestDowngradeIsRefusedUnderPrefer(t *testing.T) {
 // internal/core/handshake's TestEveryFlippedBitEndsTheHandshake.)
 func TestFlippedBitsInTheHandshakeAreRefused(t *testing.T) {
 	l := startLive(t, 1)
-	state := l.state()
+	was := l.state()
 	const step = 37
 	for number, size := range map[int]int{1: 1300, 3: 300} {
 		for at := number; at < size; at += step {
@@ -178,9 +178,7 @@ func TestFlippedBitsInTheHandshakeAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if now := l.state(); now != state {
-		t.Errorf("state %s, was %s", now, state)
-	}
+	l.unchanged("after it", was)
 	if l.counted(handshake.ReasonBadHandshake) < 20 {
 		t.Error("the node counted few refusals")
 	}

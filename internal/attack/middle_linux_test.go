@@ -62,8 +62,8 @@ func TestReplayedSessionDoesNothing(t *testing.T) {
 	if r, ok := m.(*wire.ControlResponse); !ok || r.Refused {
 		t.Fatalf("control: %#v", m)
 	}
-	state := l.state()
-	if state == before {
+	was := l.state()
+	if was == before {
 		t.Fatal("control: the command changed nothing")
 	}
 	p.conn.CloseWithError(0, "")
@@ -76,9 +76,7 @@ func TestReplayedSessionDoesNothing(t *testing.T) {
 	}
 	_, err = connect(t, ctx, l.target.Address, l.local(), bugs{}) // they are all in front of this
 	must(t, err)
-	if now := l.state(); now != state {
-		t.Errorf("state %s, was %s", now, state)
-	}
+	l.unchanged("after it", was)
 }
 
 // TestManInTheMiddleIsRefusedByALiveNode (threat-model row S1-4): somebody with

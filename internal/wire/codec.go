@@ -11,6 +11,8 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -44,6 +46,16 @@ func register[M any, P interface {
 	}
 	makers[t] = func() Message { return P(new(M)) }
 	return struct{}{}
+}
+
+// Registered gives an empty message of every type, in order of their numbers:
+// whoever tests or documents all of them forgets none.
+func Registered() []Message {
+	all := make([]Message, 0, len(makers))
+	for _, t := range slices.Sorted(maps.Keys(makers)) {
+		all = append(all, makers[t]())
+	}
+	return all
 }
 
 // Append encodes a message, its type in front, onto dst.

@@ -3,28 +3,13 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
-// registered gives an empty message of every type, in order of their numbers.
-func registered() []Message {
-	types := make([]Type, 0, len(makers))
-	for t := range makers {
-		types = append(types, t)
-	}
-	slices.Sort(types)
-	ms := make([]Message, len(types))
-	for i, t := range types {
-		ms[i] = makers[t]()
-	}
-	return ms
-}
-
 func TestDecodeRefusesWhatIsLeftOver(t *testing.T) {
-	for _, m := range registered() {
+	for _, m := range Registered() {
 		b := append(Encode(m), 0)
 		if got, err := Decode(b); err == nil && len(Encode(got)) != len(b) {
 			t.Errorf("%#04x: a byte too many was accepted and dropped", uint16(m.Type()))
@@ -72,7 +57,7 @@ func TestDecodeChecksListLengthsBeforeAllocating(t *testing.T) {
 // FuzzDecode covers every registered message: what decodes encodes to the same
 // bytes again.
 func FuzzDecode(f *testing.F) {
-	for _, m := range registered() {
+	for _, m := range Registered() {
 		f.Add(Encode(m))
 	}
 	f.Add(Encode(&Grant{TTL: 1, Configs: []ShardConfig{{Shard: 5, Members: make([]Member, 3), Suspended: make([]Member, 1)}}}))
