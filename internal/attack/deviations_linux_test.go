@@ -22,7 +22,7 @@ const maxNoise = 0xffff
 func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 	l := startLive(t, 1)
 	ctx := t.Context()
-	if p, err := connect(t, ctx, l.target.Address, l.local(), bugs{}); err != nil {
+	if p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{}); err != nil {
 		t.Fatal("control: ", err)
 	} else if m, err := p.ask(ctx, &wire.UsageRead{}); err != nil || m.Type() != (&wire.Usage{}).Type() {
 		t.Fatal("control: ", m, err)
@@ -58,7 +58,7 @@ func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 			d.local(&local)
 		}
 		l.refuses(name, d.reason, 1, func() {
-			if p, err := connect(t, ctx, l.target.Address, local, d.bugs); err == nil {
+			if p, err := dialAs(t, ctx, l.target.Address, local, d.bugs); err == nil {
 				t.Errorf("%s: let in as %s", name, p.session.Protocol())
 			}
 		})
@@ -147,18 +147,18 @@ func TestDowngradeIsRefusedUnderPrefer(t *testing.T) {
 	local := l.local()
 	fallenBack(t)(&local)
 	l.refuses("a forged refusal", handshake.ReasonDowngrade, 1, func() {
-		if _, err := connect(t, t.Context(), l.target.Address, local, bugs{}); err == nil {
+		if _, err := dialAs(t, t.Context(), l.target.Address, local, bugs{}); err == nil {
 			t.Error("the link was downgraded")
 		}
 	})
 	l.refuses("a forged refusal and a cut offer", handshake.ReasonBadHandshake, 1, func() {
-		if _, err := connect(t, t.Context(), l.target.Address, local, bugs{message: edit("", "", cutOffer)}); err == nil {
+		if _, err := dialAs(t, t.Context(), l.target.Address, local, bugs{message: edit("", "", cutOffer)}); err == nil {
 			t.Error("the link was downgraded")
 		}
 	})
 	honest := l.local()
 	honest.PQ = handshake.PQOff // control: who cannot do better is served
-	if _, err := connect(t, t.Context(), l.target.Address, honest, bugs{}); err != nil {
+	if _, err := dialAs(t, t.Context(), l.target.Address, honest, bugs{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -173,7 +173,7 @@ func TestFlippedBitsInTheHandshakeAreRefused(t *testing.T) {
 	for number, size := range map[int]int{1: 1300, 3: 300} {
 		for at := number; at < size; at += step {
 			flip := on(number, func(b []byte) []byte { b[at%len(b)] ^= 1 << (at % 8); return b })
-			if _, err := connect(t, t.Context(), l.target.Address, l.local(), bugs{message: flip}); err == nil {
+			if _, err := dialAs(t, t.Context(), l.target.Address, l.local(), bugs{message: flip}); err == nil {
 				t.Errorf("message %d with a bit of byte %d flipped is taken", number, at)
 			}
 		}
@@ -219,7 +219,7 @@ func (l *live) spoil(name string, send func(a, b *channel) []byte) {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
-	p, err := connect(l.t, ctx, l.target.Address, l.local(), bugs{})
+	p, err := dialAs(l.t, ctx, l.target.Address, l.local(), bugs{})
 	must(l.t, err)
 	a, err := p.open(ctx)
 	must(l.t, err)
@@ -239,7 +239,7 @@ func (l *live) spoil(name string, send func(a, b *channel) []byte) {
 func TestMessagesThatAreNoneAreRefused(t *testing.T) {
 	l := startLive(t, 1)
 	ctx := t.Context()
-	p, err := connect(t, ctx, l.target.Address, l.local(), bugs{})
+	p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{})
 	must(t, err)
 	for name, b := range map[string][]byte{
 		"longer than any":   {0xff, 0xff, 0xff, 0xff, 1, 2},
@@ -274,7 +274,7 @@ func TestSlowPeersAreClosed(t *testing.T) {
 	l.refuses("a slow peer at each stage", transport.ReasonTimeout, uint64(stages-1), func() {
 		var slow []*peer
 		for s := afterTLS; s < stages; s++ {
-			p, err := connect(t, ctx, l.target.Address, l.local(), bugs{silentAt: s})
+			p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{silentAt: s})
 			if !errors.Is(err, errSilent) {
 				t.Fatalf("stage %d: %v", s, err)
 			}

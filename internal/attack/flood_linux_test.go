@@ -234,7 +234,7 @@ func TestUnknownVersionsAreNotAmplified(t *testing.T) {
 		must(t, err)
 		out += int64(n)
 	}
-	_, err := connect(t, t.Context(), l.target.Address, l.local(), bugs{}) // they are all handled by now
+	_, err := dialAs(t, t.Context(), l.target.Address, l.local(), bugs{}) // they are all handled by now
 	must(t, err)
 	socket.Close()
 	reader.Wait()

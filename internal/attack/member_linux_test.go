@@ -155,7 +155,7 @@ func TestMemberThatSendsEverythingWronglyChangesNothing(t *testing.T) {
 	l := startLive(t, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
-	p, err := connect(t, ctx, l.target.Address, l.local(), bugs{})
+	p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{})
 	must(t, err)
 	m := l.newTraitor(ctx, p, 1)
 	memory, files := l.cost()
@@ -219,7 +219,7 @@ func (l *live) throw(ctx context.Context, p *peer, message []byte) {
 func TestMemberCannotWriteWhatIsSealed(t *testing.T) {
 	l := startLive(t, 1)
 	ctx := t.Context()
-	p, err := connect(t, ctx, l.target.Address, l.local(), bugs{})
+	p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{})
 	must(t, err)
 	m := l.newTraitor(ctx, p, 2)
 	a, err := l.sdk.OpenRaw(ctx, "precious")

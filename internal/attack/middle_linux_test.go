@@ -29,7 +29,7 @@ func TestReplayedHandshakeIsRefused(t *testing.T) {
 	ctx := t.Context()
 	recorded := map[int][]byte{}
 	keep := func(n int, b []byte) []byte { recorded[n] = bytes.Clone(b); return b }
-	_, err := connect(t, ctx, l.target.Address, l.local(), bugs{message: keep})
+	_, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{message: keep})
 	must(t, err)
 	for _, numbers := range [][]int{{1}, {3}, {1, 3}} {
 		replay := func(n int, b []byte) []byte {
@@ -41,7 +41,7 @@ func TestReplayedHandshakeIsRefused(t *testing.T) {
 			return b
 		}
 		l.refuses("a replayed handshake", handshake.ReasonBadHandshake, 1, func() {
-			if _, err := connect(t, ctx, l.target.Address, l.local(), bugs{message: replay}); err == nil {
+			if _, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{message: replay}); err == nil {
 				t.Errorf("messages %v of another handshake are taken", numbers)
 			}
 		})
@@ -74,7 +74,7 @@ func TestReplayedSessionDoesNothing(t *testing.T) {
 			must(t, err)
 		}
 	}
-	_, err = connect(t, ctx, l.target.Address, l.local(), bugs{}) // they are all in front of this
+	_, err = dialAs(t, ctx, l.target.Address, l.local(), bugs{}) // they are all in front of this
 	must(t, err)
 	l.unchanged("after it", was)
 }
@@ -87,7 +87,7 @@ func TestManInTheMiddleIsRefusedByALiveNode(t *testing.T) {
 	defer cancel()
 	address, passed := l.middle(ctx)
 	l.refuses("a man in the middle", handshake.ReasonBadHandshake, 1, func() {
-		if _, err := connect(t, ctx, address, l.local(), bugs{}); err == nil {
+		if _, err := dialAs(t, ctx, address, l.local(), bugs{}); err == nil {
 			t.Error("a session through somebody else's TLS")
 		}
 	})

@@ -84,9 +84,9 @@ func carrierTLS() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"holo/1"}, MinVersion: tls.VersionTLS13}
 }
 
-// connect goes through the handshake as the bugs say. The peer that it gives
+// dialAs goes through the handshake as the bugs say. The peer that it gives
 // has a session unless there is an error.
-func connect(t *testing.T, ctx context.Context, address string, l handshake.Local, b bugs) (*peer, error) {
+func dialAs(t *testing.T, ctx context.Context, address string, l handshake.Local, b bugs) (*peer, error) {
 	t.Helper()
 	conn, err := carrier(t, ctx, address)
 	if err != nil {
