@@ -71,6 +71,85 @@ func (c *Cluster) Evict(ctx context.Context, node string, o EvictOptions) error 
 	})
 }
 
+// PendingInfo is a node that waits for votes.
+type PendingInfo struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Have    int    `json:"have"` // votes
+	Need    int    `json:"need"`
+	Expires int64  `json:"expires"` // seconds since 1970
+}
+
+// Pending lists the nodes that have a valid invite and wait for votes, and how
+// many votes an admission needs.
+func (c *Cluster) Pending(ctx context.Context) (waiting []PendingInfo, votes int, err error) {
+	r, err := c.members(ctx)
+	for _, p := range r.GetPending() {
+		waiting = append(waiting, PendingInfo{
+			ID: hex.EncodeToString(p.GetNode()), Name: p.GetName(), Have: int(p.GetHave()), Need: int(p.GetNeed()), Expires: p.GetExpiresUnix(),
+		})
+	}
+	return waiting, int(r.GetVotes()), err
+}
+
+// Approval is what a vote came to.
+type Approval struct {
+	Admitted bool `json:"admitted"`
+	Have     int  `json:"have"` // votes, while it waits
+	Need     int  `json:"need"`
+}
+
+// Approve votes for a node that waits, named by its name or its whole ID: as
+// the node on this machine, or as the owner.
+func (c *Cluster) Approve(ctx context.Context, node string, asOwner bool) (*Approval, error) {
+	r, err := c.members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pendingNamed(r.GetPending(), node)
+	if err != nil {
+		return nil, err
+	}
+	req := &holov1.ApproveRequest{Node: p.GetNode()}
+	if asOwner {
+		if req.OwnerSignature, err = c.ownersVote(ctx, r, p); err != nil {
+			return nil, err
+		}
+	}
+	a, err := change(ctx, c.client, "approve node "+node, holov1connect.NodeServiceApproveProcedure, c.nodes.Approve, req)
+	return &Approval{Admitted: a.GetAdmitted(), Have: int(a.GetHave()), Need: int(a.GetNeed())}, err
+}
+
+func (c *Cluster) ownersVote(ctx context.Context, r *holov1.ListMembersResponse, p *holov1.PendingNode) ([]byte, error) {
+	if len(r.GetPolicy()) != 32 || len(p.GetInviteKey()) != 32 || len(p.GetHandshakeHash()) != 32 {
+		return nil, holo.Errorf(Corrupt, "list nodes: the node's answer is malformed")
+	}
+	owner, cluster, err := c.ownerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	proof := api.VoteProof(cluster, [32]byte(r.GetPolicy()), holo.NodeID(p.GetNode()), [32]byte(p.GetInviteKey()), [32]byte(p.GetHandshakeHash()), p.GetName())
+	return owner.Sign(proof), nil
+}
+
+// SetPolicy changes how many votes an admission needs; 0: the owner's invite is
+// enough. It needs the owner's key in the configuration folder.
+func (c *Cluster) SetPolicy(ctx context.Context, votes int) error {
+	const what = "set the policy of admission"
+	if votes < 0 || votes > maxVotes {
+		return holo.Errorf(Invalid, "%s: %d votes, want 0 to %d", what, votes, maxVotes)
+	}
+	return c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
+		sig := owner.Sign(api.PolicyProof(cluster, [32]byte(r.GetHead()), uint8(votes)))
+		req := &holov1.PolicyRequest{Votes: uint32(votes), OwnerSignature: sig}
+		_, err := change(ctx, c.client, what, holov1connect.NodeServiceSetPolicyProcedure, c.nodes.SetPolicy, req)
+		return err
+	})
+}
+
+// maxVotes is the most that an admission may need.
+const maxVotes = 7
+
 // rekeyLook is how often Rekey looks whether the new key is in force.
 const rekeyLook = 200 * time.Millisecond
 
@@ -100,15 +179,7 @@ func (c *Cluster) Rekey(ctx context.Context) (epoch uint64, err error) {
 // owned does something that the owner signs for the end of the membership chain
 // as it is, again when the chain has grown meanwhile.
 func (c *Cluster) owned(ctx context.Context, what string, do func(*holov1.ListMembersResponse, key.Signer, holo.ClusterID) error) error {
-	owner, err := identity.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile))
-	if err != nil {
-		return err
-	}
-	status, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	cluster, err := holo.ParseClusterID(status.Cluster)
+	owner, cluster, err := c.ownerOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,6 +196,29 @@ func (c *Cluster) owned(ctx context.Context, what string, do func(*holov1.ListMe
 			return err
 		}
 	}
+}
+
+// ownerOf reads the owner's key, and says which cluster the node here is of.
+func (c *Cluster) ownerOf(ctx context.Context) (owner key.Signer, cluster holo.ClusterID, err error) {
+	if owner, err = identity.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile)); err != nil {
+		return owner, cluster, err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return owner, cluster, err
+	}
+	cluster, err = holo.ParseClusterID(status.Cluster)
+	return owner, cluster, err
+}
+
+// pendingNamed finds the one node of a name or ID that waits.
+func pendingNamed(waiting []*holov1.PendingNode, node string) (*holov1.PendingNode, error) {
+	for _, p := range waiting {
+		if len(p.GetNode()) == 32 && (p.GetName() == node || strings.EqualFold(hex.EncodeToString(p.GetNode()), node)) {
+			return p, nil
+		}
+	}
+	return nil, holo.Errorf(NotFound, "node %s: no node of this name or ID waits for votes", node)
 }
 
 // memberNamed finds the one member of a name or ID.

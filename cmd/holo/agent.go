@@ -120,6 +120,9 @@ func joinCommand(a *app) *cobra.Command {
 			c, err := node.Join(cmd.Context(), node.JoinConfig{
 				Dir: a.dir, ConfigDir: a.config, Invite: invite, Addresses: addresses, NodeName: n.name,
 				Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Policy: f.policy, Logger: log, Keys: a.keys(),
+				Waiting: func(have, need int) {
+					a.note("holo: waiting for votes: %d of %d; there: holo node approve", have, need)
+				},
 			})
 			if err != nil {
 				return holo.Errorf(holo.KindOf(err), "join: %w", err)

@@ -9,7 +9,7 @@ import (
 )
 
 func clusterCommand(a *app) *cobra.Command {
-	return group("cluster", "The cluster as a whole: decisions of its owner", clusterRekey(a))
+	return group("cluster", "The cluster as a whole: decisions of its owner", clusterRekey(a), clusterPolicy(a))
 }
 
 func clusterRekey(a *app) *cobra.Command {
@@ -29,4 +29,26 @@ func clusterRekey(a *app) *cobra.Command {
 			})
 		},
 	}
+}
+
+func clusterPolicy(a *app) *cobra.Command {
+	var votes int
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Say how many votes an admission needs",
+		Long: "Say how many votes of members, or of the owner, an admission needs besides an invite. With 0 the invite is enough.\n" +
+			"It needs the owner's key.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
+				if err := c.SetPolicy(cmd.Context(), votes); err != nil {
+					return err
+				}
+				return a.emit("Policy", map[string]int{"votes": votes}, func(w *tabwriter.Writer) { row(w, "votes for an admission", votes) })
+			})
+		},
+	}
+	cmd.Flags().IntVar(&votes, "votes", 0, "votes that an admission needs, at most 7")
+	_ = cmd.MarkFlagRequired("votes")
+	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"text/tabwriter"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func nodeCommand(a *app) *cobra.Command {
-	return group("node", "Nodes: who belongs to the cluster", nodeList(a), nodeEvict(a))
+	return group("node", "Nodes: who belongs to the cluster", nodeList(a), nodeApprove(a), nodeEvict(a))
 }
 
 func nodeList(a *app) *cobra.Command {
@@ -24,17 +25,60 @@ func nodeList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.emit("Members", listOf(members), func(w *tabwriter.Writer) { memberTable(w, members) })
+				pending, votes, err := c.Pending(cmd.Context())
+				if err != nil {
+					return err
+				}
+				value := membership{Items: members, Pending: listOf(pending).Items, Votes: votes}
+				return a.emit("Members", value, func(w *tabwriter.Writer) { memberTable(w, &value) })
 			})
 		},
 	}
 }
 
-func memberTable(w *tabwriter.Writer, members []holocompute.MemberInfo) {
-	row(w, "NODE", "NAME", "STATE", "JOINED", "ADDRESS")
-	for _, m := range members {
-		row(w, short(m.ID), m.Name, m.State, time.Unix(m.Joined, 0).UTC().Format(time.DateTime), m.Address)
+// membership is what node list prints.
+type membership struct {
+	Items   []holocompute.MemberInfo  `json:"items"`
+	Pending []holocompute.PendingInfo `json:"pending"` // wait for votes
+	Votes   int                       `json:"votes"`   // that an admission needs; 0: the owner's invite is enough
+}
+
+func memberTable(w *tabwriter.Writer, m *membership) {
+	row(w, "NODE", "NAME", "STATE", "SINCE", "ADDRESS")
+	for _, n := range m.Items {
+		row(w, short(n.ID), n.Name, n.State, time.Unix(n.Joined, 0).UTC().Format(time.DateTime), n.Address)
 	}
+	for _, p := range m.Pending {
+		row(w, short(p.ID), p.Name, "pending", fmt.Sprintf("%d of %d votes", p.Have, p.Need), "-")
+	}
+}
+
+func nodeApprove(a *app) *cobra.Command {
+	var owner bool
+	cmd := &cobra.Command{
+		Use:   "approve NAME|ID",
+		Short: "Vote for a node that waits to join",
+		Long: "Vote for a node that waits to join, named by its name or its whole ID. The node on this machine votes, with its key;\n" +
+			"with --owner the owner does. `holo node list` shows who waits.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
+				v, err := c.Approve(cmd.Context(), args[0], owner)
+				if err != nil {
+					return err
+				}
+				return a.emit("Approval", v, func(w *tabwriter.Writer) {
+					if v.Admitted {
+						row(w, "admitted", args[0])
+						return
+					}
+					row(w, "pending", args[0], fmt.Sprintf("%d of %d votes", v.Have, v.Need))
+				})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&owner, "owner", false, "vote as the owner, with the owner's key")
+	return cmd
 }
 
 func nodeEvict(a *app) *cobra.Command {

@@ -24,6 +24,19 @@ func RekeyProof(cluster holo.ClusterID, epoch uint64) []byte {
 	return ownerProof("holo/rekey/1", cluster, binary.BigEndian.AppendUint64(nil, epoch))
 }
 
+// PolicyProof is what the owner signs to change how many votes an admission
+// needs, at the end of the chain as it is.
+func PolicyProof(cluster holo.ClusterID, prev [32]byte, need uint8) []byte {
+	return ownerProof("holo/policy/1", cluster, prev[:], []byte{need})
+}
+
+// VoteProof is what a member's node key, or the owner, signs so that a node may
+// join: the record of the policy under which it counts, the node, the invite and
+// the handshake by which it asked, and what it will be called.
+func VoteProof(cluster holo.ClusterID, policy [32]byte, node holo.NodeID, inviteKey, handshakeHash [32]byte, name string) []byte {
+	return append(ownerProof("holo/vote/1", cluster, policy[:], node[:], inviteKey[:], handshakeHash[:]), name...)
+}
+
 // ownerProof is a label, the cluster, and parts of fixed length.
 func ownerProof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
 	b := append([]byte(label), 0)

@@ -240,7 +240,7 @@ func (d *desk) body(chance *rand.Rand, r rpc) []byte {
 	if r.inner == nil {
 		return b
 	}
-	signed, err := proto.Marshal(&holov1.SignedRequest{Request: b, Signature: d.signer.Sign(api.RequestProof(r.procedure[1:], d.session, b))})
+	signed, err := proto.Marshal(&holov1.SignedRequest{Request: b, Signature: d.signer.Sign(api.RequestProof(r.procedure[1:], d.session, sha256.Sum256(b)))})
 	fatal(d.t, err)
 	return signed
 }
@@ -262,7 +262,7 @@ func (d *desk) send(t testing.TB, method, path string, session int, contentType 
 	if method == http.MethodPut {
 		sum := sha256.Sum256(body)
 		req.Header.Set(api.DigestHeader, api.EncodeDigest(sum))
-		req.Header.Set(api.SignatureHeader, api.EncodeSignature(d.signer.Sign(api.RequestProof("PUT "+path, d.session, sum[:]))))
+		req.Header.Set(api.SignatureHeader, api.EncodeSignature(d.signer.Sign(api.RequestProof("PUT "+path, d.session, sum))))
 	}
 	resp, err := d.http.Do(req)
 	if errors.Is(err, context.DeadlineExceeded) {

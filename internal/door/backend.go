@@ -52,6 +52,8 @@ type Nodes interface {
 	ListMembers(context.Context, Caller) (*holov1.ListMembersResponse, error)
 	EvictNode(context.Context, Caller, *holov1.EvictRequest) error
 	Rekey(context.Context, Caller, *holov1.RekeyRequest) error
+	Approve(context.Context, Caller, *holov1.ApproveRequest) (*holov1.ApproveResponse, error)
+	SetPolicy(context.Context, Caller, *holov1.PolicyRequest) error
 }
 
 // Arrays are the calls about arrays.

@@ -155,6 +155,16 @@ func (m *memory) Rekey(_ context.Context, c Caller, r *holov1.RekeyRequest) erro
 	return holo.Refuse(holo.Denied, "bad_owner_signature", "replace cluster key %d: nobody owns this node", r.GetEpoch())
 }
 
+func (m *memory) Approve(_ context.Context, c Caller, r *holov1.ApproveRequest) (*holov1.ApproveResponse, error) {
+	m.changed(c)
+	return nil, holo.Errorf(holo.NotFound, "node %x does not wait for votes", r.GetNode())
+}
+
+func (m *memory) SetPolicy(_ context.Context, c Caller, _ *holov1.PolicyRequest) error {
+	m.changed(c)
+	return holo.Refuse(holo.Denied, "bad_owner_signature", "set policy: nobody owns this node")
+}
+
 func (m *memory) CreateArray(_ context.Context, c Caller, r *holov1.CreateArrayRequest) (*holov1.Array, error) {
 	m.changed(c)
 	t, err := holo.ParseElementType(r.GetType())

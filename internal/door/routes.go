@@ -49,9 +49,11 @@ var routes = map[string]route{
 	holov1connect.ClusterServiceStatusProcedure:       lasting(read(nothing[holov1.StatusRequest], cluster[*holov1.StatusRequest](holo.ActionObserve))),
 	holov1connect.ClusterServiceCreateInviteProcedure: change("cluster.invite", checkInvite, cluster[*holov1.CreateInviteRequest](holo.ActionNodeApprove)),
 
-	holov1connect.NodeServiceListProcedure:  read(nothing[holov1.ListMembersRequest], cluster[*holov1.ListMembersRequest](holo.ActionObserve)),
-	holov1connect.NodeServiceEvictProcedure: change("node.evict", checkEvict, cluster[*holov1.EvictRequest](holo.ActionNodeEvict)),
-	holov1connect.NodeServiceRekeyProcedure: change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
+	holov1connect.NodeServiceListProcedure:      read(nothing[holov1.ListMembersRequest], cluster[*holov1.ListMembersRequest](holo.ActionObserve)),
+	holov1connect.NodeServiceEvictProcedure:     change("node.evict", checkEvict, cluster[*holov1.EvictRequest](holo.ActionNodeEvict)),
+	holov1connect.NodeServiceApproveProcedure:   change("node.approve", checkApprove, cluster[*holov1.ApproveRequest](holo.ActionNodeApprove)),
+	holov1connect.NodeServiceSetPolicyProcedure: change("cluster.policy", checkPolicy, cluster[*holov1.PolicyRequest](holo.ActionPolicyWrite)),
+	holov1connect.NodeServiceRekeyProcedure:     change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
 
 	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
 	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),

@@ -88,17 +88,22 @@ func (n *Node) serveOther(s *transport.Session) {
 
 // serveJoin has an admission decided by the catalogue, which checks the
 // evidence: the owner's signature of the invite, the invite's of this very
-// session, and that no other node used it. Only then is anything of the
-// cluster handed over.
+// session, that no other node used it, and the votes that the policy wants. Only
+// then is anything of the cluster handed over.
 func (n *Node) serveJoin(ctx context.Context, r *request) error {
 	m := r.msg.(*wire.JoinRequest)
 	cmd := &wire.Admit{
 		Node: r.from, Name: m.Name, Place: wire.Place{Addresses: m.Addresses, Capacity: m.Capacity},
 		InviteKey: m.InviteKey, HandshakeHash: r.session.Hash(), InviteSig: m.Signature, User: m.User, UserSig: m.UserSig,
 	}
-	if _, err := n.propose(ctx, cmd); err != nil {
+	decided, err := n.propose(ctx, cmd)
+	if err != nil {
 		n.log.Warn("admission refused", "node", r.from.String(), "name", m.Name, "error", err)
 		return err
+	}
+	if p, waits := decided.(*wire.PendingRecord); waits {
+		n.log.Info("node waits for votes", "node", r.from.String(), "name", m.Name, "votes", len(p.Votes), "wanted", p.Need)
+		return r.answer(&wire.JoinPending{Have: uint8(len(p.Votes)), Need: p.Need})
 	}
 	n.log.Info("node admitted", "node", r.from.String(), "name", m.Name)
 	if err := n.awaitMember(ctx, r.from); err != nil {

@@ -80,7 +80,7 @@ func (r *replica) read(f func(*catalog.Catalog)) {
 
 // feedRecords is how many membership records one answer carries: with all
 // nodes' records it stays below the limit of one item.
-const feedRecords = 256
+const feedRecords = 128
 
 // answerQuery answers a query from this node's catalogue, which the caller has
 // made sure is up to date. What is not there is the catalogue's own answer.
@@ -123,6 +123,8 @@ func lookUp(c *catalog.Catalog, q *wire.CatalogQuery) ([]wire.Message, error) {
 	switch q.What {
 	case wire.QueryFeed:
 		return []wire.Message{feed(c, q)}, nil
+	case wire.QueryPending:
+		return pointers(c.Pending()), nil
 	case wire.QueryKey:
 		newest, _ := c.ClusterKey()
 		return one(&newest, newest.Epoch > 0, "cluster key")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
@@ -31,9 +32,13 @@ type JoinConfig struct {
 	Policy      Policy        // of the link
 	Keys        identity.Keys // how keys that are there already are read
 	Logger      *slog.Logger  // nil: nothing is logged
+	// Waiting is told how many votes there are and how many are wanted, when
+	// that is news. Nil: nobody is.
+	Waiting func(have, need int)
 }
 
-// Join makes this machine a node of the cluster that the invite is for. It
+// Join makes this machine a node of the cluster that the invite is for. Where
+// the cluster's policy wants votes it waits for them, until ctx ends. It
 // believes nobody: who answers must prove by the owner's signature that it is
 // a member, before this node says who it is. An attempt that broke off may be
 // repeated with the same folder and invite; nobody else can use the invite
@@ -59,7 +64,7 @@ func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
 	if j.log == nil {
 		j.log = quiet
 	}
-	if err := j.ask(ctx); err != nil {
+	if err := j.await(ctx); err != nil {
 		return nil, err
 	}
 	if err := h.write(); err != nil {
@@ -75,6 +80,31 @@ type joiner struct {
 	config JoinConfig
 	log    *slog.Logger
 	static *handshake.Static
+	told   wire.JoinPending
+}
+
+// voteLook is how often a node that waits for votes asks again.
+const voteLook = time.Second
+
+// await asks until somebody admits or refuses.
+func (j *joiner) await(ctx context.Context) error {
+	timer := time.NewTimer(voteLook)
+	defer timer.Stop()
+	for {
+		err := j.ask(ctx)
+		if holo.ReasonOf(err) != reasonPending || !sleep(ctx, timer, voteLook) {
+			return err
+		}
+	}
+}
+
+// pending is the error of a request that waits for votes.
+func (j *joiner) pending(m *wire.JoinPending) error {
+	if told := *m; j.config.Waiting != nil && told != j.told {
+		j.told = told
+		j.config.Waiting(int(m.Have), int(m.Need))
+	}
+	return holo.Refuse(holo.Unavailable, reasonPending, "join: the node waits for votes, it has %d of %d", m.Have, m.Need)
 }
 
 // ask asks to be admitted.
@@ -83,7 +113,7 @@ func (j *joiner) ask(ctx context.Context) (err error) {
 		return err
 	}
 	err = j.askAll(ctx, append(slices.Clone(j.config.Addresses), j.invite.Addresses...))
-	if err == nil || holo.KindOf(err) != holo.Unavailable || ctx.Err() != nil {
+	if err == nil || holo.KindOf(err) != holo.Unavailable || holo.ReasonOf(err) == reasonPending || ctx.Err() != nil {
 		return err
 	}
 	return j.askAround(ctx, err)
@@ -147,8 +177,10 @@ func (j *joiner) askIn(ctx context.Context, s *transport.Session) error {
 	switch m := msg.(type) {
 	case *wire.Failure:
 		return m.Err()
+	case *wire.JoinPending:
+		return j.pending(m)
 	case *wire.JoinAnswer:
-		return j.accept(m)
+		return j.accept(s.Peer(), m)
 	}
 	return unexpected(s.Peer(), msg)
 }
@@ -165,8 +197,9 @@ func (j *joiner) request(hash [32]byte) *wire.JoinRequest {
 }
 
 // accept verifies the chain that came with the cluster's key: it must begin at
-// the owner that the invite names, and this node must be in it.
-func (j *joiner) accept(m *wire.JoinAnswer) (err error) {
+// the owner that the invite names, and this node and the one that answered must
+// be in it.
+func (j *joiner) accept(from holo.NodeID, m *wire.JoinAnswer) (err error) {
 	records := make([]wire.ChainRecord, 0, len(m.Chain))
 	for _, b := range m.Chain {
 		msg, err := wire.Decode(b)
@@ -185,6 +218,9 @@ func (j *joiner) accept(m *wire.JoinAnswer) (err error) {
 	}
 	if !verified.has(j.home.self()) {
 		return holo.Refuse(holo.Denied, reasonMembership, "join: this node is not in the chain that it was given")
+	}
+	if !verified.has(from) { // one record cannot show that the votes were there, or that it was not evicted
+		return holo.Refuse(holo.Denied, reasonMembership, "join: node %s, which answered, is no member by the chain that it gave", from)
 	}
 	j.home.records, j.home.contacts = records, m.Contacts
 	j.home.clusterKey, err = key.NewSecret(m.ClusterKey[:])

@@ -103,7 +103,8 @@ func (j *joiner) askAll(ctx context.Context, addresses []string) (err error) {
 		if err == nil {
 			j.settle(m.from)
 		}
-		if err == nil || holo.KindOf(err) == holo.Denied && holo.ReasonOf(err) != "" || ctx.Err() != nil {
+		decided := holo.KindOf(err) == holo.Denied && holo.ReasonOf(err) != "" || holo.ReasonOf(err) == reasonPending
+		if err == nil || decided || ctx.Err() != nil {
 			return err
 		}
 		j.log.Info("node did not admit", "address", m.address, "error", err)

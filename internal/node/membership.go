@@ -25,11 +25,20 @@ func (n *Node) ListMembers(ctx context.Context, _ door.Caller) (*holov1.ListMemb
 	for _, k := range keys.Confirmed {
 		confirmed[k.Node] = k.Epoch
 	}
+	pending, err := queryAll[*wire.PendingRecord](ctx, n, wire.CatalogQuery{What: wire.QueryPending})
+	if err != nil {
+		return nil, err
+	}
 	n.followOnce(ctx)
 	records, _ := n.members.state()
 	head := catalog.RecordHash(&records[len(records)-1])
 	out := &holov1.ListMembersResponse{Head: head[:]}
 	out.KeyEpoch, out.KeySettled = n.keys.at()
+	policy, need := catalog.PolicyOf(records)
+	out.Policy, out.Votes = policy[:], uint32(need)
+	for _, p := range pending {
+		out.Pending = append(out.Pending, pendingOut(p))
+	}
 	for _, r := range nodes {
 		if n.members.has(r.Node) {
 			m := membershipOut(r)

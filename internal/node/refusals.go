@@ -38,6 +38,7 @@ const (
 	reasonEvicted      = "evicted"         // this node was removed from the cluster
 	reasonOldKey       = "old_cluster_key" // a member that has confirmed a later key than it comes with
 	reasonRenamed      = "kernel_renamed"  // a kernel's name was given to another module
+	reasonPending      = "pending"         // this node waits for votes
 	reasonClosing      = "closing"         // this node is shutting down
 )
 

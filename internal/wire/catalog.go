@@ -95,7 +95,7 @@ func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
-		*ClusterInit, *InvitePut, *Admit, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
+		*ClusterInit, *InvitePut, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover:
 		return true
 	}

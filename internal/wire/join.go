@@ -13,6 +13,7 @@ const (
 
 	typeJoinRequest = Type(0x0440)
 	typeJoinAnswer  = Type(0x0441)
+	typeJoinPending = Type(0x0442)
 )
 
 // JoinRequest asks for admission inside a session of kind join. The signature
@@ -44,11 +45,18 @@ type JoinAnswer struct {
 	Contacts   []Contact
 }
 
+// JoinPending says that the request is good and waits for votes: the node may
+// ask again. It tells nothing of the cluster but how many are missing.
+type JoinPending struct{ Have, Need uint8 }
+
+// Type is the number on the wire.
+func (*JoinPending) Type() Type { return typeJoinPending }
+
 // Type is the number on the wire.
 func (*JoinRequest) Type() Type { return typeJoinRequest }
 func (*JoinAnswer) Type() Type  { return typeJoinAnswer }
 
-var _ = []struct{}{register[JoinRequest](), register[JoinAnswer]()}
+var _ = []struct{}{register[JoinRequest](), register[JoinAnswer](), register[JoinPending]()}
 
 func (m *JoinRequest) encode(e *Encoder) {
 	e.String(m.Name)
@@ -81,6 +89,13 @@ func (m *JoinAnswer) decode(d *Decoder) {
 	m.Chain = decodeByteStrings(d, maxRecords, maxRecord)
 	m.Contacts = decodeContacts(d)
 }
+
+func (m *JoinPending) encode(e *Encoder) {
+	e.U8(m.Have)
+	e.U8(m.Need)
+}
+
+func (m *JoinPending) decode(d *Decoder) { m.Have, m.Need = d.U8(), d.U8() }
 
 func encodeContacts(e *Encoder, cs []Contact) {
 	e.Count(len(cs))

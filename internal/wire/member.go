@@ -13,6 +13,7 @@ const (
 	ChainGenesis ChainKind = iota + 1 // the owner founds the cluster with its first node
 	ChainAdmit                        // an invite made a node a member
 	ChainEvict                        // the owner removed a node
+	ChainPolicy                       // the owner said how many votes an admission needs
 	chainKinds
 )
 
@@ -32,10 +33,23 @@ type ChainRecord struct {
 	Expires       int64    // admit: of the invite, seconds since 1970
 	HandshakeHash [32]byte // admit: of the session in which the node asked
 	InviteSig     [64]byte // admit: by the invite key, over AdmitProof
+	Votes         []Vote   // admit: as many as the policy wants, by voter; none where it wants none
 
 	Admission [32]byte // evict: hash of the record that admitted the node
 	LoseData  bool     // evict: the owner accepts the loss of what only this node holds
-	OwnerSig  [64]byte // over GenesisProof, api.InviteProof or api.EvictProof
+	Need      uint8    // policy: votes that an admission needs from here on; 0: the invite is enough
+	OwnerSig  [64]byte // over GenesisProof, api.InviteProof, api.EvictProof or api.PolicyProof
+}
+
+// MaxVotes is how many votes an admission may need: records stay small enough
+// for the whole chain to fit one message.
+const MaxVotes = 7
+
+// Vote is the word of a member, or of the owner, that a node may join. The
+// signature is over api.VoteProof.
+type Vote struct {
+	Voter [32]byte
+	Sig   [64]byte
 }
 
 // GenesisProof is what the owner signs to found a cluster.
@@ -121,6 +135,31 @@ type Evict struct {
 	OwnerSig  [64]byte
 }
 
+// AdmitVote is a vote for a node that waits. The answer is the ChainRecord when
+// it was the last one needed, else the PendingRecord.
+type AdmitVote struct {
+	Node holo.NodeID
+	Vote Vote
+}
+
+// PendingRecord is a node with a valid invite that waits for votes. Nothing of
+// the cluster is told to it.
+type PendingRecord struct {
+	Admit   Admit    // what it asked first: the votes are about this
+	Expires int64    // of its invite, seconds since 1970
+	Since   int64    // seconds since 1970
+	Policy  [32]byte // hash of the policy's record, under which the votes were given
+	Need    uint8    // votes
+	Votes   []Vote   // by voter
+}
+
+// PolicyPut changes how many votes an admission needs. The answer is the
+// ChainRecord.
+type PolicyPut struct {
+	Need     uint8
+	OwnerSig [64]byte
+}
+
 // NodeAddress tells where a member now is and what it offers.
 type NodeAddress struct {
 	Node  holo.NodeID
@@ -170,6 +209,9 @@ const (
 	typeNodeRecord   = Type(0x0407)
 	typeCatalogFeed  = Type(0x0408)
 	typeFarewell     = Type(0x0409)
+	typeAdmitVote    = Type(0x040a)
+	typePending      = Type(0x040b)
+	typePolicyPut    = Type(0x040c)
 
 	// MaxChain bounds the membership chain: nodes keep and verify all of it.
 	MaxChain = maxRecords
@@ -179,18 +221,21 @@ const (
 )
 
 // Type is the number on the wire.
-func (*ChainRecord) Type() Type  { return typeChainRecord }
-func (*ClusterInit) Type() Type  { return typeClusterInit }
-func (*InvitePut) Type() Type    { return typeInvitePut }
-func (*InviteRecord) Type() Type { return typeInviteRecord }
-func (*Admit) Type() Type        { return typeAdmit }
-func (*Evict) Type() Type        { return typeEvict }
-func (*NodeAddress) Type() Type  { return typeNodeAddress }
-func (*NodeRecord) Type() Type   { return typeNodeRecord }
-func (*CatalogFeed) Type() Type  { return typeCatalogFeed }
-func (*Farewell) Type() Type     { return typeFarewell }
+func (*ChainRecord) Type() Type   { return typeChainRecord }
+func (*ClusterInit) Type() Type   { return typeClusterInit }
+func (*InvitePut) Type() Type     { return typeInvitePut }
+func (*InviteRecord) Type() Type  { return typeInviteRecord }
+func (*Admit) Type() Type         { return typeAdmit }
+func (*Evict) Type() Type         { return typeEvict }
+func (*NodeAddress) Type() Type   { return typeNodeAddress }
+func (*NodeRecord) Type() Type    { return typeNodeRecord }
+func (*CatalogFeed) Type() Type   { return typeCatalogFeed }
+func (*Farewell) Type() Type      { return typeFarewell }
+func (*AdmitVote) Type() Type     { return typeAdmitVote }
+func (*PendingRecord) Type() Type { return typePending }
+func (*PolicyPut) Type() Type     { return typePolicyPut }
 
 var _ = []struct{}{
 	register[ChainRecord](), register[ClusterInit](), register[InvitePut](), register[InviteRecord](), register[Admit](),
-	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](), register[Farewell](),
+	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](), register[Farewell](), register[AdmitVote](), register[PendingRecord](), register[PolicyPut](),
 }

@@ -19,6 +19,9 @@ func (m *ChainRecord) encode(e *Encoder) {
 		e.U64(uint64(m.Expires))
 		e.Fixed(m.HandshakeHash[:])
 		e.Fixed(m.InviteSig[:])
+		encodeVotes(e, m.Votes)
+	case ChainPolicy:
+		e.U8(m.Need)
 	case ChainEvict:
 		e.Fixed(m.Admission[:])
 		e.Bool(m.LoseData)
@@ -42,6 +45,10 @@ func (m *ChainRecord) decode(d *Decoder) {
 		m.Expires = int64(d.U64())
 		d.Fixed(m.HandshakeHash[:])
 		d.Fixed(m.InviteSig[:])
+		m.Votes = decodeVotes(d)
+	case ChainPolicy:
+		m.Need = d.U8()
+		d.Valid(m.Need <= MaxVotes, "number of votes")
 	case ChainEvict:
 		d.Fixed(m.Admission[:])
 		m.LoseData = d.Bool()
@@ -222,4 +229,69 @@ func decodeChain(d *Decoder) (chain []ChainRecord) {
 		chain = append(chain, r)
 	}
 	return chain
+}
+
+func (m *Vote) encode(e *Encoder) {
+	e.Fixed(m.Voter[:])
+	e.Fixed(m.Sig[:])
+}
+
+func (m *Vote) decode(d *Decoder) {
+	d.Fixed(m.Voter[:])
+	d.Fixed(m.Sig[:])
+}
+
+func encodeVotes(e *Encoder, votes []Vote) {
+	e.Count(len(votes))
+	for i := range votes {
+		votes[i].encode(e)
+	}
+}
+
+func decodeVotes(d *Decoder) (votes []Vote) {
+	for range d.Count(MaxVotes, 96) {
+		var v Vote
+		v.decode(d)
+		votes = append(votes, v)
+	}
+	return votes
+}
+
+func (m *AdmitVote) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	m.Vote.encode(e)
+}
+
+func (m *AdmitVote) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	m.Vote.decode(d)
+}
+
+func (m *PendingRecord) encode(e *Encoder) {
+	m.Admit.encode(e)
+	e.U64(uint64(m.Expires))
+	e.U64(uint64(m.Since))
+	e.Fixed(m.Policy[:])
+	e.U8(m.Need)
+	encodeVotes(e, m.Votes)
+}
+
+func (m *PendingRecord) decode(d *Decoder) {
+	m.Admit.decode(d)
+	m.Expires = int64(d.U64())
+	m.Since = int64(d.U64())
+	d.Fixed(m.Policy[:])
+	m.Need = d.U8()
+	m.Votes = decodeVotes(d)
+}
+
+func (m *PolicyPut) encode(e *Encoder) {
+	e.U8(m.Need)
+	e.Fixed(m.OwnerSig[:])
+}
+
+func (m *PolicyPut) decode(d *Decoder) {
+	m.Need = d.U8()
+	d.Valid(m.Need <= MaxVotes, "number of votes")
+	d.Fixed(m.OwnerSig[:])
 }

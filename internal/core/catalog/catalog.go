@@ -49,6 +49,8 @@ const (
 	ReasonNameTaken     = "name_taken"
 	ReasonDataLoss      = "data_loss"
 	ReasonKeyEpoch      = "stale_key_epoch"
+	ReasonVote          = "bad_vote"
+	ReasonVoteTwice     = "voted_already"
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -63,6 +65,7 @@ type Catalog struct {
 	chain   *chain
 	nodes   map[holo.NodeID]wire.NodeRecord // Incarnation and Alive are the table's
 	invites map[[32]byte]wire.InviteRecord
+	pending map[holo.NodeID]wire.PendingRecord
 	keys    *clusterKeys
 
 	arrays     map[holo.ArrayID]wire.ArrayRecord
@@ -85,7 +88,8 @@ func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
 		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
-		access: newAccess(), answered: map[wire.RequestID]wire.Answered{}, keys: &clusterKeys{confirmed: map[holo.NodeID]uint64{}},
+		access: newAccess(), answered: map[wire.RequestID]wire.Answered{}, pending: map[holo.NodeID]wire.PendingRecord{},
+		keys: &clusterKeys{confirmed: map[holo.NodeID]uint64{}},
 	}
 }
 
@@ -126,6 +130,10 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return nil, c.invitePut(m, cmd.Time)
 	case *wire.Admit:
 		return c.admit(m, cmd.Time)
+	case *wire.AdmitVote:
+		return c.admitVote(m, cmd.Time)
+	case *wire.PolicyPut:
+		return c.policyPut(m, cmd.Time)
 	case *wire.Evict:
 		return c.evict(m, cmd.Time)
 	case *wire.NodeAddress:

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 
@@ -58,7 +59,7 @@ func SpliceChain(known []wire.ChainRecord, first int, records []wire.ChainRecord
 		return nil, chainError(first, "%d records do not extend the %d known ones", len(records), len(known))
 	}
 	overlap := len(known) - first
-	if !slices.Equal(known[first:], records[:overlap]) {
+	if !slices.EqualFunc(known[first:], records[:overlap], sameRecord) {
 		return nil, chainError(first, "it rewrites records that are known")
 	}
 	return append(slices.Clone(known), records[overlap:]...), nil
@@ -67,6 +68,8 @@ func SpliceChain(known []wire.ChainRecord, first int, records []wire.ChainRecord
 // RecordHash is the name of a record: what the next one points back to.
 func RecordHash(r *wire.ChainRecord) [32]byte { return sha256.Sum256(wire.Encode(r)) }
 
+func sameRecord(a, b wire.ChainRecord) bool { return RecordHash(&a) == RecordHash(&b) }
+
 // chain is a verified membership chain that grows.
 type chain struct {
 	cluster holo.ClusterID
@@ -74,6 +77,8 @@ type chain struct {
 	records []wire.ChainRecord
 	members []ChainMember
 	used    map[[32]byte]holo.NodeID // invite keys, and whom they admitted
+	policy  [32]byte                 // hash of the last policy's record; zero: there is none
+	need    uint8                    // votes that it wants for an admission
 	head    [32]byte
 }
 
@@ -89,6 +94,8 @@ func (c *chain) append(r *wire.ChainRecord) error {
 	switch r.Kind {
 	case wire.ChainEvict:
 		c.members = slices.Delete(slices.Clone(c.members), c.find(r.Node), c.find(r.Node)+1)
+	case wire.ChainPolicy:
+		c.policy, c.need = hash, r.Need
 	default:
 		c.members = append(slices.Clip(c.members), ChainMember{r.Node, r.Name, hash, len(c.records)})
 	}
@@ -117,6 +124,8 @@ func (c *chain) check(r *wire.ChainRecord) error {
 		return c.checkAdmit(r)
 	case wire.ChainEvict:
 		return c.checkEvict(r)
+	case wire.ChainPolicy:
+		return c.checkPolicy(r)
 	}
 	return chainError(n, "its kind is not known")
 }
@@ -143,7 +152,10 @@ func (c *chain) checkAdmit(r *wire.ChainRecord) error {
 	case r.Time > r.Expires:
 		return chainError(n, "its invite had expired")
 	}
-	return c.checkEvidence(r)
+	if err := c.checkEvidence(r); err != nil {
+		return err
+	}
+	return c.checkVotes(r)
 }
 
 // checkEvidence checks the two signatures of an admission: the owner's for the
@@ -172,6 +184,41 @@ func (c *chain) checkEvict(r *wire.ChainRecord) error {
 		return unsigned(n)
 	}
 	return nil
+}
+
+func (c *chain) checkPolicy(r *wire.ChainRecord) error {
+	switch n := len(c.records); {
+	case r.Need > wire.MaxVotes || !r.Node.IsZero():
+		return chainError(n, "it wants %d votes, at most %d", r.Need, wire.MaxVotes)
+	case !key.Verify(c.owner, api.PolicyProof(c.cluster, r.Prev, r.Need), r.OwnerSig[:]):
+		return unsigned(n)
+	}
+	return nil
+}
+
+// checkVotes wants exactly as many votes as the policy does, each of another
+// voter, in order. An old record's votes are counted by the members of then.
+func (c *chain) checkVotes(r *wire.ChainRecord) error {
+	n := len(c.records)
+	if len(r.Votes) != int(c.need) {
+		return chainError(n, "%d votes, the policy wants %d", len(r.Votes), c.need)
+	}
+	for i := range r.Votes {
+		if i > 0 && bytes.Compare(r.Votes[i-1].Voter[:], r.Votes[i].Voter[:]) >= 0 {
+			return chainError(n, "a vote is there twice, or out of order")
+		}
+		if !c.counts(&r.Votes[i], r) {
+			return chainError(n, "the vote of %x does not count", r.Votes[i].Voter)
+		}
+	}
+	return nil
+}
+
+// counts reports whether a vote is for just this admission, under the policy
+// that holds now, of the owner or of somebody who is a member now.
+func (c *chain) counts(v *wire.Vote, r *wire.ChainRecord) bool {
+	member := c.find(holo.NodeID(v.Voter)) >= 0 || holo.PrincipalID(v.Voter) == c.owner
+	return member && key.Verify(v.Voter, api.VoteProof(c.cluster, c.policy, r.Node, r.InviteKey, r.HandshakeHash, r.Name), v.Sig[:])
 }
 
 func checkNode(n int, node holo.NodeID) error {

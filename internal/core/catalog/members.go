@@ -72,28 +72,52 @@ func (c *Catalog) admit(m *wire.Admit, now int64) (wire.Message, error) {
 	case invite.Bound == m.Node && i >= 0:
 		record := c.chain.records[c.chain.members[i].Position]
 		return &record, nil
-	case invite.Bound == m.Node:
+	case invite.Bound == m.Node && !c.waits(m.Node):
 		return nil, holo.Refuse(holo.Denied, ReasonInviteBound, "admit node %s: it was removed since this invite admitted it", m.Node)
 	case i >= 0:
 		return nil, holo.Errorf(holo.Exists, "admit node %s: it is a member by another invite", m.Node)
 	case c.chain.named(m.Name):
 		return nil, holo.Refuse(holo.Exists, ReasonNameTaken, "admit node %s: a member is named %s already: choose another name", m.Node, m.Name)
-	case len(c.table.Seats()) >= wire.MaxNodes:
-		return nil, holo.Refuse(holo.Exhausted, ReasonFull, "admit node %s: the cluster has %d nodes, its limit", m.Node, wire.MaxNodes)
+	}
+	if err := c.room(m.Node); err != nil {
+		return nil, err
 	}
 	if err := c.checkUser(m, &invite.Invite, now); err != nil {
 		return nil, err
 	}
-	answer, err := c.enrol(&wire.ChainRecord{
-		Prev: c.chain.head, Kind: wire.ChainAdmit, Time: now, Node: m.Node, Name: m.Name,
-		InviteKey: m.InviteKey, Expires: invite.Invite.Expires, HandshakeHash: m.HandshakeHash, InviteSig: m.InviteSig, OwnerSig: invite.Invite.OwnerSig,
-	}, m.Place)
+	if c.chain.need > 0 {
+		return c.wait(m, invite, now)
+	}
+	answer, err := c.enrol(c.admission(m, invite, now), m.Place)
 	if err == nil {
 		invite.Bound = m.Node
 		c.invites[m.InviteKey] = invite
+		delete(c.pending, m.Node)
 		c.welcome(m, &invite.Invite, now)
 	}
 	return answer, err
+}
+
+// room reports whether the cluster can have one node more.
+func (c *Catalog) room(node holo.NodeID) error {
+	if len(c.table.Seats()) < wire.MaxNodes {
+		return nil
+	}
+	return holo.Refuse(holo.Exhausted, ReasonFull, "admit node %s: the cluster has %d nodes, its limit", node, wire.MaxNodes)
+}
+
+// admission is the record that admits a node, but for its votes.
+func (c *Catalog) admission(m *wire.Admit, invite wire.InviteRecord, now int64) *wire.ChainRecord {
+	return &wire.ChainRecord{
+		Prev: c.chain.head, Kind: wire.ChainAdmit, Time: now, Node: m.Node, Name: m.Name,
+		InviteKey: m.InviteKey, Expires: invite.Invite.Expires, HandshakeHash: m.HandshakeHash, InviteSig: m.InviteSig, OwnerSig: invite.Invite.OwnerSig,
+	}
+}
+
+// waits reports whether the node waits for votes.
+func (c *Catalog) waits(node holo.NodeID) bool {
+	_, ok := c.pending[node]
+	return ok
 }
 
 // checkInvite finds the invite and checks that whoever asks holds it. The

@@ -18,6 +18,7 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.chain.records)
 	writeAll(w, c.Nodes())
 	writeAll(w, c.Invites())
+	writeAll(w, c.Pending())
 	if len(c.keys.epochs) > 0 {
 		writeAll(w, c.keys.epochs)
 		w.put(c.KeyState())
@@ -105,6 +106,8 @@ func (c *Catalog) load(msg wire.Message) error {
 		c.nodes[m.Node] = *m
 	case *wire.InviteRecord:
 		c.invites[m.Invite.InviteKey] = *m
+	case *wire.PendingRecord:
+		c.pending[m.Admit.Node] = *m
 	case *wire.ClusterKey:
 		c.keys.epochs = append(c.keys.epochs, *m)
 	case *wire.ClusterKeyState:

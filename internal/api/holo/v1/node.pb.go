@@ -67,6 +67,9 @@ type ListMembersResponse struct {
 	Members       []*Membership          `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
 	KeyEpoch      uint64                 `protobuf:"varint,3,opt,name=key_epoch,json=keyEpoch,proto3" json:"key_epoch,omitempty"`       // of the cluster's key
 	KeySettled    bool                   `protobuf:"varint,4,opt,name=key_settled,json=keySettled,proto3" json:"key_settled,omitempty"` // the key before it opens nothing any more
+	Pending       []*PendingNode         `protobuf:"bytes,5,rep,name=pending,proto3" json:"pending,omitempty"`
+	Votes         uint32                 `protobuf:"varint,6,opt,name=votes,proto3" json:"votes,omitempty"`  // that an admission needs; 0: the invite is enough
+	Policy        []byte                 `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"` // hash of the record that says so, zeros: there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -127,6 +130,27 @@ func (x *ListMembersResponse) GetKeySettled() bool {
 		return x.KeySettled
 	}
 	return false
+}
+
+func (x *ListMembersResponse) GetPending() []*PendingNode {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *ListMembersResponse) GetVotes() uint32 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
+func (x *ListMembersResponse) GetPolicy() []byte {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
 }
 
 type Membership struct {
@@ -419,18 +443,328 @@ func (*RekeyResponse) Descriptor() ([]byte, []int) {
 	return file_holo_v1_node_proto_rawDescGZIP(), []int{6}
 }
 
+// PendingNode has a valid invite and waits for votes.
+type PendingNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	InviteKey     []byte                 `protobuf:"bytes,3,opt,name=invite_key,json=inviteKey,proto3" json:"invite_key,omitempty"`
+	HandshakeHash []byte                 `protobuf:"bytes,4,opt,name=handshake_hash,json=handshakeHash,proto3" json:"handshake_hash,omitempty"` // of the session in which it asked
+	Have          uint32                 `protobuf:"varint,5,opt,name=have,proto3" json:"have,omitempty"`                                       // votes
+	Need          uint32                 `protobuf:"varint,6,opt,name=need,proto3" json:"need,omitempty"`
+	SinceUnix     int64                  `protobuf:"varint,7,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"`
+	ExpiresUnix   int64                  `protobuf:"varint,8,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingNode) Reset() {
+	*x = PendingNode{}
+	mi := &file_holo_v1_node_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingNode) ProtoMessage() {}
+
+func (x *PendingNode) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingNode.ProtoReflect.Descriptor instead.
+func (*PendingNode) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PendingNode) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *PendingNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PendingNode) GetInviteKey() []byte {
+	if x != nil {
+		return x.InviteKey
+	}
+	return nil
+}
+
+func (x *PendingNode) GetHandshakeHash() []byte {
+	if x != nil {
+		return x.HandshakeHash
+	}
+	return nil
+}
+
+func (x *PendingNode) GetHave() uint32 {
+	if x != nil {
+		return x.Have
+	}
+	return 0
+}
+
+func (x *PendingNode) GetNeed() uint32 {
+	if x != nil {
+		return x.Need
+	}
+	return 0
+}
+
+func (x *PendingNode) GetSinceUnix() int64 {
+	if x != nil {
+		return x.SinceUnix
+	}
+	return 0
+}
+
+func (x *PendingNode) GetExpiresUnix() int64 {
+	if x != nil {
+		return x.ExpiresUnix
+	}
+	return 0
+}
+
+type ApproveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Empty: the node that is asked votes. Else the owner does, over
+	//
+	//	"holo/vote/1" || 0 || cluster || policy || node || invite_key || handshake_hash || name
+	OwnerSignature []byte `protobuf:"bytes,2,opt,name=owner_signature,json=ownerSignature,proto3" json:"owner_signature,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ApproveRequest) Reset() {
+	*x = ApproveRequest{}
+	mi := &file_holo_v1_node_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequest) ProtoMessage() {}
+
+func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequest) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ApproveRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *ApproveRequest) GetOwnerSignature() []byte {
+	if x != nil {
+		return x.OwnerSignature
+	}
+	return nil
+}
+
+type ApproveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Admitted      bool                   `protobuf:"varint,1,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	Have          uint32                 `protobuf:"varint,2,opt,name=have,proto3" json:"have,omitempty"`
+	Need          uint32                 `protobuf:"varint,3,opt,name=need,proto3" json:"need,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveResponse) Reset() {
+	*x = ApproveResponse{}
+	mi := &file_holo_v1_node_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveResponse) ProtoMessage() {}
+
+func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
+func (*ApproveResponse) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ApproveResponse) GetAdmitted() bool {
+	if x != nil {
+		return x.Admitted
+	}
+	return false
+}
+
+func (x *ApproveResponse) GetHave() uint32 {
+	if x != nil {
+		return x.Have
+	}
+	return 0
+}
+
+func (x *ApproveResponse) GetNeed() uint32 {
+	if x != nil {
+		return x.Need
+	}
+	return 0
+}
+
+type PolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Votes uint32                 `protobuf:"varint,1,opt,name=votes,proto3" json:"votes,omitempty"` // at most 7
+	// Of the owner, over
+	//
+	//	"holo/policy/1" || 0 || cluster || head || votes (1 byte)
+	OwnerSignature []byte `protobuf:"bytes,2,opt,name=owner_signature,json=ownerSignature,proto3" json:"owner_signature,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PolicyRequest) Reset() {
+	*x = PolicyRequest{}
+	mi := &file_holo_v1_node_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyRequest) ProtoMessage() {}
+
+func (x *PolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyRequest.ProtoReflect.Descriptor instead.
+func (*PolicyRequest) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PolicyRequest) GetVotes() uint32 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
+func (x *PolicyRequest) GetOwnerSignature() []byte {
+	if x != nil {
+		return x.OwnerSignature
+	}
+	return nil
+}
+
+type PolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyResponse) Reset() {
+	*x = PolicyResponse{}
+	mi := &file_holo_v1_node_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyResponse) ProtoMessage() {}
+
+func (x *PolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_node_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyResponse.ProtoReflect.Descriptor instead.
+func (*PolicyResponse) Descriptor() ([]byte, []int) {
+	return file_holo_v1_node_proto_rawDescGZIP(), []int{11}
+}
+
 var File_holo_v1_node_proto protoreflect.FileDescriptor
 
 const file_holo_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"\x12holo/v1/node.proto\x12\aholo.v1\x1a\x12holo/v1/holo.proto\"\x14\n" +
-	"\x12ListMembersRequest\"\x96\x01\n" +
+	"\x12ListMembersRequest\"\xf4\x01\n" +
 	"\x13ListMembersResponse\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\fR\x04head\x12-\n" +
 	"\amembers\x18\x02 \x03(\v2\x13.holo.v1.MembershipR\amembers\x12\x1b\n" +
 	"\tkey_epoch\x18\x03 \x01(\x04R\bkeyEpoch\x12\x1f\n" +
 	"\vkey_settled\x18\x04 \x01(\bR\n" +
-	"keySettled\"\xc0\x01\n" +
+	"keySettled\x12.\n" +
+	"\apending\x18\x05 \x03(\v2\x14.holo.v1.PendingNodeR\apending\x12\x14\n" +
+	"\x05votes\x18\x06 \x01(\rR\x05votes\x12\x16\n" +
+	"\x06policy\x18\a \x01(\fR\x06policy\"\xc0\x01\n" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
@@ -450,11 +784,35 @@ const file_holo_v1_node_proto_rawDesc = "" +
 	"\fRekeyRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12'\n" +
 	"\x0fowner_signature\x18\x02 \x01(\fR\x0eownerSignature\"\x0f\n" +
-	"\rRekeyResponse2\xc2\x01\n" +
+	"\rRekeyResponse\"\xe5\x01\n" +
+	"\vPendingNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"invite_key\x18\x03 \x01(\fR\tinviteKey\x12%\n" +
+	"\x0ehandshake_hash\x18\x04 \x01(\fR\rhandshakeHash\x12\x12\n" +
+	"\x04have\x18\x05 \x01(\rR\x04have\x12\x12\n" +
+	"\x04need\x18\x06 \x01(\rR\x04need\x12\x1d\n" +
+	"\n" +
+	"since_unix\x18\a \x01(\x03R\tsinceUnix\x12!\n" +
+	"\fexpires_unix\x18\b \x01(\x03R\vexpiresUnix\"M\n" +
+	"\x0eApproveRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12'\n" +
+	"\x0fowner_signature\x18\x02 \x01(\fR\x0eownerSignature\"U\n" +
+	"\x0fApproveResponse\x12\x1a\n" +
+	"\badmitted\x18\x01 \x01(\bR\badmitted\x12\x12\n" +
+	"\x04have\x18\x02 \x01(\rR\x04have\x12\x12\n" +
+	"\x04need\x18\x03 \x01(\rR\x04need\"N\n" +
+	"\rPolicyRequest\x12\x14\n" +
+	"\x05votes\x18\x01 \x01(\rR\x05votes\x12'\n" +
+	"\x0fowner_signature\x18\x02 \x01(\fR\x0eownerSignature\"\x10\n" +
+	"\x0ePolicyResponse2\xbd\x02\n" +
 	"\vNodeService\x12A\n" +
 	"\x04List\x12\x1b.holo.v1.ListMembersRequest\x1a\x1c.holo.v1.ListMembersResponse\x127\n" +
 	"\x05Evict\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.EvictResponse\x127\n" +
-	"\x05Rekey\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.RekeyResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
+	"\x05Rekey\x12\x16.holo.v1.SignedRequest\x1a\x16.holo.v1.RekeyResponse\x12;\n" +
+	"\aApprove\x12\x16.holo.v1.SignedRequest\x1a\x18.holo.v1.ApproveResponse\x12<\n" +
+	"\tSetPolicy\x12\x16.holo.v1.SignedRequest\x1a\x17.holo.v1.PolicyResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
 
 var (
 	file_holo_v1_node_proto_rawDescOnce sync.Once
@@ -468,7 +826,7 @@ func file_holo_v1_node_proto_rawDescGZIP() []byte {
 	return file_holo_v1_node_proto_rawDescData
 }
 
-var file_holo_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_holo_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_holo_v1_node_proto_goTypes = []any{
 	(*ListMembersRequest)(nil),  // 0: holo.v1.ListMembersRequest
 	(*ListMembersResponse)(nil), // 1: holo.v1.ListMembersResponse
@@ -477,21 +835,31 @@ var file_holo_v1_node_proto_goTypes = []any{
 	(*EvictResponse)(nil),       // 4: holo.v1.EvictResponse
 	(*RekeyRequest)(nil),        // 5: holo.v1.RekeyRequest
 	(*RekeyResponse)(nil),       // 6: holo.v1.RekeyResponse
-	(*SignedRequest)(nil),       // 7: holo.v1.SignedRequest
+	(*PendingNode)(nil),         // 7: holo.v1.PendingNode
+	(*ApproveRequest)(nil),      // 8: holo.v1.ApproveRequest
+	(*ApproveResponse)(nil),     // 9: holo.v1.ApproveResponse
+	(*PolicyRequest)(nil),       // 10: holo.v1.PolicyRequest
+	(*PolicyResponse)(nil),      // 11: holo.v1.PolicyResponse
+	(*SignedRequest)(nil),       // 12: holo.v1.SignedRequest
 }
 var file_holo_v1_node_proto_depIdxs = []int32{
-	2, // 0: holo.v1.ListMembersResponse.members:type_name -> holo.v1.Membership
-	0, // 1: holo.v1.NodeService.List:input_type -> holo.v1.ListMembersRequest
-	7, // 2: holo.v1.NodeService.Evict:input_type -> holo.v1.SignedRequest
-	7, // 3: holo.v1.NodeService.Rekey:input_type -> holo.v1.SignedRequest
-	1, // 4: holo.v1.NodeService.List:output_type -> holo.v1.ListMembersResponse
-	4, // 5: holo.v1.NodeService.Evict:output_type -> holo.v1.EvictResponse
-	6, // 6: holo.v1.NodeService.Rekey:output_type -> holo.v1.RekeyResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2,  // 0: holo.v1.ListMembersResponse.members:type_name -> holo.v1.Membership
+	7,  // 1: holo.v1.ListMembersResponse.pending:type_name -> holo.v1.PendingNode
+	0,  // 2: holo.v1.NodeService.List:input_type -> holo.v1.ListMembersRequest
+	12, // 3: holo.v1.NodeService.Evict:input_type -> holo.v1.SignedRequest
+	12, // 4: holo.v1.NodeService.Rekey:input_type -> holo.v1.SignedRequest
+	12, // 5: holo.v1.NodeService.Approve:input_type -> holo.v1.SignedRequest
+	12, // 6: holo.v1.NodeService.SetPolicy:input_type -> holo.v1.SignedRequest
+	1,  // 7: holo.v1.NodeService.List:output_type -> holo.v1.ListMembersResponse
+	4,  // 8: holo.v1.NodeService.Evict:output_type -> holo.v1.EvictResponse
+	6,  // 9: holo.v1.NodeService.Rekey:output_type -> holo.v1.RekeyResponse
+	9,  // 10: holo.v1.NodeService.Approve:output_type -> holo.v1.ApproveResponse
+	11, // 11: holo.v1.NodeService.SetPolicy:output_type -> holo.v1.PolicyResponse
+	7,  // [7:12] is the sub-list for method output_type
+	2,  // [2:7] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_node_proto_init() }
@@ -506,7 +874,7 @@ func file_holo_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_node_proto_rawDesc), len(file_holo_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

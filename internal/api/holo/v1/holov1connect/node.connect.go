@@ -43,6 +43,10 @@ const (
 	NodeServiceEvictProcedure = "/holo.v1.NodeService/Evict"
 	// NodeServiceRekeyProcedure is the fully-qualified name of the NodeService's Rekey RPC.
 	NodeServiceRekeyProcedure = "/holo.v1.NodeService/Rekey"
+	// NodeServiceApproveProcedure is the fully-qualified name of the NodeService's Approve RPC.
+	NodeServiceApproveProcedure = "/holo.v1.NodeService/Approve"
+	// NodeServiceSetPolicyProcedure is the fully-qualified name of the NodeService's SetPolicy RPC.
+	NodeServiceSetPolicyProcedure = "/holo.v1.NodeService/SetPolicy"
 )
 
 // NodeServiceClient is a client for the holo.v1.NodeService service.
@@ -50,6 +54,8 @@ type NodeServiceClient interface {
 	List(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	Evict(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.EvictResponse], error)
 	Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error)
+	Approve(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.ApproveResponse], error)
+	SetPolicy(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.PolicyResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the holo.v1.NodeService service. By default, it uses
@@ -81,14 +87,28 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("Rekey")),
 			connect.WithClientOptions(opts...),
 		),
+		approve: connect.NewClient[v1.SignedRequest, v1.ApproveResponse](
+			httpClient,
+			baseURL+NodeServiceApproveProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("Approve")),
+			connect.WithClientOptions(opts...),
+		),
+		setPolicy: connect.NewClient[v1.SignedRequest, v1.PolicyResponse](
+			httpClient,
+			baseURL+NodeServiceSetPolicyProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("SetPolicy")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // nodeServiceClient implements NodeServiceClient.
 type nodeServiceClient struct {
-	list  *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
-	evict *connect.Client[v1.SignedRequest, v1.EvictResponse]
-	rekey *connect.Client[v1.SignedRequest, v1.RekeyResponse]
+	list      *connect.Client[v1.ListMembersRequest, v1.ListMembersResponse]
+	evict     *connect.Client[v1.SignedRequest, v1.EvictResponse]
+	rekey     *connect.Client[v1.SignedRequest, v1.RekeyResponse]
+	approve   *connect.Client[v1.SignedRequest, v1.ApproveResponse]
+	setPolicy *connect.Client[v1.SignedRequest, v1.PolicyResponse]
 }
 
 // List calls holo.v1.NodeService.List.
@@ -106,11 +126,23 @@ func (c *nodeServiceClient) Rekey(ctx context.Context, req *connect.Request[v1.S
 	return c.rekey.CallUnary(ctx, req)
 }
 
+// Approve calls holo.v1.NodeService.Approve.
+func (c *nodeServiceClient) Approve(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.ApproveResponse], error) {
+	return c.approve.CallUnary(ctx, req)
+}
+
+// SetPolicy calls holo.v1.NodeService.SetPolicy.
+func (c *nodeServiceClient) SetPolicy(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.PolicyResponse], error) {
+	return c.setPolicy.CallUnary(ctx, req)
+}
+
 // NodeServiceHandler is an implementation of the holo.v1.NodeService service.
 type NodeServiceHandler interface {
 	List(context.Context, *connect.Request[v1.ListMembersRequest]) (*connect.Response[v1.ListMembersResponse], error)
 	Evict(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.EvictResponse], error)
 	Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error)
+	Approve(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.ApproveResponse], error)
+	SetPolicy(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.PolicyResponse], error)
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -138,6 +170,18 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("Rekey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceApproveHandler := connect.NewUnaryHandler(
+		NodeServiceApproveProcedure,
+		svc.Approve,
+		connect.WithSchema(nodeServiceMethods.ByName("Approve")),
+		connect.WithHandlerOptions(opts...),
+	)
+	nodeServiceSetPolicyHandler := connect.NewUnaryHandler(
+		NodeServiceSetPolicyProcedure,
+		svc.SetPolicy,
+		connect.WithSchema(nodeServiceMethods.ByName("SetPolicy")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/holo.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceListProcedure:
@@ -146,6 +190,10 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 			nodeServiceEvictHandler.ServeHTTP(w, r)
 		case NodeServiceRekeyProcedure:
 			nodeServiceRekeyHandler.ServeHTTP(w, r)
+		case NodeServiceApproveProcedure:
+			nodeServiceApproveHandler.ServeHTTP(w, r)
+		case NodeServiceSetPolicyProcedure:
+			nodeServiceSetPolicyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -165,4 +213,12 @@ func (UnimplementedNodeServiceHandler) Evict(context.Context, *connect.Request[v
 
 func (UnimplementedNodeServiceHandler) Rekey(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.RekeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.NodeService.Rekey is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) Approve(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.ApproveResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.NodeService.Approve is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) SetPolicy(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.PolicyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.NodeService.SetPolicy is not implemented"))
 }
