@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -108,7 +109,7 @@ func (g *Group) await(ctx context.Context, what string, call func(timeout time.D
 		timeout = min(timeout, time.Until(deadline))
 	}
 	if ctx.Err() != nil || timeout <= 0 {
-		return holo.Errorf(holo.Cancelled, "%s: %w", what, context.Cause(ctx))
+		return holo.Errorf(holo.Cancelled, "%s: %w", what, cmp.Or(context.Cause(ctx), context.DeadlineExceeded))
 	}
 	ended := make(chan error, 1)
 	if !g.calls.run(func(context.Context) { ended <- call(timeout) }) {
