@@ -37,6 +37,7 @@ const (
 	ReasonClosed    = "closed"     // the group is closed
 	ReasonImpostor  = "raft_impostor"
 	ReasonStranger  = "raft_stranger"
+	ReasonDamaged   = "damaged" // a file is not as it was written
 )
 
 // FSM is what the log's commands change. Apply, Snapshot and Restore are
@@ -117,6 +118,10 @@ func Open(c Config) (*Group, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, holo.Errorf(holo.Unavailable, "open consensus: %w", err)
 	}
+	err := verifySnapshots(filepath.Join(c.Dir, "snapshots"))
+	if err != nil {
+		return nil, err
+	}
 	store, err := openStore(filepath.Join(c.Dir, "raft.db"))
 	if err != nil {
 		return nil, err
@@ -142,7 +147,8 @@ func (g *Group) start() error {
 	}
 	notify := make(chan bool)
 	g.link = newLink(g.config, logger, g.group)
-	r, err := raft.NewRaft(raftConfig(g.config.Self, logger, notify), machine{g.config.FSM}, cache, g.store, snapshots, g.link)
+	r, err := raft.NewRaft(raftConfig(g.config.Self, logger, notify), machine{g.config.FSM}, cache, g.store,
+		summed{snapshots, filepath.Join(g.config.Dir, "snapshots")}, g.link)
 	if err != nil {
 		return errors.Join(err, g.link.Close())
 	}

@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,6 +37,9 @@ var (
 )
 
 func openStore(path string) (*store, error) {
+	if err := verifyStore(path); err != nil {
+		return nil, err
+	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 	})
@@ -116,9 +121,22 @@ func (s *store) DeleteRange(first, last uint64) error {
 	})
 }
 
+// sealValue puts a checksum of key and value in front of a value.
+func sealValue(k, v []byte) []byte {
+	sum := crc32.Update(crc32.Checksum(k, castagnoli), castagnoli, v)
+	return append(binary.BigEndian.AppendUint32(nil, sum), v...)
+}
+
+func openValue(k, b []byte) ([]byte, error) {
+	if len(b) < 4 || !bytes.Equal(sealValue(k, b[4:]), b) {
+		return nil, holo.Refuse(holo.Corrupt, ReasonDamaged, "read %s: checksum is wrong", k)
+	}
+	return b[4:], nil
+}
+
 // Set keeps a value.
 func (s *store) Set(k, v []byte) error {
-	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(stableBucket).Put(k, v) })
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(stableBucket).Put(k, sealValue(k, v)) })
 }
 
 // Get reads a value.
@@ -128,8 +146,9 @@ func (s *store) Get(k []byte) (v []byte, err error) {
 		if b == nil {
 			return errNotFound
 		}
+		b, err := openValue(k, b)
 		v = append(v, b...) // b is gone with the transaction
-		return nil
+		return err
 	})
 	return v, err
 }

@@ -92,10 +92,10 @@ func TestTermAndVoteAreKept(t *testing.T) {
 	if _, err := s.GetUint64([]byte("k")); err == nil || err.Error() != "not found" {
 		t.Errorf("missing number: %v", err)
 	}
-	if err := errors.Join(s.Set([]byte("vote"), []byte("n1")), s.SetUint64([]byte("term"), 1<<63+5)); err != nil {
+	if err := errors.Join(s.Set([]byte("LastVoteCand"), []byte("n1")), s.SetUint64([]byte("CurrentTerm"), 1<<63+5)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.GetUint64([]byte("vote")); holo.KindOf(err) != holo.Corrupt {
+	if _, err := s.GetUint64([]byte("LastVoteCand")); holo.KindOf(err) != holo.Corrupt {
 		t.Errorf("a vote as a number: %v", err)
 	}
 	s.Close()
@@ -104,8 +104,8 @@ func TestTermAndVoteAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	vote, err := again.Get([]byte("vote"))
-	term, err2 := again.GetUint64([]byte("term"))
+	vote, err := again.Get([]byte("LastVoteCand"))
+	term, err2 := again.GetUint64([]byte("CurrentTerm"))
 	if string(vote) != "n1" || term != 1<<63+5 || err != nil || err2 != nil {
 		t.Errorf("vote %q, term %d, %v, %v", vote, term, err, err2)
 	}

@@ -2,7 +2,9 @@ package identity
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -36,6 +38,7 @@ type clusterJSON struct {
 	Also      []string `json:"listen_also,omitempty"`
 	Allow     []string `json:"allow,omitempty"`
 	Advertise []string `json:"advertise,omitempty"`
+	Check     string   `json:"check"` // SHA-256 of the rest: most changes would leave it readable
 }
 
 // ReadCluster reads cluster.json. It is strict: what is read is byte for byte
@@ -86,10 +89,15 @@ func (c *Cluster) Equal(other *Cluster) bool {
 }
 
 func (c *Cluster) encode() ([]byte, error) {
-	data, err := json.MarshalIndent(clusterJSON{
+	j := clusterJSON{
 		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen,
 		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise,
-	}, "", "  ")
+	}
+	data, err := json.MarshalIndent(j, "", "  ")
+	if err == nil {
+		j.Check = fmt.Sprintf("%x", sha256.Sum256(data))
+		data, err = json.MarshalIndent(j, "", "  ")
+	}
 	if err != nil || len(data) >= maxClusterFile {
 		return nil, holo.Errorf(holo.Invalid, "write cluster %s: %d bytes: %w", c.ID, len(data), err)
 	}

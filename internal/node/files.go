@@ -84,18 +84,22 @@ func (h *home) readChain() error {
 	if err != nil {
 		return err
 	}
-	if h.records, err = decodeChain(b); err != nil {
-		return err
+	if h.records, err = openChain(b); err != nil {
+		return damagedChain(h.path(identity.ChainFile), err)
 	}
 	members, err := catalog.VerifyChain(h.settings.ID, h.settings.Owner, h.records)
 	if err != nil {
-		return err
+		return damagedChain(h.path(identity.ChainFile), err)
 	}
 	self := h.self()
 	if !slices.ContainsFunc(members, func(m catalog.ChainMember) bool { return m.Node == self }) {
 		return holo.Refuse(holo.Denied, reasonEvicted, "start node %s: it is not a member of cluster %s any more", self, h.settings.ID)
 	}
 	return nil
+}
+
+func damagedChain(path string, err error) error {
+	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "read %s: %w", path, err)
 }
 
 // contactJSON is a line of contacts.json.
@@ -133,7 +137,7 @@ func (h *home) write() error {
 	if err := h.keys.WriteSecret(h.path(identity.ClusterKeyFile), h.clusterKey); err != nil {
 		return err
 	}
-	if err := identity.WritePublic(h.path(identity.ChainFile), encodeChain(h.records)); err != nil {
+	if err := identity.WritePublic(h.path(identity.ChainFile), sealChain(h.records)); err != nil {
 		return err
 	}
 	if err := h.writeContacts(h.contacts); err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -177,6 +178,22 @@ func encodeChain(records []wire.ChainRecord) []byte {
 func appendRecord(b []byte, m wire.Message) []byte {
 	r := wire.Encode(m)
 	return append(binary.LittleEndian.AppendUint32(b, uint32(len(r))), r...)
+}
+
+// sealChain is the chain as a file has it: with its SHA-256 behind it, because
+// of the last record not everything is signed or named by a hash.
+func sealChain(records []wire.ChainRecord) []byte {
+	b := encodeChain(records)
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...)
+}
+
+func openChain(b []byte) ([]wire.ChainRecord, error) {
+	n := len(b) - sha256.Size
+	if n < 0 || sha256.Sum256(b[:n]) != [sha256.Size]byte(b[n:]) {
+		return nil, holo.Refuse(holo.Corrupt, reasonCorruptChain, "it does not match its checksum")
+	}
+	return decodeChain(b[:n])
 }
 
 func decodeChain(b []byte) ([]wire.ChainRecord, error) {

@@ -221,7 +221,7 @@ func (n *Node) saveMembers() error {
 	n.saving.Lock()
 	defer n.saving.Unlock()
 	records, contacts := n.members.state()
-	if err := identity.WritePublic(n.home.path(identity.ChainFile), encodeChain(records)); err != nil {
+	if err := identity.WritePublic(n.home.path(identity.ChainFile), sealChain(records)); err != nil {
 		return err
 	}
 	return n.home.writeContacts(contacts)
