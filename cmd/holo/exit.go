@@ -112,6 +112,8 @@ var hints = map[string]string{
 	"invite_refused":    "holo invite on a machine of the cluster: each invite is good for one machine, until it expires",
 	"invite_bound":      "holo invite on a machine of the cluster: each invite is good for one machine",
 	"invite_expired":    "holo invite on a machine of the cluster",
+	"version_skew":      "holo version on both machines: they need the same release",
+	"clock_skew":        "date on both machines: one of the clocks is wrong",
 	"pending":           "holo node approve on machines of the cluster; then the same command here again",
 	"data_loss":         "holo node evict --lose-data, or export those arrays before",
 	"name_taken":        "--name with a name that no node of the cluster has",

@@ -43,6 +43,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
 		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
 	}
+	out.Warnings = append(out.Warnings, n.linkWarnings()...)
 	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))
 	voters := n.consensus.Voters()
 	for _, v := range voters {
@@ -84,7 +85,7 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex(), Leader: v == h.Leader})
 	}
 	out.Nodes = n.nodesOut(ctx, nodes, h, configs)
-	out.Warnings = warnings(nodes, h, out.Shards)
+	out.Warnings = append(warnings(nodes, h, out.Shards), n.linkWarnings()...)
 	if away := unattended(nodes, configs); away > 0 {
 		out.Shards.Full -= away // each has all its copies, and nobody can reach them
 		out.Shards.RefusingWrites += away
@@ -243,6 +244,8 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 	case len(h.Voters) == 1:
 		out = append(out, fmt.Sprintf("The catalogue has one voter, node %s: while it is down, all shared state stops.", h.Voters[0]))
 		out = append(out, "With two nodes, the loss of the other leaves data readable, and writes of two copies refused until it returns.")
+	case len(h.Voters) == 2:
+		out = append(out, "The catalogue has two voters: while either is down, all shared state stops.")
 	case alive <= len(h.Voters)/2+1 && alive < len(nodes):
 		out = append(out, fmt.Sprintf("%d of %d nodes are alive: the loss of one more voter stops all shared state.", alive, len(nodes)))
 	}

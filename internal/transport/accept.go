@@ -48,7 +48,7 @@ func (t *Transport) respond(ctx context.Context, conn *quic.Conn) (*Session, err
 		return nil, holo.Errorf(holo.Internal, "bug: connection that did not pass the gate")
 	}
 	l := t.config.Local()
-	if err := bind(&l, conn, v.since); err != nil {
+	if err := bind(&l, conn, t.config.Now()); err != nil {
 		return nil, err
 	}
 	stream, err := t.firstStream(ctx, conn, v)

@@ -83,7 +83,7 @@ func (t *Transport) dialOnce(ctx context.Context, addr string, l handshake.Local
 }
 
 func (t *Transport) initiate(ctx context.Context, conn *quic.Conn, v *visit, l handshake.Local, class Class, expect holo.NodeID) (*Session, error) {
-	if err := bind(&l, conn, v.since); err != nil {
+	if err := bind(&l, conn, t.config.Now()); err != nil {
 		return nil, err
 	}
 	only(&l, expect)

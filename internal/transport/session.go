@@ -86,6 +86,10 @@ func (s *Session) Hash() [32]byte { return s.noise.Hash() }
 // PSKID names the pre-shared key that the session was made with.
 func (s *Session) PSKID() [8]byte { return s.noise.PSKID() }
 
+// Skew is by how much the peer's clock was ahead of the one here when the
+// session began, to within some seconds.
+func (s *Session) Skew() time.Duration { return time.Duration(s.noise.Skew()) * time.Second }
+
 // worn reports whether it is time for a successor.
 func (s *Session) worn() bool { return s.stale.Load() || s.Age() > sessionLife }
 

@@ -66,6 +66,8 @@ type Config struct {
 	// of a handshake, of a record that does not open. It must not block. Nil:
 	// nobody counts.
 	Refused func(reason string)
+	// Now is the wall clock by which certificates are judged. Nil: time.Now.
+	Now func() time.Time
 	// Limits bound strangers. Fields that are zero take their defaults.
 	Limits Limits
 }
@@ -112,6 +114,9 @@ func newTransport(c Config, tls carrier) *Transport {
 	t := &Transport{
 		config: c, logger: c.Logger, carrier: tls,
 		accepted: make(chan *Session, acceptBacklog), group: newGroup(),
+	}
+	if t.config.Now == nil {
+		t.config.Now = time.Now
 	}
 	if t.logger == nil {
 		t.logger = slog.Default()

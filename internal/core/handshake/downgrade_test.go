@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
 )
 
 // dial is what a transport does: it goes on to the next protocol when, and
@@ -159,7 +160,78 @@ func TestRequireNeverProposesClassical(t *testing.T) {
 	}
 }
 
-// TestOnlySuiteRefusalIsAnswered: a stranger learns nothing else.
+// TestOtherVersionIsRefusedOnBothSidesWithTheReason: of this release's version
+// there is one, so those before and after it are refused, before a key is used.
+func TestOtherVersionIsRefusedOnBothSidesWithTheReason(t *testing.T) {
+	for _, version := range []byte{0, helloVersion + 1, 255} {
+		i, r, _ := sides(t, KindNode)
+		m, first, err := Initiate(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first[2+len(helloMagic)] = version
+		reply, done, err := Respond(r).Process(first)
+		wantReason(t, err, ReasonVersion)
+		if done || !strings.HasPrefix(string(reply), otherVersion) {
+			t.Errorf("version %d: answered with %q", version, reply)
+		}
+		_, done, err = m.Process(reply)
+		wantReason(t, err, ReasonVersion)
+		if done || !strings.Contains(err.Error(), "same release") {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+}
+
+// TestClocksThatDifferAreRefusedWithTheReason: both sides learn it, whoever is
+// wrong; less is measured.
+func TestClocksThatDifferAreRefusedWithTheReason(t *testing.T) {
+	for _, skew := range []int64{-600, -ClockSkew - 1, ClockSkew + 1, 600} {
+		i, r, _ := sides(t, KindNode)
+		r.NowUnix += skew
+		r.Static = must(NewStatic(key.GenerateSigner(), testCluster, "skewed", r.NowUnix))(t)
+		m, first, err := Initiate(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, _, err := Respond(r).Process(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		third, done, err := m.Process(second)
+		wantReason(t, err, ReasonClockSkew)
+		if done || len(third) > 0 {
+			t.Errorf("skew %d: went on to message 3", skew)
+		}
+	}
+	for _, skew := range []int64{-ClockSkew, -61, 0, ClockSkew} {
+		i, r, _ := sides(t, KindNode)
+		i.NowUnix += skew
+		i.Static = must(NewStatic(key.GenerateSigner(), testCluster, "skewed", i.NowUnix))(t)
+		m, first, err := Initiate(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		responder := Respond(r)
+		reply, _, err := responder.Process(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, _, err = m.Process(reply)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, done, err := responder.Process(reply); err != nil || !done {
+			t.Fatalf("skew %d: %v", skew, err)
+		}
+		if a, b := m.Session().Skew(), responder.Session().Skew(); a != -skew || b != skew {
+			t.Errorf("skew %d is measured as %d and %d", skew, a, b)
+		}
+	}
+}
+
+// TestOnlySuiteRefusalIsAnswered: a stranger learns nothing else of what policy
+// says; that another version is spoken here is told as well.
 func TestOnlySuiteRefusalIsAnswered(t *testing.T) {
 	for name, change := range map[string]func(i, r *Local){
 		"unknown psk":   func(i, _ *Local) { i.PSK.ID[0] ^= 1 },

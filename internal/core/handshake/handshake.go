@@ -107,7 +107,8 @@ func (s Suite) String() string {
 // Reasons of refusals, for counters and audit records. A peer that has not
 // been authenticated is told none of them but suite_refused.
 const (
-	ReasonBadHello     = "bad_hello"     // the clear message is malformed or of another version
+	ReasonBadHello     = "bad_hello"     // the clear message is malformed
+	ReasonVersion      = "version_skew"  // the peer speaks another version of the protocol
 	ReasonWrongKind    = "wrong_kind"    // a session kind that is not accepted here
 	ReasonWrongCluster = "wrong_cluster" // another cluster's ID
 	ReasonSuiteRefused = "suite_refused" // a protocol name that policy does not allow
@@ -115,6 +116,7 @@ const (
 	ReasonUnknownPSK   = "unknown_psk"   // no such pre-shared key
 	ReasonBadHandshake = "bad_handshake" // does not decrypt: wrong key, other channel, or tampered with
 	ReasonBadIdentity  = "bad_identity"  // the certificate is wrong, of another key or out of date
+	ReasonClockSkew    = "clock_skew"    // the clocks of the two machines differ by more than ClockSkew
 	ReasonReflection   = "reflection"    // the peer shows our own identity
 	ReasonUnknownNode  = "unknown_node"  // Admit refused without a reason of its own
 )

@@ -24,6 +24,10 @@ const (
 // allow. Nothing authenticates it, see Local.Fallback.
 const refusal = "holo-refused-protocol\x00"
 
+// otherVersion is the whole answer to a hello of another version. Its last byte
+// is the version spoken here. Nothing authenticates it: nothing is retried.
+const otherVersion = "holo-refused-version\x00"
+
 type hello struct {
 	kind     Kind
 	pskID    [8]byte
@@ -53,8 +57,11 @@ func decodeHello(b []byte) (*hello, error) {
 	}
 	r := reader{rest: b}
 	magic, version := r.take(len(helloMagic)), r.byte()
-	if r.short || !bytes.Equal(magic, []byte(helloMagic)) || version != helloVersion {
-		return nil, badHello("not a hello of version %d", helloVersion)
+	if r.short || !bytes.Equal(magic, []byte(helloMagic)) {
+		return nil, badHello("it does not begin as one")
+	}
+	if version != helloVersion {
+		return nil, refuse(ReasonVersion, "peer speaks version %d of the protocol, this node %d: bring both to the same release", version, helloVersion)
 	}
 	h := &hello{kind: Kind(r.byte())}
 	copy(h.pskID[:], r.take(len(h.pskID)))

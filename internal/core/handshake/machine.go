@@ -1,6 +1,8 @@
 package handshake
 
 import (
+	"strings"
+
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 )
@@ -98,7 +100,10 @@ func (m *Machine) answer(message []byte) (reply []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.hello, err = decodeHello(said); err != nil {
+	if m.hello, err = decodeHello(said); holo.ReasonOf(err) == ReasonVersion {
+		return append([]byte(otherVersion), helloVersion), err
+	}
+	if err != nil {
 		return nil, err
 	}
 	psk, err := m.local.receive(m.hello)
@@ -135,6 +140,9 @@ func (m *Machine) readEmpty(message []byte) error {
 func (m *Machine) finishInitiator(message []byte) (reply []byte, err error) {
 	if string(message) == refusal {
 		return nil, refuse(ReasonSuiteRefused, "peer does not allow protocol %s", m.hello.protocol)
+	}
+	if version, other := strings.CutPrefix(string(message), otherVersion); other && len(version) == 1 {
+		return nil, refuse(ReasonVersion, "peer speaks version %d of the protocol, this node %d: bring both to the same release", version[0], helloVersion)
 	}
 	if err := m.listen(2, message); err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func (l *Local) receive(h *hello) (psk PSK, err error) {
 
 // speak makes this side's identity message.
 func (m *Machine) speak(withProof bool) ([]byte, error) {
-	mine := identity{certificate: m.local.Static.certificate}
+	mine := identity{certificate: m.local.Static.certificate, clock: m.local.NowUnix}
 	if withProof {
 		mine.proof = m.local.Proof
 	}
@@ -51,6 +51,9 @@ func (m *Machine) listen(number int, message []byte) error {
 	l := &m.local
 	if peer.node == l.Static.Node() {
 		return refuse(ReasonReflection, "peer claims to be this node itself")
+	}
+	if err := peer.compare(l.NowUnix); err != nil {
+		return err
 	}
 	if err := peer.verify(l.Static.cluster, m.noise.remoteStatic.Bytes(), l.NowUnix); err != nil {
 		return err

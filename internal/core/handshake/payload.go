@@ -16,15 +16,18 @@ const (
 	fieldSignature = 2 // of certificate.statement, 64 bytes
 	fieldValidity  = 3 // notBefore, notAfter: 8 bytes each
 	fieldName      = 4 // up to MaxName bytes
-	fieldProof     = 5 // up to MaxProof bytes; absent when empty
+	fieldTime      = 5 // seconds since 1970 by the sender's clock, 8 bytes
+	fieldProof     = 6 // up to MaxProof bytes; absent when empty
 )
 
-// maxPayload is five heads and the longest values.
-const maxPayload = 5*3 + 32 + 64 + 16 + MaxName + MaxProof
+// maxPayload is six heads and the longest values.
+const maxPayload = 6*3 + 32 + 64 + 16 + MaxName + 8 + MaxProof
 
-// identity is the payload: a certificate and a membership proof.
+// identity is the payload: a certificate, what the sender's clock shows, and a
+// membership proof.
 type identity struct {
 	certificate
+	clock int64 // seconds since 1970
 	proof []byte
 }
 
@@ -35,6 +38,7 @@ func (i *identity) encode() []byte {
 	b = appendField(b, fieldSignature, i.signature)
 	b = appendField(b, fieldValidity, validity)
 	b = appendField(b, fieldName, []byte(i.name))
+	b = appendField(b, fieldTime, binary.BigEndian.AppendUint64(nil, uint64(i.clock)))
 	if len(i.proof) > 0 {
 		b = appendField(b, fieldProof, i.proof)
 	}
@@ -55,6 +59,7 @@ func decodeIdentity(b []byte) (*identity, error) {
 	i.signature = r.field(fieldSignature, ed25519.SignatureSize, ed25519.SignatureSize)
 	validity := r.field(fieldValidity, 16, 16)
 	i.name = string(r.field(fieldName, 0, MaxName))
+	clock := r.field(fieldTime, 8, 8)
 	if len(r.rest) > 0 {
 		i.proof = r.field(fieldProof, 1, MaxProof)
 	}
@@ -68,8 +73,9 @@ func decodeIdentity(b []byte) (*identity, error) {
 	}
 	i.notBefore = int64(binary.BigEndian.Uint64(validity))
 	i.notAfter = int64(binary.BigEndian.Uint64(validity[8:]))
-	if i.notBefore < 0 || i.notAfter < 0 {
-		return nil, badIdentity("validity from %d to %d", i.notBefore, i.notAfter)
+	i.clock = int64(binary.BigEndian.Uint64(clock))
+	if i.notBefore < 0 || i.notAfter < 0 || i.clock < 0 {
+		return nil, badIdentity("validity from %d to %d, at %d", i.notBefore, i.notAfter, i.clock)
 	}
 	return i, nil
 }

@@ -23,6 +23,7 @@ type Session struct {
 	peer          *identity
 	hash          [32]byte
 	pskID         [8]byte
+	skew          int64
 	send, receive key.Secret // HKDF keys of the two directions; never used as cipher keys
 	sealed        streamSet
 	opened        streamSet
@@ -34,7 +35,7 @@ func (m *Machine) complete() *Session {
 	invariant.Check(ok && m.noise.complete(), "session before the end of handshake %s", m.hello.protocol)
 	s := &Session{
 		kind: m.hello.kind, initiator: m.initiator, protocol: m.hello.protocol, suite: suite,
-		peer: m.peer, hash: [32]byte(m.noise.hash()), pskID: m.hello.pskID,
+		peer: m.peer, hash: [32]byte(m.noise.hash()), pskID: m.hello.pskID, skew: m.peer.clock - m.local.NowUnix,
 	}
 	forward, backward := m.noise.symmetric.split()
 	if !m.initiator {
@@ -59,6 +60,10 @@ func (s *Session) PeerName() string { return s.peer.name }
 
 // PSKID names the pre-shared key that the handshake used; zeros: none.
 func (s *Session) PSKID() [8]byte { return s.pskID }
+
+// Skew is by how many seconds the peer's clock was ahead of the one here, give
+// or take the time that the handshake took.
+func (s *Session) Skew() int64 { return s.skew }
 
 // Kind is what the session is for.
 func (s *Session) Kind() Kind { return s.kind }

@@ -92,9 +92,19 @@ func (c *certificate) verify(cluster holo.ClusterID, static []byte, nowUnix int6
 	case c.notAfter <= c.notBefore || c.notAfter-c.notBefore > CertificateLife:
 		return refuse(ReasonBadIdentity, "certificate of node %s is for longer than %d s", c.node, CertificateLife)
 	case nowUnix < c.notBefore-ClockSkew:
-		return refuse(ReasonBadIdentity, "certificate of node %s is good only in %d s: %w", c.node, c.notBefore-nowUnix, ErrClock)
+		return refuse(ReasonClockSkew, "certificate of node %s is good only in %d s: %w", c.node, c.notBefore-nowUnix, ErrClock)
 	case nowUnix > c.notAfter+ClockSkew:
 		return refuse(ReasonBadIdentity, "certificate of node %s ended %d s ago: %w", c.node, nowUnix-c.notAfter, ErrClock)
+	}
+	return nil
+}
+
+// compare refuses a peer whose clock differs by more than certificates allow
+// for. What its clock shows is sealed in its message, so both sides of such a
+// handshake know why it came to nothing, whichever of them is wrong.
+func (i *identity) compare(nowUnix int64) error {
+	if skew := i.clock - nowUnix; skew < -ClockSkew || skew > ClockSkew {
+		return refuse(ReasonClockSkew, "the clock of node %s differs from the one here by %d s, at most %d: set the wrong one", i.node, skew, ClockSkew)
 	}
 	return nil
 }
