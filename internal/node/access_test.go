@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/kernels"
 )
 
 func (c *cluster) owner() key.Signer {
@@ -251,4 +252,39 @@ func TestMemberCannotForgeAGrant(t *testing.T) {
 	if v := may(b, holo.PrincipalID(self.Public()), door.Access{Action: holo.ActionObserve}); v.Allowed {
 		t.Error("a node's key is a principal")
 	}
+}
+
+// The job of somebody whose right to run it is revoked ends, wherever it is
+// coordinated.
+func TestJobEndsWithTheRightToRunIt(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	a, b := c.nodes[0], c.nodes[1]
+	ctx := context.Background()
+	array := c.create(a, "lab/x", holo.PageSize)
+	_, err := a.PushKernel(ctx, door.Caller{}, "loop", kernels.Get("loop"))
+	must(t, err)
+	bob := holo.PrincipalID(key.GenerateSigner().Public())
+	c.grant(a, wire.Access{Principal: bob, Role: holo.RoleReader})
+	run := c.grant(a, wire.Access{Principal: bob, Role: holo.RoleRunner})
+	needs := []door.Access{{Action: holo.ActionRun, On: door.Target{Kernel: "loop"}}, reading("lab/x")}
+	await(t, "the grants to be known", func() bool { return may(b, bob, needs...).Allowed })
+	j, err := b.SubmitJob(ctx, door.Caller{Principal: bob, Verdict: may(b, bob, needs...)}, &holov1.SubmitRequest{
+		Kernel: "loop", Function: "attack", Kind: "reduce", Inputs: []uint64{array.GetId()}, AccBytes: 8, GasPerTask: 40e12,
+	})
+	must(t, err)
+	state := func() string {
+		got, err := b.GetJob(ctx, door.Caller{}, holo.JobID(j.GetId()))
+		must(t, err)
+		return got.GetState()
+	}
+	c.grant(a, wire.Access{Principal: bob, Role: holo.RoleSecurity}) // a change that ends nothing
+	epoch := a.access.epoch()
+	await(t, "the change to be known", func() bool { return b.access.epoch() >= epoch })
+	if s := state(); s != "running" {
+		t.Fatalf("the job is %s before anything was revoked", s)
+	}
+	c.revoke(a, run.GetId())
+	await(t, "the job to end", func() bool { return state() == "cancelled" })
+	refused(t, b, authz.ReasonRevoked, 0)
 }

@@ -13,19 +13,18 @@ import (
 )
 
 // Known reports whether anything is granted to a principal, as far as is known
-// here: what a session may do is decided call by call. A node that has just
-// started waits until it knows anything.
+// here: what a session may do is decided call by call. Who was known may begin
+// one; of others the node wants to know the newest policy first.
 func (n *Node) Known(ctx context.Context, p holo.PrincipalID) error {
-	var s *policy.Set
-	err := retry(ctx, statusPatience, &n.access.changed, func(context.Context) error {
-		if s = n.access.set.Load(); s == nil {
-			return holo.Refuse(holo.Unavailable, authz.ReasonStale, "open session: this node does not know yet who may do what")
-		}
+	if s := n.access.set.Load(); s != nil && s.Knows(p, unixNow()) {
 		return nil
-	})
+	}
+	ctx, cancel := within(ctx, statusPatience)
+	defer cancel()
+	s, err := n.policySet(ctx, false)
 	switch {
 	case err != nil:
-		return err
+		return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "open session: %w", err)
 	case !s.Knows(p, unixNow()):
 		return holo.Refuse(holo.Denied, authz.ReasonUnknown, "open session: the cluster does not know the key %s: nothing is granted to it", p.Hex())
 	}
