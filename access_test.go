@@ -222,7 +222,8 @@ func TestResultIsForThoseWhoMayReadWhatItIsMadeOf(t *testing.T) {
 	other := someone(t, holocompute.Grant{Role: "reader", Scope: holocompute.Scope{Under: "elsewhere"}})
 	_, err = other.Job(job.ID()).Info(t.Context())
 	wantNotGranted(t, "get the result", err)
-	wantNotGranted(t, "cancel another's job", reader.Job(job.ID()).Cancel(t.Context()))
+	runner := someone(t, holocompute.Grant{Role: "runner"})
+	wantNotGranted(t, "cancel another's job", runner.Job(job.ID()).Cancel(t.Context()))
 	jobs, err := other.Jobs(t.Context())
 	if err != nil || len(jobs) == 0 {
 		t.Fatalf("%d jobs, %v", len(jobs), err)

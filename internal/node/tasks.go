@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"time"
 
+	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/jobs"
@@ -52,14 +54,31 @@ func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) 
 // RecordJob writes the job into the catalogue.
 func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
 	c := submitter(ctx)
-	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Bound: c.Verdict.Bound, Job: wire.JobRecord{
+	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Bound: c.Verdict.Bound, Access: c.Verdict.Epoch, Job: wire.JobRecord{
 		Owner: c.Principal, Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
 		Inputs: s.Inputs, Output: s.Output, Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
 	}})
 	if err != nil {
 		return 0, 0, err
 	}
+	t.awaitBound(c.Verdict.Bound)
 	return rec.ID, holo.JobEpoch(rec.Epoch), nil
+}
+
+// awaitBound waits until every node knows that the output of a job is bound,
+// before the first of it is written: what is open to it is open for a lease at
+// most. The job is recorded, so nobody's impatience cuts it short; a node that
+// closes starts nothing.
+func (t taskSide) awaitBound(bound []holo.ArrayID) {
+	if len(bound) == 0 {
+		return
+	}
+	timer := time.NewTimer(time.Duration(liveness.DefaultTiming().Patience()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.n.group.ctx.Done():
+	}
 }
 
 // RecordEnd writes how the job ended. A result too long for the catalogue stays

@@ -53,8 +53,9 @@ type KernelPut struct{ Kernel KernelRecord }
 // Epoch, State and what ends a job are left zero. Of the inputs that Bound
 // names the output inherits the read restrictions. The answer is the JobRecord.
 type JobPut struct {
-	Job   JobRecord
-	Bound []holo.ArrayID
+	Job    JobRecord
+	Bound  []holo.ArrayID
+	Access uint64 // access epoch in which the job was allowed; 0: no client asked for it
 }
 
 // JobTake makes another node a running job's coordinator, under the next
@@ -211,6 +212,7 @@ func (m *JobPut) encode(e *Encoder) {
 	for _, a := range m.Bound {
 		e.U64(uint64(a))
 	}
+	e.U64(m.Access)
 }
 
 func (m *JobPut) decode(d *Decoder) {
@@ -218,6 +220,7 @@ func (m *JobPut) decode(d *Decoder) {
 	for range d.Count(MaxTaskInputs, 8) {
 		m.Bound = append(m.Bound, holo.ArrayID(d.U64()))
 	}
+	m.Access = d.U64()
 }
 
 func (m *JobTake) encode(e *Encoder) {

@@ -268,6 +268,15 @@ func TestOutputInheritsTheReadRestrictionsOfBoundInputs(t *testing.T) {
 	if r, _ := w.ArrayByID(out.ID); len(r.Sources) != 1 || r.Sources[0] != "b" || w.AccessEpoch() != epoch+1 {
 		t.Errorf("sources %v, epoch %d", r.Sources, w.AccessEpoch())
 	}
+	reads := wire.JobRecord{Coordinator: node(1), Kind: wire.TaskReduce, Module: holo.ModuleID{1}, Function: "f", Inputs: []holo.ArrayID{out.ID}}
+	// A job that was allowed before the output was bound, and comes after.
+	if err := w.refused(ReasonStaleAccess, &wire.JobPut{Job: reads, Access: epoch}); holo.KindOf(err) != holo.Stale {
+		t.Error(err)
+	}
+	// One that is running already would carry out what is to come.
+	r := w.do(&wire.JobPut{Job: reads, Access: w.AccessEpoch()}).(*wire.JobRecord)
+	w.refused(ReasonState, &wire.JobPut{Job: job, Bound: []holo.ArrayID{a.ID}})
+	w.do(&wire.JobState{Job: r.ID, Epoch: r.Epoch, End: wire.JobEnd{Phase: wire.JobDone}})
 	next := w.array("next", 8, 1)
 	w.do(&wire.JobPut{Job: wire.JobRecord{Coordinator: node(1), Kind: wire.TaskMap, Module: holo.ModuleID{1}, Function: "f", Inputs: []holo.ArrayID{out.ID}, Output: next.ID}, Bound: []holo.ArrayID{out.ID}})
 	if r, _ := w.ArrayByID(next.ID); len(r.Sources) != 2 {

@@ -36,6 +36,9 @@ func (c *Catalog) bound(m *wire.JobPut) ([]string, error) {
 	if !ok {
 		return nil, holo.Refuse(holo.Denied, ReasonNotReleased, "put job: its result would go to somebody who may not read its inputs")
 	}
+	if err := c.unread(out.ID); err != nil {
+		return nil, err
+	}
 	sources := slices.Clone(out.Sources)
 	for _, id := range m.Bound {
 		in, ok := c.arrays[id]
@@ -50,6 +53,17 @@ func (c *Catalog) bound(m *wire.JobPut) ([]string, error) {
 		return nil, holo.Refuse(holo.Exhausted, ReasonFull, "put job: array %s would descend from %d restricted arrays, at most %d", out.Name, len(sources), wire.MaxSources)
 	}
 	return sources, nil
+}
+
+// unread refuses to bind an array that a running job reads: that job was allowed
+// to read what lies in it now, and would carry out what is to come.
+func (c *Catalog) unread(output holo.ArrayID) error {
+	for _, id := range sorted(c.jobs, compareIDs) {
+		if j := c.jobs[id]; !j.End.Phase.Ended() && slices.Contains(j.Inputs, output) {
+			return holo.Refuse(holo.Conflict, ReasonState, "put job: job %d reads array a%d, its output", uint64(id), uint64(output))
+		}
+	}
+	return nil
 }
 
 // bind notes them. Who may read the output has changed with them.
