@@ -176,6 +176,8 @@ func (w *town) array(name string, mib uint64, class holo.Class) wire.ArrayRecord
 func fullTown(t *testing.T) *town {
 	w := settled(t, 3)
 	w.do(invite("spare", expires))
+	w.grant("owner", give("ada", holo.RoleAdmin, holo.Scope{Under: "flights"}))
+	w.grant("owner", give("ada", holo.RoleUser, holo.Scope{Under: "flights", Nodes: []holo.NodeID{node(2)}, MaxBytes: 1 << 20, NotAfter: expires}))
 	a := w.array("flights/delay", 8, 2)
 	b := w.array("flights/hour", 8, 1)
 	w.do(&wire.ArraySealing{Array: a.ID})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -32,6 +33,14 @@ func FuzzApply(f *testing.F) {
 			&wire.ShardShrink{Shard: s, Epoch: 2, By: by, Drop: node(2)}, &wire.ShardTransfer{Shard: s, Epoch: 2, By: by, To: node(2)}, &wire.ShardRecover{Shard: s}))
 	}
 	f.Add(script(&wire.JobTake{Job: 2, Epoch: 1, Coordinator: node(1)}, &wire.JobState{Job: 2, Epoch: 2, End: wire.JobEnd{Phase: wire.JobFailed}}))
+	epoch := uint64(FirstEpoch + 2) // of the full town
+	put := &wire.GrantPut{Access: give("bob", holo.RoleReader, holo.Scope{}), Epoch: epoch, By: ownerID()}
+	copy(put.Sig[:], signer("owner").Sign(grantProof(cluster, epoch, &put.Access)))
+	end := &wire.GrantRevoke{ID: 1, Epoch: epoch, By: ownerID()}
+	copy(end.Sig[:], signer("owner").Sign(api.RevokeProof(cluster, epoch, 1)))
+	f.Add(script(put, put, end))
+	f.Add(script(end, put))
+	f.Add(script(inviteAs("i", holo.RoleUser), admitUser(4, "i", "bob"), &wire.JobPut{Bound: []holo.ArrayID{1}}))
 
 	base := &town{}
 	f.Fuzz(func(t *testing.T, b []byte) {
