@@ -71,7 +71,7 @@ type machine struct {
 
 func (l *lab) newMachine(holo, name, ip string) (*machine, error) {
 	m := &machine{lab: l, name: name, ip: ip, dir: filepath.Join(l.dir, name)}
-	m.env = []string{"PATH=" + l.dir + ":" + os.Getenv("PATH"), "HOME=" + m.dir, "TERM=dumb"}
+	m.env = []string{"PATH=" + l.dir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + m.dir, "TERM=dumb"}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
 	}
