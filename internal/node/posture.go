@@ -7,13 +7,23 @@ import (
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/lockdown"
 )
 
 // posture is how this node is protected now.
 func (n *Node) posture() []lockdown.Measure {
-	return append(lockdown.Posture(), n.keysAtRest(), n.network())
+	return append(lockdown.Posture(), n.keysAtRest(), n.network(), n.links())
+}
+
+// links tells whether somebody who records the links now can read them with a
+// quantum computer later.
+func (n *Node) links() lockdown.Measure {
+	if postQuantum[n.config.Policy.PostQuantum] == handshake.PQRequire {
+		return lockdown.Measure{Name: "post_quantum", Holds: true, Detail: "every link has the hybrid key exchange"}
+	}
+	return lockdown.Measure{Name: "post_quantum", Detail: "links without the hybrid key exchange are allowed: --post-quantum " + n.config.Policy.PostQuantum}
 }
 
 // network tells who can send this node a packet that it looks at.
