@@ -28,11 +28,13 @@ func checkOwner(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// readCredential reads a secret of this user's, or one that root lends it: then
-// the group's bit stands for the access list that names this user.
+// readCredential reads a secret of this user's, or one that root lends another
+// user: then the group's bit stands for the access list that names that user.
 func readCredential(path string, limit int) ([]byte, error) {
 	return readChecked(path, limit, func(info fs.FileInfo) error {
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == 0 && info.Mode().IsRegular() && info.Mode().Perm()&0o037 == 0 {
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		lent := ok && stat.Uid == 0 && os.Geteuid() != 0
+		if lent && info.Mode().IsRegular() && info.Mode().Perm()&0o037 == 0 {
 			return nil
 		}
 		return checkFile(path, info, 0o077)

@@ -207,7 +207,7 @@ func TestCredentialsAreForOneUser(t *testing.T) {
 			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
-	for _, mode := range []fs.FileMode{0o604, 0o602, 0o620, 0o666} {
+	for _, mode := range []fs.FileMode{0o604, 0o602, 0o620, 0o640, 0o666} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}

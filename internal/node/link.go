@@ -47,9 +47,10 @@ func (n *Node) openResponder() error {
 	if err != nil {
 		return err
 	}
-	r := &discover.Responder{Cluster: n.cluster, Port: n.transport.Addr().Port(), Answers: func(ip netip.Addr) bool {
+	allowed := func(ip netip.Addr) bool {
 		return len(allow) == 0 || slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(ip) })
-	}}
+	}
+	r := &discover.Responder{Cluster: n.cluster, Port: n.transport.Addr().Port(), Answers: allowed}
 	var at []netip.Addr
 	for _, a := range n.transport.Addrs() {
 		at = append(at, a.Addr())

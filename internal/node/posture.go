@@ -45,6 +45,7 @@ func (n *Node) keysAtRest() lockdown.Measure {
 	for _, file := range []string{identity.NodeKeyFile, identity.ClusterKeyFile} {
 		if protected, err := identity.Protected(n.home.path(file)); err != nil || !protected {
 			m.Holds, m.Detail = false, file+" is not encrypted: who has the disk has it; `holo key protect node` encrypts it"
+			break
 		}
 	}
 	return m

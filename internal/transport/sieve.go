@@ -32,7 +32,8 @@ func (s sieve) has(ip netip.Addr) bool {
 	return s.open() || slices.ContainsFunc(s.allow, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// passes decides about a datagram and counts what it drops.
+// passes decides about what was read at once, a datagram or several of one
+// sender, and counts what it drops.
 func (s sieve) passes(ip netip.Addr) bool {
 	if s.has(ip) {
 		return true
