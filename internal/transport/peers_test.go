@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -397,4 +398,48 @@ func TestPoolClosesWithItsHandlers(t *testing.T) {
 			t.Error("a closed pool serves")
 		}
 	}
+}
+
+// TestStreamsOutliveKeysAndSessions (threat-model row TS-5): requests on streams
+// of their own, and one stream that lasts all the while, lose nothing to new keys
+// and new sessions. As it stands neither comes due here; test/threat runs this
+// with keys of a few records and sessions of a moment.
+func TestStreamsOutliveKeysAndSessions(t *testing.T) {
+	const rounds, askers = 2000, 4
+	b := newBook()
+	a, far := newMember(t, b), newMember(t, b)
+	ctx, begun := within(t), time.Now()
+	long := must(a.Open(ctx, far.id, Data))(t)
+	defer long.Close()
+	done, cancel := context.WithCancel(ctx)
+	var load sync.WaitGroup
+	for asker := range uint64(askers) {
+		load.Go(func() {
+			for n := asker; done.Err() == nil; n += askers {
+				if err := a.ask(ctx, far.id, n); err != nil {
+					t.Errorf("request %d: %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	go func() { // what the far side's handler notes is not looked at
+		for range far.got {
+		}
+	}()
+	for n := range uint64(rounds) {
+		if err := long.WriteMessage(&wire.Heartbeat{Incarnation: wantsAnswer, LastGrant: n}); err != nil {
+			t.Fatal(err)
+		}
+		if beat, ok := must(long.ReadMessage())(t).(*wire.Heartbeat); !ok || beat.LastGrant != n {
+			t.Fatalf("round %d is answered by %v", n, beat)
+		}
+	}
+	cancel()
+	load.Wait()
+	made := a.Transport.Stats().HandshakesDone
+	if made < 3 && time.Since(begun) > 10*sessionLife {
+		t.Errorf("%d sessions in ten of their lives", made)
+	}
+	t.Logf("%d sessions in %s", made, time.Since(begun))
 }

@@ -86,6 +86,34 @@ func TestMutantsFailTheirTests(t *testing.T) {
 	}
 }
 
+// TestVariantsPassTheirTests runs tests on source in which a limit is so low
+// that what it brings about happens all the time: nothing may be lost to it. The
+// limits are constants, and no setting of the product moves them.
+func TestVariantsPassTheirTests(t *testing.T) {
+	all, err := mutant.ReadAll("variants")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if !hasTest(t, m) {
+			t.Errorf("%s: there is no %s in %s", m.Name, m.Test, m.Package)
+		}
+		if !*carryOut {
+			continue
+		}
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			b, err := m.Build(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Passes(t.Context(), limit, []string{m.Test}); err != nil {
+				t.Errorf("%s: %v", m.Why, err)
+			}
+		})
+	}
+}
+
 func passes(t *testing.T, m *mutant.Mutant, tests []string) {
 	b, err := m.BuildUnchanged(t.Context(), t.TempDir())
 	if err != nil {
