@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -288,4 +290,32 @@ func TestSlowPeersAreClosed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPoliciesMeetAtALiveNode (threat-model row TS-2): each policy about the
+// hybrid key exchange dials a node of each, as the product dials.
+func TestPoliciesMeetAtALiveNode(t *testing.T) {
+	const hybrid, classical, none = "XXhfs+psk0_25519+MLKEM768", "XXpsk0_25519_", ""
+	policies := []handshake.PQ{handshake.PQRequire, handshake.PQPrefer, handshake.PQOff}
+	for at, want := range map[handshake.PQ][3]string{
+		handshake.PQRequire: {hybrid, hybrid, none},
+		handshake.PQPrefer:  {hybrid, hybrid, classical},
+		handshake.PQOff:     {none, classical, classical},
+	} {
+		l := startLive(t, 1, "--post-quantum", at.String())
+		for i, policy := range policies {
+			link, err := transport.Listen(transport.Config{Listen: anyLoopback, Local: func() handshake.Local { return handshake.Local{} }, Logger: quiet})
+			must(t, err)
+			local := l.local()
+			local.PQ = policy
+			s, err := link.Dial(t.Context(), l.target.Address, local, transport.Control, l.target.Node)
+			switch {
+			case err != nil && (want[i] != none || holo.ReasonOf(err) != handshake.ReasonSuiteRefused):
+				t.Errorf("%s dials %s: %v", policy, at, err)
+			case err == nil && (want[i] == none || !strings.Contains(s.Protocol(), want[i])):
+				t.Errorf("%s dials %s: %s, want %q", policy, at, s.Protocol(), want[i])
+			}
+			link.Close()
+		}
+	}
 }

@@ -147,7 +147,10 @@ func (l *live) join(dir, name string, advertise ...string) {
 	l.t.Helper()
 	invite, err := l.sdk.Invite(l.t.Context(), time.Hour)
 	must(l.t, err)
-	_, err = node.Join(l.t.Context(), node.JoinConfig{Dir: dir, ConfigDir: dir + "-config", Invite: invite, NodeName: name, Advertise: advertise, MemoryBytes: testMemory})
+	_, err = node.Join(l.t.Context(), node.JoinConfig{
+		Dir: dir, ConfigDir: dir + "-config", Invite: invite, NodeName: name, Advertise: advertise, MemoryBytes: testMemory,
+		Policy: node.Policy{PostQuantum: handshake.PQPrefer.String()}, // whatever the node requires
+	})
 	must(l.t, err)
 }
 
