@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +13,6 @@ import (
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
-
-// maxNoise is room for a frame that is longer than any handshake message.
-const maxNoise = 0xffff
 
 // TestEveryDeviationInTheHandshakeIsRefused (threat-model rows S1-1, S1-4,
 // T1-2): a peer with a member's keys, stolen, departs from the protocol in one
@@ -286,7 +282,7 @@ func TestSlowPeersAreClosed(t *testing.T) {
 			select {
 			case <-p.conn.Context().Done():
 			case <-ctx.Done():
-				t.Error(fmt.Sprintf("stage %d is not closed", i+1))
+				t.Errorf("stage %d is not closed", i+1)
 			}
 		}
 	})

@@ -235,19 +235,25 @@ func TestMemberCannotWriteWhatIsSealed(t *testing.T) {
 		if answer, err := p.ask(ctx, &wire.Mutate{Shard: s, Mutation: mu}); err != nil || !isFailure(answer) {
 			t.Errorf("a write to a sealed array: %v, %v", answer, err)
 		}
-		head := wire.ShardHead{Shard: s, Epoch: 99, From: 7, To: m.lives[target]}
-		for _, msg := range []wire.Message{
-			&wire.Seal{ShardHead: head}, &wire.Recon{ShardHead: head, Transfer: wire.Transfer{}}, &wire.Repl{ShardHead: head, Entries: []wire.Entry{{Seq: 1, Epoch: 99, Applied: true, Mutation: mu}}},
-			&wire.Snap{ShardHead: head, Gen: 99},
-		} {
-			l.throw(ctx, p, wire.Encode(msg))
-		}
+		l.usurp(ctx, p, s, m.lives[target], mu)
+		l.usurp(ctx, p, l.shard("open", extent), m.lives[target], mu)
 	}
 	if _, err := p.ask(ctx, &wire.UsageRead{}); err != nil {
 		t.Fatal(err)
 	}
 	l.unchanged("after it", was)
 	must(t, openWrite(l, ctx)) // the shards still have their primary
+}
+
+// usurp tells a shard's primary that it has a successor.
+func (l *live) usurp(ctx context.Context, p *peer, s holo.ShardID, primary holo.Incarnation, mu wire.Mutation) {
+	head := wire.ShardHead{Shard: s, Epoch: 99, From: 7, To: primary}
+	for _, msg := range []wire.Message{
+		&wire.Seal{ShardHead: head}, &wire.Recon{ShardHead: head, Transfer: wire.Transfer{}}, &wire.Repl{ShardHead: head, Entries: []wire.Entry{{Seq: 1, Epoch: 99, Applied: true, Mutation: mu}}},
+		&wire.Snap{ShardHead: head, Gen: 99},
+	} {
+		l.throw(ctx, p, wire.Encode(msg))
+	}
 }
 
 func isFailure(m wire.Message) bool { _, ok := m.(*wire.Failure); return ok }

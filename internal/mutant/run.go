@@ -20,7 +20,8 @@ import (
 const waitAfter = 10 * time.Second
 
 // Binary is the test binary of a package, with the mistake in it or without.
-type Binary struct{ path, dir string }
+// What its tests build themselves has the same mistake.
+type Binary struct{ path, dir, overlay string }
 
 // Build makes the test binary of the mutant's package with the patch applied,
 // in dir, which the caller removes. A patch that does not compile is an error.
@@ -48,6 +49,7 @@ func (m *Mutant) Build(ctx context.Context, dir string) (*Binary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mutant %s does not compile: %w", m.Name, err)
 	}
+	b.overlay = file
 	return b, nil
 }
 
@@ -75,6 +77,9 @@ func (b *Binary) Run(ctx context.Context, limit time.Duration, args ...string) (
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, b.path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = b.dir, &out, &out, waitAfter
+	if b.overlay != "" {
+		cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+b.overlay)
+	}
 	err := cmd.Run()
 	return out.String(), err
 }
