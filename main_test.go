@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/node"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // TestMain runs the tests and the examples against a node in this process: a
 // cluster of one, reached over its socket like any other.
 func TestMain(m *testing.M) {
+	workers.Main()
 	code, err := withNode(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -19,10 +19,10 @@ type sample struct{ wall, cpu time.Duration }
 
 // measure runs a batch. The processor time is that of the whole process: both
 // ends of a link, the garbage collector.
-func measure(run func(n int), n int) sample {
-	cpu, wall := processorTime(), time.Now()
+func measure(run func(n int), n int, others func() time.Duration) sample {
+	cpu, wall := processorTime()+others(), time.Now()
 	run(n)
-	return sample{time.Since(wall), processorTime() - cpu}
+	return sample{time.Since(wall), processorTime() + others() - cpu}
 }
 
 // Compare runs ours and base in turns, n operations at a time, and reports the
@@ -32,12 +32,19 @@ func measure(run func(n int), n int) sample {
 // operation, 0 for none.
 func Compare(b *testing.B, n int, size int, base, ours func(n int)) {
 	b.Helper()
+	CompareWith(b, n, size, func() time.Duration { return 0 }, base, ours)
+}
+
+// CompareWith is Compare where other processes work too: others is the
+// processor time that they have used so far.
+func CompareWith(b *testing.B, n int, size int, others func() time.Duration, base, ours func(n int)) {
+	b.Helper()
 	base(n) // warm up both
 	ours(n)
 	var bases, ourses []sample
 	for b.Loop() {
-		bases = append(bases, measure(base, n))
-		ourses = append(ourses, measure(ours, n))
+		bases = append(bases, measure(base, n, others))
+		ourses = append(ourses, measure(ours, n, others))
 	}
 	wall := func(s sample) float64 { return float64(s.wall) }
 	cpu := func(s sample) float64 { return float64(s.cpu) }

@@ -10,9 +10,13 @@ import (
 	"syscall"
 
 	"github.com/holocompute/holocompute/internal/lockdown"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	workers.Main() // before all else: a worker is not a command
+	os.Exit(run())
+}
 
 // run executes the command line, whatever it is, in a process that is locked
 // down before it holds a secret. SIGINT and SIGTERM cancel the command, which

@@ -12,10 +12,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // The scripts run this very program, as processes of their own.
 func TestMain(m *testing.M) {
+	workers.Main()
 	testscript.Main(m, map[string]func(){"holo": func() { os.Exit(run()) }, "idle": idle, "peek": peek})
 }
 

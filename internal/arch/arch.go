@@ -32,8 +32,10 @@ var mayImport = map[string][]string{
 	"internal/discover":  {"internal/holo"},
 	"internal/module":    {"internal/holo"},
 	"internal/sandbox":   {"internal/holo", "internal/module"},
+	"internal/confine":   {},
+	"internal/workers":   {"internal/holo", "internal/module", "internal/sandbox", "internal/confine"},
 	"internal/format":    {"internal/holo"},
-	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox"},
+	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/door":      {"internal/holo", "internal/key", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
@@ -42,7 +44,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
-	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "kernels"},
+	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "kernels", "internal/workers"},
 	"kernels":  {},
 
 	// The proofs.
@@ -68,6 +70,7 @@ var onlyImporter = map[string]string{
 	"go.etcd.io/bbolt":                  "internal/consensus",
 	"github.com/tetratelabs/wazero":     "internal/sandbox",
 	"github.com/zeebo/blake3":           "internal/digest",
+	"golang.org/x/net/bpf":              "internal/confine",
 	"github.com/apache/arrow-go":        "internal/format",
 	"github.com/parquet-go/parquet-go":  "internal/format",
 	"filippo.io/age":                    "internal/identity",
@@ -106,6 +109,7 @@ var pureExtra = map[string][]string{
 var starters = []string{
 	"internal/node/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
 	"internal/jobs/group.go", "scripts/capture/main_linux.go", "scripts/exposure/wire_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
+	"internal/jobs/group.go", "internal/workers/group.go", "scripts/capture/main_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
 }
 
 // environment lists the variables that the program reads, all of them places

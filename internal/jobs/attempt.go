@@ -5,8 +5,9 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // attempt runs one attempt where the schedule wants it, here or on another
@@ -41,7 +42,7 @@ func (j *job) message(a sched.Assign) *wire.RunTask {
 	extent := uint64(a.Task)
 	first := extent * shape.Extent
 	t := &wire.RunTask{
-		Job: j.id, Epoch: j.epoch, Task: a.Task, Attempt: a.Attempt,
+		Job: j.id, Epoch: j.epoch, Task: a.Task, Attempt: a.Attempt, Owner: j.spec.Owner,
 		Module: j.spec.Module, Kernel: j.spec.Kernel, Kind: j.spec.Kind, Function: j.spec.Function,
 		Params: j.spec.Params, AccBytes: uint32(j.spec.AccBytes), Gas: j.spec.Gas, MemoryPages: memoryPages,
 		Length: shape.Length, Extent: shape.Extent, First: first, Count: min(shape.Extent, shape.Length-first),
@@ -75,9 +76,8 @@ func (j *job) combine(g *group) {
 	g.Go(func(ctx context.Context) {
 		e := event{steps: steps}
 		for i := range steps {
-			call := sandbox.Call{Function: j.spec.Function, Params: j.spec.Params, Acc: into[i], Gas: j.spec.Gas, MemoryPages: memoryPages}
-			result, err := j.program.Combine(ctx, call, from[i])
-			e.gas += result.Gas
+			used, err := j.combineOne(ctx, into[i], from[i])
+			e.gas += used
 			if err != nil {
 				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, steps[i].From, steps[i].Into, err)
 				break
@@ -85,6 +85,25 @@ func (j *job) combine(g *group) {
 		}
 		j.post(ctx, e)
 	})
+}
+
+// combineTries is how often one step is tried when the worker is at fault, as
+// often as a task.
+const combineTries = 4
+
+// combineOne adds one accumulator to another. A worker that fails has changed
+// neither of them.
+func (j *job) combineOne(ctx context.Context, into, from []byte) (holo.Gas, error) {
+	for try := 1; ; try++ {
+		used, err := j.runner.workers.Run(ctx, &workers.Task{
+			Owner: j.spec.Owner, Module: j.module, Kind: module.Combine, Function: j.spec.Function, Gas: j.spec.Gas, MemoryPages: memoryPages,
+			Params: j.spec.Params, Acc: into,
+			Inputs: []workers.Input{{Type: holo.U8, Bytes: uint32(len(from)), Read: func(b []byte, _ uint64) { copy(b, from) }}},
+		})
+		if kind := holo.KindOf(err); kind != holo.Indeterminate && kind != holo.Corrupt || try == combineTries {
+			return used.Gas, err
+		}
+	}
 }
 
 // takeCombined ends a round of combining. Two steps of a round may build upon

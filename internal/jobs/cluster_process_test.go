@@ -18,6 +18,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/node"
+	"github.com/holocompute/holocompute/internal/workers"
 	"github.com/holocompute/holocompute/kernels"
 )
 
@@ -30,6 +31,7 @@ const memory = 64 << 20
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	workers.Main()
 	if len(os.Args) == 2 && os.Args[1] == childArgument {
 		if err := beNode(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)

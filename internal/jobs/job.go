@@ -7,7 +7,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -25,7 +25,7 @@ type job struct {
 	spec    Spec
 	inputs  []Array
 	output  Array
-	program *sandbox.Program // for combining
+	module  *module.Module // for combining
 	release func()
 
 	sched     *sched.Job

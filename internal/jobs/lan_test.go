@@ -75,15 +75,8 @@ func newLAN(t *testing.T, nodes int, o Options) *lan {
 		l.homes[s] = int(s) % nodes
 	}
 	for _, p := range l.peers {
-		var err error
-		if p.runner, err = New(t.Context(), p, o); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := p.runner.Close(); err != nil {
-				t.Error(err)
-			}
-		})
+		p.runner = New(t.Context(), p, o)
+		t.Cleanup(p.runner.Close)
 	}
 	return l
 }

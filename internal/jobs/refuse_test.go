@@ -161,9 +161,7 @@ func TestCancelledJobsTasksAreRefusedWhenTheyComeLate(t *testing.T) {
 func TestCloseEndsRunningJobsAndTasks(t *testing.T) {
 	l := newLAN(t, 2, Options{})
 	id := l.startEndless()
-	if err := l.peers[0].runner.Close(); err != nil {
-		t.Fatal(err)
-	}
+	l.peers[0].runner.Close()
 	if j, _ := l.peers[0].runner.Job(id); j.State != Cancelled {
 		t.Errorf("the job is %s", j.State)
 	}
@@ -233,11 +231,11 @@ func TestModuleWithAnotherHashIsRefused(t *testing.T) {
 	}
 }
 
-func TestProgramsAreBounded(t *testing.T) {
+func TestModulesAreBounded(t *testing.T) {
 	l := newLAN(t, 1, Options{})
 	wasm := l.modules[l.module("loop")]
-	p := l.peers[0].runner.programs
-	for i := range maxPrograms + 5 {
+	p := l.peers[0].runner.modules
+	for i := range maxModules + 5 {
 		// A custom section at the end makes it another module.
 		m := append(append([]byte{}, wasm...), 0, 3, 1, 'x', byte(i))
 		l.modules[module.ID(m)] = m
@@ -247,8 +245,8 @@ func TestProgramsAreBounded(t *testing.T) {
 		}
 		release()
 	}
-	if len(p.mu.entries) != maxPrograms {
-		t.Errorf("%d programs are kept, at most %d", len(p.mu.entries), maxPrograms)
+	if len(p.mu.entries) != maxModules {
+		t.Errorf("%d modules are kept, at most %d", len(p.mu.entries), maxModules)
 	}
 }
 

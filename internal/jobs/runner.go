@@ -5,8 +5,8 @@
 // coordinator (job.go) checks a job, hands its tasks out as the machine in
 // core/sched says, combines partial results in the fixed tree and tells those
 // who watch. The worker (worker.go) runs tasks that this or another node's
-// coordinator sent: it feeds pages into a kernel in the sandbox and either
-// answers with the accumulator or commits the output pages as one mutation.
+// coordinator sent: it feeds pages into a kernel in a process of its own
+// (package workers) and either answers with the accumulator or commits the output pages as one mutation.
 //
 // A job that reads an array while others write it reads each page as it is at
 // some moment; seal the inputs for more. A map may read the array that it
@@ -21,6 +21,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/sandbox"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // Options are a runner's limits. The zero value of each means its default.
@@ -47,6 +49,12 @@ type Options struct {
 	// MaxFinished is the number of finished jobs that are remembered, each
 	// with up to 1 MiB of result. Default 64.
 	MaxFinished int
+	// Strict has no kernel run in a worker that is less than fully isolated.
+	Strict bool
+	// Logger is told of workers that end badly, and Count the reasons. Default:
+	// nobody.
+	Logger *slog.Logger
+	Count  func(reason string)
 	// Schedule are the limits of each job's scheduling. Its Slots are those of
 	// every node, and so the same as Slots above.
 	Schedule sched.Options
@@ -64,12 +72,12 @@ func (o Options) withDefaults() Options {
 // Runner is a node's part in jobs. It is safe for concurrent use; Close ends
 // it and everything it runs.
 type Runner struct {
-	cluster  Cluster
-	opt      Options
-	engine   *sandbox.Engine
-	programs *programs
-	worker   *worker
-	group    *group
+	cluster Cluster
+	opt     Options
+	workers *workers.Pool
+	modules *modules
+	worker  *worker
+	group   *group
 
 	mu struct {
 		sync.Mutex
@@ -81,32 +89,37 @@ type Runner struct {
 }
 
 // New starts a runner on a node.
-func New(ctx context.Context, c Cluster, o Options) (*Runner, error) {
-	engine, err := sandbox.New(ctx, sandbox.Config{MaxMemoryPages: memoryPages})
-	if err != nil {
-		return nil, err
-	}
-	r := &Runner{cluster: c, opt: o.withDefaults(), engine: engine, group: newGroup(ctx)}
-	r.programs = newPrograms(engine, c.Module)
-	r.worker = newWorker(c, r.programs, r.opt.Slots, r.opt.Queue)
+func New(ctx context.Context, c Cluster, o Options) *Runner {
+	r := &Runner{cluster: c, opt: o.withDefaults(), modules: newModules(c.Module), group: newGroup(ctx)}
+	r.workers = workers.New(workers.Options{Max: r.opt.Slots + combiners, Strict: o.Strict, Logger: o.Logger, Count: o.Count})
+	r.worker = newWorker(r)
 	r.mu.jobs = map[holo.JobID]*job{}
-	return r, nil
+	return r
 }
 
 // memoryPages is the most linear memory that a task may have. All nodes have
 // the same, so that a kernel that runs out does so everywhere.
 const memoryPages = sandbox.DefaultMemoryPages
 
+// combiners is the number of processes, beside one for each slot, in which a
+// node combines the partial results of the jobs that it coordinates.
+const combiners = 1
+
 // Close cancels all jobs that this node coordinates and all tasks that it runs,
 // and waits for them.
-func (r *Runner) Close() error {
+func (r *Runner) Close() {
 	r.mu.Lock()
 	r.mu.closed = true
 	r.mu.Unlock()
 	r.group.Close()
 	r.worker.close()
-	return r.engine.Close(context.Background())
+	r.workers.Close()
 }
+
+// Workers tells how this node's kernels are isolated, and starts a worker to
+// find out if none has run. With Options.Strict it is an error when that is not
+// all that a system can give.
+func (r *Runner) Workers(ctx context.Context) (workers.State, error) { return r.workers.State(ctx) }
 
 // RunTask runs a task for a coordinator. It always answers; a failure is in
 // the answer. When ctx ends the task is abandoned.

@@ -8,14 +8,12 @@ import (
 )
 
 // source gives the elements of one input's extent as bytes. Its pages are
-// immutable and shared; it copies only where a run spans pages or a page is a
-// pattern.
+// immutable and shared.
 type source struct {
 	elem    holo.ElementType
 	pages   []Page
 	pattern []byte // what filled was made from
 	filled  []byte // a page of pattern
-	gather  []byte // a run of several pages
 }
 
 // zeroPage is what a page that was never written reads as.
@@ -23,22 +21,12 @@ var zeroPage = make([]byte, holo.PageSize)
 
 func newSource(t holo.ElementType, pages []Page) *source { return &source{elem: t, pages: pages} }
 
-// bytes are n elements from element at of the extent, valid until the next
-// call.
-func (s *source) bytes(at, n uint64) []byte {
-	size := s.elem.Size()
-	page, from := at*size/holo.PageSize, at*size%holo.PageSize
-	if from+n*size <= holo.PageSize {
-		return s.page(page)[from : from+n*size]
+// read fills b from byte `from` of the extent on.
+func (s *source) read(b []byte, from uint64) {
+	for len(b) > 0 {
+		n := copy(b, s.page(from / holo.PageSize)[from%holo.PageSize:])
+		b, from = b[n:], from+uint64(n)
 	}
-	s.gather = s.gather[:0]
-	for left := n * size; left > 0; page, from = page+1, 0 {
-		part := s.page(page)[from:]
-		part = part[:min(uint64(len(part)), left)]
-		s.gather = append(s.gather, part...)
-		left -= uint64(len(part))
-	}
-	return s.gather
 }
 
 // page is the content of one page.

@@ -8,6 +8,7 @@ import (
 // Spec says what a job shall do. Who submits it was authorised before: RUN on
 // the module and READ on each input.
 type Spec struct {
+	Owner    holo.PrincipalID // whose job it is: kernels of two owners never share a process
 	Module   holo.ModuleID
 	Kernel   string // the module's name, for people and messages
 	Kind     wire.TaskKind

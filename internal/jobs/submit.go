@@ -102,15 +102,15 @@ func (r *Runner) prepare(ctx context.Context, s Spec) (*job, error) {
 	if err := j.findArrays(ctx); err != nil {
 		return nil, err
 	}
-	program, release, err := r.programs.get(ctx, s.Module)
+	m, release, err := r.modules.get(ctx, s.Module)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkFunctions(program.Module(), j.inputs[0].Shape.Extents()); err != nil {
+	if err := s.checkFunctions(m, j.inputs[0].Shape.Extents()); err != nil {
 		release()
 		return nil, err
 	}
-	j.program, j.release = program, release
+	j.module, j.release = m, release
 	j.cut(r.opt.Schedule)
 	return j, nil
 }

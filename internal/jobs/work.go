@@ -7,13 +7,15 @@ import (
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // work is one attempt at a task while it runs. One instance of the kernel sees
 // the whole extent, run by run in order.
 type work struct {
 	cluster Cluster
-	program *sandbox.Program
+	workers *workers.Pool
+	module  *module.Module
 	task    *wire.RunTask
 	result  *wire.TaskResult
 
@@ -88,19 +90,33 @@ func (w *work) compute(ctx context.Context) error {
 			w.output = append(w.output, make([]byte, holo.PageSize))
 		}
 	}
-	inst, err := w.program.NewInstance(ctx, w.task.Gas, w.task.MemoryPages)
-	if err != nil {
-		return err
+	used, err := w.workers.Run(ctx, w.kernel(kind))
+	w.result.Gas = used.Gas
+	return err
+}
+
+// kernel is the task as a worker is given it.
+func (w *work) kernel(kind module.Kind) *workers.Task {
+	t := w.task
+	k := &workers.Task{
+		Owner: t.Owner, Module: w.module, Kind: kind, Function: t.Function, Gas: t.Gas, MemoryPages: t.MemoryPages,
+		First: t.First, Count: t.Count, Run: w.runElements(), Params: t.Params, Acc: w.acc,
 	}
-	defer inst.Close()
-	defer func() { w.result.Gas = inst.Used() }()
-	run := w.runElements()
-	for at := uint64(0); at < w.task.Count; at += run {
-		if _, err := inst.Run(ctx, kind, w.call(at, min(run, w.task.Count-at))); err != nil {
-			return err
-		}
+	for _, in := range w.inputs {
+		k.Inputs = append(k.Inputs, workers.Input{Type: in.elem, Read: in.read})
 	}
-	return nil
+	if t.Kind == wire.TaskMap {
+		k.Outputs = []workers.Output{{Type: t.Output.Type, Write: w.write}}
+	}
+	return k
+}
+
+// write takes output from byte `from` of the extent on.
+func (w *work) write(b []byte, from uint64) {
+	for len(b) > 0 {
+		n := copy(w.output[from/holo.PageSize][from%holo.PageSize:], b)
+		b, from = b[n:], from+uint64(n)
+	}
 }
 
 // accPerPage is the size of an accumulator from which runs are of many pages.
@@ -108,10 +124,9 @@ const accPerPage = 16 << 10
 
 // runElements is the number of elements in one call. It depends only on the
 // types and the accumulator's size, so a kernel sees the same calls on every
-// node. A run is a page of the widest array: no view crosses a page's end, and
-// its bytes go from the page straight into linear memory. The accumulator is
-// copied in and out at every call; a large one is worth gathering runs of 16
-// pages, the most that a view may have.
+// node. A run is a page of the widest array. The accumulator is copied in and
+// out at every call; a large one is worth runs of 16 pages, the most that a
+// view may have.
 func (w *work) runElements() uint64 {
 	widest := uint64(1)
 	for _, in := range w.task.Inputs {
@@ -125,20 +140,6 @@ func (w *work) runElements() uint64 {
 		run *= sandbox.MaxViewPages
 	}
 	return run
-}
-
-// call describes n elements from the extent's element at.
-func (w *work) call(at, n uint64) sandbox.Call {
-	c := sandbox.Call{Function: w.task.Function, First: w.task.First + at, N: uint32(n), Params: w.task.Params, Acc: w.acc}
-	for _, in := range w.inputs {
-		c.Inputs = append(c.Inputs, sandbox.View{Type: in.elem, Bytes: in.bytes(at, n)})
-	}
-	if w.task.Kind == wire.TaskMap {
-		size := w.task.Output.Type.Size()
-		page, from := at*size/holo.PageSize, at*size%holo.PageSize
-		c.Outputs = []sandbox.View{{Type: w.task.Output.Type, Bytes: w.output[page][from : from+n*size]}}
-	}
-	return c
 }
 
 // commit makes the output visible, all of it or nothing.

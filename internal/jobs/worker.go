@@ -11,9 +11,8 @@ import (
 // worker runs tasks: as many at once as it has slots, a bounded number waiting
 // in the order of arrival, all others refused.
 type worker struct {
-	cluster  Cluster
-	programs *programs
-	slots    chan struct{} // holds one token per running task
+	runner *Runner
+	slots  chan struct{} // holds one token per running task
 
 	mu struct {
 		sync.Mutex
@@ -37,9 +36,9 @@ type running struct {
 // later than a thousand other cancellations runs for nobody, and that is all.
 const maxRefused = 1024
 
-func newWorker(c Cluster, p *programs, slots, queue int) *worker {
-	w := &worker{cluster: c, programs: p, slots: make(chan struct{}, slots)}
-	w.mu.room = slots + queue
+func newWorker(r *Runner) *worker {
+	w := &worker{runner: r, slots: make(chan struct{}, r.opt.Slots)}
+	w.mu.room = r.opt.Slots + r.opt.Queue
 	w.mu.tasks = map[*running]struct{}{}
 	w.mu.refused = map[holo.JobID]holo.JobEpoch{}
 	w.mu.idle.L = &w.mu.Mutex
@@ -68,12 +67,12 @@ func (w *worker) runIn(ctx context.Context, t *wire.RunTask, result *wire.TaskRe
 	case <-ctx.Done():
 		return holo.Errorf(holo.Cancelled, "wait for a slot: %w", context.Cause(ctx))
 	}
-	program, release, err := w.programs.get(ctx, t.Module)
+	m, release, err := w.runner.modules.get(ctx, t.Module)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return (&work{cluster: w.cluster, program: program, task: t, result: result}).do(ctx)
+	return (&work{cluster: w.runner.cluster, workers: w.runner.workers, module: m, task: t, result: result}).do(ctx)
 }
 
 // enter takes a task in, or refuses it.

@@ -35,7 +35,7 @@ func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitReq
 		return nil, holo.Errorf(holo.Invalid, "submit job: kind %q, want map or reduce", m.GetKind())
 	}
 	s := jobs.Spec{
-		Module: k.Module, Kernel: k.Name, Kind: kind, Function: m.GetFunction(), Output: holo.ArrayID(m.GetOutput()),
+		Owner: c.Principal, Module: k.Module, Kernel: k.Name, Kind: kind, Function: m.GetFunction(), Output: holo.ArrayID(m.GetOutput()),
 		Params: m.GetParams(), AccBytes: m.GetAccBytes(), Gas: holo.Gas(m.GetGasPerTask()),
 	}
 	for _, id := range m.GetInputs() {

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"testing"
+
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // clustersAtOnce is how many tests run side by side unless -parallel says
@@ -11,6 +13,7 @@ import (
 const clustersAtOnce = "6"
 
 func TestMain(m *testing.M) {
+	workers.Main()
 	flag.Parse()
 	said := false
 	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })

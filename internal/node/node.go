@@ -65,6 +65,10 @@ type Config struct {
 	Policy      Policy        // of its links
 	Keys        identity.Keys // how its keys are read
 	Logger      *slog.Logger  // nil: nothing is logged
+
+	// StrictIsolation has the node run kernels only where every layer of
+	// isolation can be had, and not start elsewhere.
+	StrictIsolation bool
 }
 
 // Node is a running node. It is safe for concurrent use.
@@ -183,8 +187,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if n.runner, err = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{}); err != nil {
-		return err
+	n.runner = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add})
+	if n.config.StrictIsolation {
+		if _, err := n.runner.Workers(ctx); err != nil {
+			return err
+		}
 	}
 	if err := n.openResponder(); err != nil {
 		return err
@@ -267,7 +274,7 @@ func (n *Node) Close() error {
 		errs = append(errs, n.door.Close())
 	}
 	if n.runner != nil {
-		errs = append(errs, n.runner.Close())
+		n.runner.Close()
 	}
 	if n.consensus != nil {
 		n.resign()

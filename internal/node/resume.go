@@ -71,7 +71,7 @@ func (n *Node) resume(ctx context.Context, rec *wire.JobRecord) {
 
 func specOf(rec *wire.JobRecord) jobs.Spec {
 	return jobs.Spec{
-		Module: rec.Module, Kernel: rec.Kernel, Kind: rec.Kind, Function: rec.Function, Inputs: rec.Inputs, Output: rec.Output,
+		Owner: rec.Owner, Module: rec.Module, Kernel: rec.Kernel, Kind: rec.Kind, Function: rec.Function, Inputs: rec.Inputs, Output: rec.Output,
 		Params: rec.Params, AccBytes: rec.AccBytes, Gas: rec.Gas,
 	}
 }

@@ -55,7 +55,7 @@ func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) 
 func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
 	c := submitter(ctx)
 	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Bound: c.Verdict.Bound, Access: c.Verdict.Epoch, Job: wire.JobRecord{
-		Owner: c.Principal, Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
+		Owner: s.Owner, Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
 		Inputs: s.Inputs, Output: s.Output, Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
 	}})
 	if err != nil {

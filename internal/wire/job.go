@@ -68,6 +68,7 @@ type RunTask struct {
 	Epoch       holo.JobEpoch
 	Task        holo.TaskID
 	Attempt     holo.Attempt
+	Owner       holo.PrincipalID // whose job it is: kernels of two owners never share a process
 	Module      holo.ModuleID
 	Kernel      string // the module's name, for messages
 	Kind        TaskKind
@@ -159,6 +160,7 @@ func (m *RunTask) encode(e *Encoder) {
 	e.U64(uint64(m.Epoch))
 	e.U32(uint32(m.Task))
 	e.U32(uint32(m.Attempt))
+	e.Fixed(m.Owner[:])
 	e.Fixed(m.Module[:])
 	e.String(m.Kernel)
 	e.U8(uint8(m.Kind))
@@ -185,6 +187,7 @@ func (m *RunTask) decode(d *Decoder) {
 	m.Epoch = holo.JobEpoch(d.U64())
 	m.Task = holo.TaskID(d.U32())
 	m.Attempt = holo.Attempt(d.U32())
+	d.Fixed(m.Owner[:])
 	d.Fixed(m.Module[:])
 	m.Kernel = d.String(MaxFunctionName)
 	m.Kind = TaskKind(d.U8())

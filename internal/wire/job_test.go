@@ -10,7 +10,7 @@ import (
 // aTask is the last, short extent of a map over two arrays.
 func aTask() *RunTask {
 	return &RunTask{
-		Job: 7, Epoch: 1, Task: 2, Attempt: 3, Module: holo.ModuleID{1, 2}, Kernel: "flights", Kind: TaskMap, Function: "scale",
+		Job: 7, Epoch: 1, Task: 2, Attempt: 3, Owner: holo.PrincipalID{6}, Module: holo.ModuleID{1, 2}, Kernel: "flights", Kind: TaskMap, Function: "scale",
 		Params: []byte{9}, Gas: 1000, MemoryPages: 16, Length: 5*holo.PageSize + 1, Extent: 2 * holo.PageSize, First: 4 * holo.PageSize,
 		Count:  holo.PageSize + 1,
 		Inputs: []TaskArray{{Array: 1, Type: holo.I8, Shard: 4}, {Array: 2, Type: holo.F64, Shard: 4}},

@@ -1,0 +1,103 @@
+package workers
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/holocompute/holocompute/bench"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/sandbox"
+)
+
+// processorTime of another process, in nanoseconds: the system has a clock for
+// each.
+func processorTime(pid int) time.Duration {
+	const ofAllThreads = 2
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|ofAllThreads), &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// BenchmarkWorker runs a task over an extent of 4 MiB in a worker, against the
+// same in this process: an instance for the task, and calls whose views are the
+// pages themselves. Both processes count.
+func BenchmarkWorker(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		n    uint64
+		task func(testing.TB, [][]byte, [][]byte) *Task
+	}{
+		{"sum", 4 << 20 / 8, sumTask}, {"scale", 4 << 20 / 8, scaleTask}, {"empty", 1, sumTask},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			in, out := f64s(c.n, func(i uint64) uint64 { return 0x3ff0000000000000 + i*7919 }), f64s(c.n, func(uint64) uint64 { return 0 })
+			task := c.task(b, in, out)
+			task.Count = c.n
+			p := New(Options{})
+			b.Cleanup(p.Close)
+			program := engine(b, task.Module)
+			run := func() {
+				if _, err := p.Run(b.Context(), task); err != nil {
+					b.Fatal(err)
+				}
+			}
+			run()
+			pid := p.mu.idle[0].os.Pid
+			bench.CompareWith(b, 32, int(c.n*8), func() time.Duration { return processorTime(pid) }, func(n int) {
+				for range n {
+					direct(b, program, task, in, out)
+				}
+			}, func(n int) {
+				for range n {
+					run()
+				}
+			})
+		})
+	}
+}
+
+// direct is a task in this process as a node ran it before there were workers.
+func direct(b *testing.B, program *sandbox.Program, t *Task, in, out [][]byte) {
+	i, err := program.NewInstance(b.Context(), t.Gas, t.MemoryPages)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer i.Close()
+	for page := range in {
+		n := min(t.Run, t.Count-uint64(page)*t.Run)
+		c := sandbox.Call{Function: t.Function, First: uint64(page) * t.Run, N: uint32(n), Params: t.Params, Acc: t.Acc}
+		c.Inputs = []sandbox.View{{Type: t.Inputs[0].Type, Bytes: in[page][:n*8]}}
+		for range t.Outputs {
+			c.Outputs = []sandbox.View{{Type: t.Outputs[0].Type, Bytes: out[page][:n*8]}}
+		}
+		if _, err := i.Run(b.Context(), t.Kind, c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// sumTask adds up the elements of pages.
+func sumTask(t testing.TB, in, _ [][]byte) *Task {
+	read, _ := paged(in)
+	return &Task{
+		Module: sample(t, "basic"), Kind: module.Reduce, Function: "stats", Gas: plenty, Count: uint64(len(in)) * holo.PageSize / 8, Run: holo.PageSize / 8,
+		Acc: make([]byte, 120), Inputs: []Input{{Type: holo.I64, Read: read}},
+	}
+}
+
+// scaleTask multiplies the elements of pages.
+func scaleTask(t testing.TB, in, out [][]byte) *Task {
+	read, _ := paged(in)
+	_, write := paged(out)
+	return &Task{
+		Module: sample(t, "basic"), Kind: module.Map, Function: "scale", Gas: plenty, Count: uint64(len(in)) * holo.PageSize / 8, Run: holo.PageSize / 8,
+		Params: binary.LittleEndian.AppendUint64(nil, 0xc004000000000000),
+		Inputs: []Input{{Type: holo.F64, Read: read}}, Outputs: []Output{{Type: holo.F64, Write: write}},
+	}
+}

@@ -1,0 +1,140 @@
+package workers
+
+import (
+	"context"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/sandbox"
+)
+
+// Task is a kernel over an extent: one instance, and calls of Run elements each
+// until Count are done. A comb has no elements and is one call.
+type Task struct {
+	Owner       holo.PrincipalID // whose process it may run in
+	Module      *module.Module
+	Kind        module.Kind
+	Function    string // without its prefix: by_hour
+	Gas         holo.Gas
+	MemoryPages uint32 // 0: the engine's limit
+	First       uint64 // global index of the first element
+	Count, Run  uint64
+	Params      []byte
+	Acc         []byte // read, and after success written back
+	Inputs      []Input
+	Outputs     []Output
+}
+
+// Input gives the elements of an array.
+type Input struct {
+	Type holo.ElementType
+	// Read fills b from byte `from` of the extent's elements.
+	Read func(b []byte, from uint64)
+	// Bytes is the size of a comb's input; 0 where elements are counted.
+	Bytes uint32
+}
+
+// Output takes the elements of an array.
+type Output struct {
+	Type holo.ElementType
+	// Write is given the bytes from byte `from` of the extent's elements.
+	Write func(b []byte, from uint64)
+}
+
+// batchBytes is how much is handed over at a time: an extent of one array at
+// once. Smaller hand-overs cost more than they gain by being in a cache still
+// (BenchmarkWorker).
+const batchBytes = 4 << 20
+
+// align is where parts of a region begin.
+const align = 64
+
+// Run runs a task in a worker. Result holds what it used, also with an error.
+// An error of kind KernelTrapped or Invalid is the kernel's own; of Corrupt or
+// Indeterminate it is the worker's, and another try may do better.
+func (p *Pool) Run(ctx context.Context, t *Task) (sandbox.Result, error) {
+	if err := t.check(); err != nil {
+		return sandbox.Result{}, err
+	}
+	w, err := p.ready(ctx, t)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	r := &run{Task: t, worker: w, deadline: time.Now().Add(p.wall(w.engine, t.Gas)), began: time.Now()}
+	usable, err := r.do(ctx)
+	p.release(w, usable)
+	return r.result, p.counted(err)
+}
+
+// counted tells the counter what went wrong with a worker.
+func (p *Pool) counted(err error) error {
+	switch reason := holo.ReasonOf(err); reason {
+	case WorkerDied, WorkerFault, ForbiddenCall, WallClock, CompileTime, CompileMemory:
+		p.opt.Count(reason)
+		p.opt.Logger.Warn("worker ended", "reason", reason, "error", err)
+	}
+	return err
+}
+
+func (t *Task) who() string {
+	return "kernel " + t.Module.ID.String() + " function " + module.Function{Kind: t.Kind, Name: t.Function}.String()
+}
+
+// check refuses what does not fit into a region; all else is checked where the
+// kernel is called.
+func (t *Task) check() error {
+	size := align * uint64(2+len(t.Inputs)+len(t.Outputs))
+	for _, in := range t.Inputs {
+		size += t.bytes(in.Type, t.Run) + uint64(in.Bytes)
+	}
+	for _, out := range t.Outputs {
+		size += t.bytes(out.Type, t.Run)
+	}
+	if t.Count > 0 && t.Run == 0 || t.Run > 1<<32 || size+uint64(len(t.Acc)+len(t.Params)) > regionBytes {
+		return holo.Errorf(holo.Invalid, "run %s: calls of %d elements, parameters of %d bytes and an accumulator of %d do not fit", t.who(), t.Run, len(t.Params), len(t.Acc))
+	}
+	return nil
+}
+
+func (t *Task) bytes(e holo.ElementType, elements uint64) uint64 { return elements * e.Size() }
+
+// ready gives a worker of the task's owner that has compiled its module. A
+// process that ends while it compiles gets a second chance: it may have been
+// killed from outside.
+func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
+	for again := true; ; again = false {
+		w, err := p.acquire(ctx, &t.Owner)
+		if err != nil {
+			return nil, err
+		}
+		if w.loaded[t.Module.ID] {
+			return w, nil
+		}
+		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, encodeLoad(t.Module))
+		switch {
+		case err == nil && a.err == nil:
+			w.loaded[t.Module.ID] = true
+			return w, nil
+		case err == nil:
+			p.release(w, true)
+			return nil, p.counted(a.err)
+		}
+		p.release(w, false)
+		if err = p.compileError(t.Module, err); holo.ReasonOf(err) != CompileMemory || !again {
+			return nil, p.counted(err)
+		}
+	}
+}
+
+func (p *Pool) compileError(m *module.Module, err error) error {
+	switch {
+	case err == errCancelled:
+		return holo.Errorf(holo.Cancelled, "compile kernel %s: nobody waits for it", m.ID)
+	case err == errLate:
+		return holo.Refuse(holo.Invalid, CompileTime, "compile kernel %s: not done after %s, and killed", m.ID, p.compile)
+	case holo.ReasonOf(err) == WorkerDied:
+		return holo.Refuse(holo.Invalid, CompileMemory, "compile kernel %s within %d MiB: %w", m.ID, MemoryBytes>>20, err)
+	}
+	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "compile kernel %s: %w", m.ID, err)
+}
