@@ -21,6 +21,7 @@ type Status struct {
 	Listen        []string          `json:"listen"`
 	Refusals      map[string]uint64 `json:"refusals"` // of this node, by reason, since its start
 	Posture       []Measure         `json:"posture"`  // how the node that answers is protected
+	Isolation     Isolation         `json:"isolation"`
 }
 
 // Measure is one protection of a node's process or files.
@@ -37,6 +38,28 @@ func (s *Status) Unprotected() (out []Measure) {
 		if m.Expected && !m.Holds {
 			out = append(out, m)
 		}
+	}
+	return out
+}
+
+// Isolation says how the node that answers keeps kernels away from itself.
+type Isolation struct {
+	Level       string            `json:"level"`        // full, filtered, process; "" when no worker could be started
+	Layers      []string          `json:"layers"`       // those that hold
+	Missing     map[string]string `json:"missing"`      // why, by layer
+	Strict      bool              `json:"strict"`       // it runs no kernel below level full
+	Workers     int               `json:"workers"`      // processes now
+	MaxWorkers  int               `json:"max_workers"`  // at most
+	WorkerBytes uint64            `json:"worker_bytes"` // the most memory of one, beside the node's page memory
+}
+
+func isolationOf(i *holov1.Isolation) Isolation {
+	out := Isolation{
+		Level: i.GetLevel(), Layers: append([]string{}, i.GetLayers()...), Missing: map[string]string{}, Strict: i.GetStrict(),
+		Workers: int(i.GetWorkers()), MaxWorkers: int(i.GetMaxWorkers()), WorkerBytes: i.GetWorkerBytes(),
+	}
+	for _, g := range i.GetMissing() {
+		out.Missing[g.GetLayer()] = g.GetWhy()
 	}
 	return out
 }
@@ -71,7 +94,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 		Cluster: s.GetCluster(), Node: s.GetNode(), Leader: s.GetLeader(), CatalogIndex: s.GetCatalogIndex(),
 		Nodes: []NodeStatus{}, Voters: []string{}, Posture: []Measure{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
 		DefaultCopies: int(s.GetDefaultCopies()), MinAck: int(s.GetMinAck()),
-		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(),
+		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(), Isolation: isolationOf(s.GetIsolation()),
 		Shards: ShardHealth{
 			Total: int(h.GetTotal()), Full: int(h.GetFull()), UnderReplicated: int(h.GetUnderReplicated()),
 			RefusingWrites: int(h.GetRefusingWrites()), Lost: int(h.GetLost()),

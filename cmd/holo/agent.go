@@ -18,11 +18,14 @@ type agentFlags struct {
 	parent   bool
 	announce bool
 	policy   node.Policy
+
+	isolation string
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
 	policyFlags(cmd, &f.policy)
+	cmd.Flags().StringVar(&f.isolation, "isolation", "strongest", "of kernels: strongest that this system has, which status shows; or strict, to run none below full")
 	cmd.Flags().BoolVar(&f.announce, "announce", false, "tell who holds an invite and asks in the local network where this node is")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
 }
@@ -41,6 +44,15 @@ func (a *app) logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: l})), nil
 }
 
+// strict reports whether only full isolation will do.
+func (f *agentFlags) strict() (bool, error) {
+	switch f.isolation {
+	case "strongest", "strict":
+		return f.isolation == "strict", nil
+	}
+	return false, usage("isolation %q: want strongest or strict", f.isolation)
+}
+
 func agentCommand(a *app) *cobra.Command {
 	var n nodeFlags
 	var f agentFlags
@@ -53,10 +65,14 @@ func agentCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			strict, err := f.strict()
+			if err != nil {
+				return err
+			}
 			listen, also := n.at()
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce,
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict,
 			})
 		},
 	}
@@ -112,6 +128,10 @@ func joinCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			strict, err := f.strict()
+			if err != nil {
+				return err
+			}
 			invite, err := a.pasted(args[0])
 			if err != nil {
 				return err
@@ -132,7 +152,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce,
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict,
 			})
 		},
 	}

@@ -118,6 +118,7 @@ var hints = map[string]string{
 	"data_loss":         "holo node evict --lose-data, or export those arrays before",
 	"name_taken":        "--name with a name that no node of the cluster has",
 	"evicted":           "holo join with a new invite and another --dir, if the owner lets this machine in again",
+	"not_isolated":      "a system with what is missing, or holo agent without --isolation strict",
 	"array_not_open":    "another array: a sealed one never changes",
 }
 

@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"holo": func() { os.Exit(run()) }, "idle": idle, "peek": peek})
 }
 
+// scriptCommands are what scripts can do beside testscript's own commands.
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){"exits": exits}
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -31,7 +34,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOLO_CONFIG", filepath.Join(e.WorkDir, "config"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: scriptCommands,
 	})
 }
 

@@ -108,6 +108,8 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	row(w, "copies", s.DefaultCopies, "a write waits for", s.MinAck)
 	h := s.Shards
 	row(w, "shards", h.Total, "full", h.Full, "under-replicated", h.UnderReplicated, "refusing writes", h.RefusingWrites, "lost", h.Lost)
+	i := s.Isolation
+	row(w, "kernels", "isolation", i.Level, "processes", i.Workers, "of at most", i.MaxWorkers, "with", size(i.WorkerBytes))
 	row(w)
 	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "PRIMARY OF", "MEMBER OF")
 	for _, n := range s.Nodes {

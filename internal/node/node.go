@@ -221,6 +221,7 @@ func (n *Node) run() {
 	n.group.run(n.watchHomes)
 	n.group.run(n.resumeOwn)
 	n.group.run(n.watchRights)
+	n.group.run(n.tryIsolation)
 	n.group.run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
 }
 

@@ -53,14 +53,13 @@ func (n *Node) keysAtRest() lockdown.Measure {
 
 // withPosture adds to a status how this node is protected, and a warning for
 // each protection that should hold and does not.
-func (n *Node) withPosture(out *holov1.StatusResponse) *holov1.StatusResponse {
+func (n *Node) withPosture(out *holov1.StatusResponse) {
 	for _, m := range n.posture() {
 		out.Posture = append(out.Posture, &holov1.Measure{Name: m.Name, Holds: m.Holds, Expected: m.Expected, Detail: m.Detail})
 		if m.Expected && !m.Holds {
 			out.Warnings = append(out.Warnings, "This node is not protected as it should be: "+m.Detail+".")
 		}
 	}
-	return out
 }
 
 // logPosture tells the log at the start what an operator may have to put right.

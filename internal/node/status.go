@@ -25,13 +25,14 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	patient, cancel := within(ctx, statusPatience)
 	defer cancel()
 	out, err := n.statusNow(patient)
-	switch {
-	case err == nil:
-		return n.withPosture(out), nil
-	case ctx.Err() != nil || !again(err) && patient.Err() == nil:
-		return nil, err
+	if err != nil && ctx.Err() == nil && (again(err) || patient.Err() != nil) {
+		out, err = n.statusAlone(), nil
 	}
-	return n.withPosture(n.statusAlone()), nil
+	if err == nil {
+		n.isolation(ctx, out)
+		n.withPosture(out)
+	}
+	return out, err
 }
 
 // statusAlone is the status without the catalogue. No node has a lease in it:

@@ -345,6 +345,7 @@ type StatusResponse struct {
 	Listen        []string               `protobuf:"bytes,12,rep,name=listen,proto3" json:"listen,omitempty"`
 	Refusals      map[string]uint64      `protobuf:"bytes,13,rep,name=refusals,proto3" json:"refusals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // counter per refusal reason, of this node
 	Posture       []*Measure             `protobuf:"bytes,20,rep,name=posture,proto3" json:"posture,omitempty"`                                                                              // how the process that answers is protected
+	Isolation     *Isolation             `protobuf:"bytes,21,opt,name=isolation,proto3" json:"isolation,omitempty"`                                                                          // of kernels, on this node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +474,13 @@ func (x *StatusResponse) GetRefusals() map[string]uint64 {
 func (x *StatusResponse) GetPosture() []*Measure {
 	if x != nil {
 		return x.Posture
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetIsolation() *Isolation {
+	if x != nil {
+		return x.Isolation
 	}
 	return nil
 }
@@ -2500,7 +2508,7 @@ var File_holo_v1_holo_proto protoreflect.FileDescriptor
 
 const file_holo_v1_holo_proto_rawDesc = "" +
 	"\n" +
-	"\x12holo/v1/holo.proto\x12\aholo.v1\x1a\x15holo/v1/posture.proto\"G\n" +
+	"\x12holo/v1/holo.proto\x12\aholo.v1\x1a\x17holo/v1/isolation.proto\x1a\x15holo/v1/posture.proto\"G\n" +
 	"\rSignedRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"-\n" +
@@ -2517,7 +2525,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"-\n" +
 	"\rProveResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\"\x0f\n" +
-	"\rStatusRequest\"\xac\x04\n" +
+	"\rStatusRequest\"\xde\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -2533,7 +2541,8 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\amin_ack\x18\v \x01(\rR\x06minAck\x12\x16\n" +
 	"\x06listen\x18\f \x03(\tR\x06listen\x12A\n" +
 	"\brefusals\x18\r \x03(\v2%.holo.v1.StatusResponse.RefusalsEntryR\brefusals\x12*\n" +
-	"\aposture\x18\x14 \x03(\v2\x10.holo.v1.MeasureR\aposture\x1a;\n" +
+	"\aposture\x18\x14 \x03(\v2\x10.holo.v1.MeasureR\aposture\x120\n" +
+	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x1a;\n" +
 	"\rRefusalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xae\x02\n" +
@@ -2770,6 +2779,7 @@ var file_holo_v1_holo_proto_goTypes = []any{
 	(*NodeWork)(nil),             // 38: holo.v1.NodeWork
 	nil,                          // 39: holo.v1.StatusResponse.RefusalsEntry
 	(*Measure)(nil),              // 40: holo.v1.Measure
+	(*Isolation)(nil),            // 41: holo.v1.Isolation
 }
 var file_holo_v1_holo_proto_depIdxs = []int32{
 	7,  // 0: holo.v1.StatusResponse.nodes:type_name -> holo.v1.Node
@@ -2777,55 +2787,56 @@ var file_holo_v1_holo_proto_depIdxs = []int32{
 	9,  // 2: holo.v1.StatusResponse.shards:type_name -> holo.v1.ShardHealth
 	39, // 3: holo.v1.StatusResponse.refusals:type_name -> holo.v1.StatusResponse.RefusalsEntry
 	40, // 4: holo.v1.StatusResponse.posture:type_name -> holo.v1.Measure
-	12, // 5: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
-	24, // 6: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
-	29, // 7: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
-	36, // 8: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
-	37, // 9: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
-	38, // 10: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
-	1,  // 11: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
-	3,  // 12: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
-	5,  // 13: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
-	0,  // 14: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
-	0,  // 15: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
-	14, // 16: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
-	15, // 17: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
-	0,  // 18: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
-	0,  // 19: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
-	0,  // 20: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
-	22, // 21: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
-	0,  // 22: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
-	26, // 23: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
-	27, // 24: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
-	0,  // 25: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
-	31, // 26: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
-	32, // 27: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
-	33, // 28: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
-	0,  // 29: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
-	2,  // 30: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
-	4,  // 31: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
-	6,  // 32: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
-	11, // 33: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
-	12, // 34: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
-	12, // 35: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
-	16, // 36: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
-	18, // 37: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
-	12, // 38: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
-	21, // 39: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
-	23, // 40: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
-	29, // 41: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
-	29, // 42: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
-	28, // 43: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
-	36, // 44: holo.v1.JobService.Submit:output_type -> holo.v1.Job
-	37, // 45: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
-	36, // 46: holo.v1.JobService.Get:output_type -> holo.v1.Job
-	34, // 47: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
-	36, // 48: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
-	30, // [30:49] is the sub-list for method output_type
-	11, // [11:30] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	41, // 5: holo.v1.StatusResponse.isolation:type_name -> holo.v1.Isolation
+	12, // 6: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
+	24, // 7: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
+	29, // 8: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
+	36, // 9: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
+	37, // 10: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
+	38, // 11: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
+	1,  // 12: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
+	3,  // 13: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
+	5,  // 14: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
+	0,  // 15: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
+	0,  // 16: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
+	14, // 17: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
+	15, // 18: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
+	0,  // 19: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
+	0,  // 20: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
+	0,  // 21: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
+	22, // 22: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
+	0,  // 23: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
+	26, // 24: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
+	27, // 25: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
+	0,  // 26: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
+	31, // 27: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
+	32, // 28: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
+	33, // 29: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
+	0,  // 30: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
+	2,  // 31: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
+	4,  // 32: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
+	6,  // 33: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
+	11, // 34: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
+	12, // 35: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
+	12, // 36: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
+	16, // 37: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
+	18, // 38: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
+	12, // 39: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
+	21, // 40: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
+	23, // 41: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
+	29, // 42: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
+	29, // 43: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
+	28, // 44: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
+	36, // 45: holo.v1.JobService.Submit:output_type -> holo.v1.Job
+	37, // 46: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
+	36, // 47: holo.v1.JobService.Get:output_type -> holo.v1.Job
+	34, // 48: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
+	36, // 49: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
+	31, // [31:50] is the sub-list for method output_type
+	12, // [12:31] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_holo_proto_init() }
@@ -2833,6 +2844,7 @@ func file_holo_v1_holo_proto_init() {
 	if File_holo_v1_holo_proto != nil {
 		return
 	}
+	file_holo_v1_isolation_proto_init()
 	file_holo_v1_posture_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
