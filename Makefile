@@ -35,7 +35,7 @@ fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)
 
 bench: ## the workloads, with ratios against their baselines
-	go test ./bench ./internal/transport ./internal/sandbox -run '^$$' -bench . -benchtime $(B)
+	go test ./bench ./internal/transport ./internal/sandbox ./internal/workers -run '^$$' -bench . -benchtime $(B)
 
 generate: ## protobuf code; needs protoc and its two Go plugins
 	go generate ./internal/api

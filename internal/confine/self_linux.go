@@ -8,9 +8,9 @@ import (
 
 // The limits of a confined process.
 const (
-	maxFiles   = 16       // its pipes, and what the Go runtime opens
-	maxThreads = 64       // of its user; a Go program of two processors has about ten
-	maxCPU     = 16 << 10 // seconds, above any task's deadline
+	maxFiles   = 16        // its pipes, and what the Go runtime opens
+	maxThreads = 64        // of its user; a Go program of two processors has about ten
+	maxCPU     = 12 * 3600 // seconds: more than a life of tasks that all take as long as they may
 )
 
 // Self takes from this process what it can give up by itself: core files,

@@ -9,7 +9,8 @@
 // has no imports of its own, so it reaches nothing but its memory.
 //
 // One Instance is one task: memory starts as the module defines it and ends
-// with Close. In this version instances live in the node's process; the yield
+// with Close. A node runs instances in processes of their own, which package
+// workers is about; what is here knows nothing of that. The yield
 // call keeps them from holding up the garbage collector and other goroutines.
 package sandbox
 

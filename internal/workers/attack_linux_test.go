@@ -110,7 +110,7 @@ func TestWorkerIsBornConfined(t *testing.T) {
 	node := fmt.Sprint(os.Getpid())
 	for _, c := range [][2]string{
 		{"open", secret}, {"open", "/etc/passwd"}, {"open", "/proc/self/environ"}, {"create", secret + "2"}, {"connect", listener.Addr().String()},
-		{"execve", "/bin/true"}, {"ptrace", node}, {"kill", node}, {"memory", node}, {"vmread", node}, {"mount", ""},
+		{"datagram", listener.Addr().String()}, {"execve", "/bin/true"}, {"ptrace", node}, {"kill", node}, {"memory", node}, {"vmread", node}, {"mount", ""},
 	} {
 		if _, err := p.Run(t.Context(), order(t, c[0], c[1])); holo.ReasonOf(err) != sandbox.KernelError {
 			t.Errorf("%s %s: %v", c[0], c[1], err)
@@ -152,7 +152,6 @@ func TestWorkerThatLiesIsKilledAndCounted(t *testing.T) {
 	counted := map[string]int{}
 	p := New(Options{Max: 1, Count: func(reason string) { counted[reason]++ }})
 	p.argv = hostileName
-	p.wall = func(sandbox.EngineKind, holo.Gas) time.Duration { return 300 * time.Millisecond }
 	t.Cleanup(p.Close)
 	want := map[string]int{}
 	for what, reason := range map[string]string{
@@ -161,6 +160,10 @@ func TestWorkerThatLiesIsKilledAndCounted(t *testing.T) {
 		"half": WorkerDied, "crash": WorkerDied, "exit": WorkerDied, "segv": ForbiddenCall,
 		"silent": WallClock, "chatter": WorkerDied,
 	} {
+		p.wall = wall
+		if reason == WallClock {
+			p.wall = func(sandbox.EngineKind, holo.Gas) time.Duration { return 300 * time.Millisecond }
+		}
 		_, err := p.Run(t.Context(), order(t, what, ""))
 		if holo.ReasonOf(err) != reason || !strings.Contains(fmt.Sprint(err), "function map_"+what) {
 			t.Errorf("%s: %v, want %s with the kernel's name", what, err, reason)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -105,9 +106,9 @@ func beside(s *server, f frame, what string) {
 	case "half":
 		os.Stdout.Write(frame{frameAnswer, f.sequence, ok.encode()}.encode()[:12])
 		os.Stdout.Close()
-		select {}
+		time.Sleep(time.Hour)
 	case "silent":
-		select {}
+		time.Sleep(time.Hour)
 	case "chatter":
 		for {
 			os.Stderr.Write(bytes.Repeat([]byte("x"), 4096))
@@ -135,7 +136,7 @@ func beside(s *server, f frame, what string) {
 		for range 500 {
 			go unix.Syscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&unix.Timespec{Sec: 60})), 0, 0) // a thread each
 		}
-		select {}
+		time.Sleep(time.Hour)
 	}
 }
 
@@ -154,6 +155,12 @@ func attack(what, argument string) (string, error) {
 			c.Close()
 		}
 		return "connected", err
+	case "datagram":
+		c, err := net.Dial("udp", argument)
+		if err == nil {
+			_, err = c.Write([]byte("x"))
+		}
+		return "sent a datagram", err
 	case "socket":
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 		return fmt.Sprint("socket ", fd), err

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/confine"
@@ -81,6 +82,9 @@ func (p *Pool) takeIdle(i int) *process {
 // startOne starts a worker in the strongest way that this system has, which the
 // first one finds.
 func (p *Pool) startOne() (*process, error) {
+	if os.Args[0] == name { // else each worker would start further ones
+		return nil, holo.Errorf(holo.Internal, "start a worker: this program is one, and did not call workers.Main first")
+	}
 	p.finding.Lock()
 	defer p.finding.Unlock()
 	ways := confine.Ways()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/holocompute/holocompute/internal/confine"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -28,6 +29,8 @@ const (
 	headBytes = 9
 	// maxAnswer bounds what a worker can make the node read.
 	maxAnswer = 2 << 10
+	maxText   = 1 << 10 // of an error
+	maxWhy    = 100     // of a layer that is missing
 	// maxRequest is above the largest module: metering may make it thrice as
 	// long.
 	maxRequest = 64 << 20
@@ -104,7 +107,7 @@ type hello struct {
 func (h hello) encode() []byte {
 	b := []byte{protocol, byte(h.engine), byte(len(h.missing))}
 	for _, g := range h.missing {
-		b = appendText(appendText(b, string(g.Layer)), clip(g.Why, 100))
+		b = appendText(appendText(b, string(g.Layer)), clip(g.Why, maxWhy))
 	}
 	return b
 }
@@ -113,10 +116,13 @@ func decodeHello(f frame) (h hello, err error) {
 	c := cursor{rest: f.body}
 	version := c.u8()
 	h.engine = sandbox.EngineKind(c.u8())
+	clean := true
 	for range c.u8() {
-		h.missing = append(h.missing, confine.Gap{Layer: confine.Layer(c.text()), Why: c.text()})
+		g := confine.Gap{Layer: confine.Layer(c.text()), Why: c.text()}
+		h.missing = append(h.missing, g)
+		clean = clean && printable(string(g.Layer), maxWhy) && printable(g.Why, maxWhy)
 	}
-	if f.what != frameHello || version != protocol || h.engine != sandbox.Compiler && h.engine != sandbox.Interpreter || !c.done() {
+	if !clean || f.what != frameHello || version != protocol || h.engine != sandbox.Compiler && h.engine != sandbox.Interpreter || !c.done() {
 		return h, holo.Refuse(holo.Corrupt, WorkerFault, "it does not say hello")
 	}
 	return h, nil
@@ -239,7 +245,7 @@ func (a answer) encode() []byte {
 		return append(b, 0)
 	}
 	b = append(b, 1, byte(holo.KindOf(a.err)))
-	return appendText(appendText(b, holo.ReasonOf(a.err)), clip(a.err.Error(), 1024))
+	return appendText(appendText(b, holo.ReasonOf(a.err)), clip(a.err.Error(), maxText))
 }
 
 func decodeAnswer(body []byte) (a answer, ok bool) {
@@ -248,7 +254,7 @@ func decodeAnswer(body []byte) (a answer, ok bool) {
 	failed := c.u8()
 	if failed == 1 {
 		kind, reason, text := holo.Kind(c.u8()), c.text(), c.text()
-		if !causes[cause{kind, reason}] || !printable(text) {
+		if !causes[cause{kind, reason}] || !printable(text, maxText) {
 			return a, false
 		}
 		a.err = holo.Refuse(kind, reason, "%s", text)
@@ -278,14 +284,14 @@ var causes = map[cause]bool{
 	{holo.Cancelled, ""}:                      true,
 }
 
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '\x7f' || r == '\uFFFD' })
+func printable(s string, most int) bool {
+	return len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '\x7f' || r == '\uFFFD' })
 }
 
 // clip makes text fit into an answer: printable, and not too long.
 func clip(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
-		if !printable(string(r)) {
+		if !printable(string(r), utf8.UTFMax) {
 			return ' '
 		}
 		return r

@@ -38,6 +38,7 @@ const processors = 2
 func serve() error {
 	runtime.GOMAXPROCS(processors) // also: the runtime stops looking at files for its own number
 	debug.SetMemoryLimit(collectAt)
+	debug.SetGCPercent(collectPercent)
 	file := os.NewFile(3, "region")
 	r, err := mapRegion(file)
 	if err != nil {

@@ -47,8 +47,12 @@ const (
 	// memory (64 MiB, and what the collector has not freed of the task before),
 	// machine code, and what compiling takes.
 	MemoryBytes = 512 << 20
-	// collectAt has the worker's collector work harder before the limit is hit.
-	collectAt = MemoryBytes * 3 / 4
+	// collectPercent has the worker's collector run after four times the memory
+	// in use and not after one: each task leaves its linear memory behind, and
+	// with the default the collector took a fifth of a light task's time.
+	// collectAt has it run more often before the limit is hit.
+	collectPercent = 400
+	collectAt      = MemoryBytes * 3 / 4
 
 	// startLimit bounds the start of a process, compileLimit one compilation:
 	// the engine gives up after ten seconds between two functions, and one
