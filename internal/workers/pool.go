@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -37,8 +38,9 @@ func (p *Pool) acquire(ctx context.Context, owner *holo.PrincipalID) (*process, 
 		p.discard(w)
 		return nil, err
 	}
-	if w.owner == nil {
-		w.owner = owner
+	if w.owner == nil && owner != nil {
+		theirs := *owner
+		w.owner = &theirs
 	}
 	return w, nil
 }
@@ -98,7 +100,8 @@ func (p *Pool) startOne() (*process, error) {
 			return w, nil
 		}
 		p.mu.Lock()
-		last := p.mu.checked || way == len(ways)-1 // what has worked once fails for another reason
+		// What has worked once fails for another reason, and so does what was slow.
+		last := p.mu.checked || way == len(ways)-1 || errors.Is(err, os.ErrDeadlineExceeded)
 		if !last {
 			p.mu.way, p.mu.tried = way+1, err
 		}

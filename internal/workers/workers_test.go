@@ -171,6 +171,9 @@ func TestOwnersNeverShareAProcess(t *testing.T) {
 		if same := last != nil && *last.owner == owner; same != (w == last) {
 			t.Errorf("owner %x: process %d after %d of owner %x", owner[0], w.os.Pid, last.os.Pid, last.owner[0])
 		}
+		if w.owner == &k.Owner {
+			t.Fatal("whose a process is changes with the task")
+		}
 		if last != nil && last != w && last.alive() {
 			t.Error("the other owner's process lives on")
 		}
