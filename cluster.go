@@ -67,6 +67,7 @@ type Cluster struct {
 	jobs    holov1connect.JobServiceClient
 	nodes   holov1connect.NodeServiceClient
 	access  holov1connect.AccessServiceClient
+	audit   holov1connect.AuditServiceClient
 }
 
 // Connect opens a session with the node on this machine, as the user whose key
@@ -98,6 +99,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		jobs:    holov1connect.NewJobServiceClient(c.http, host, plain),
 		nodes:   holov1connect.NewNodeServiceClient(c.http, host, plain),
 		access:  holov1connect.NewAccessServiceClient(c.http, host, plain),
+		audit:   holov1connect.NewAuditServiceClient(c.http, host, plain),
 	}
 	if _, err := c.session(ctx, nil); err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (default: never)")
 	root.AddCommand(
 		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), statusCommand(a),
-		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), versionCommand(a), exitHelp(),
+		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), versionCommand(a), exitHelp(),
 	)
 	return root
 }

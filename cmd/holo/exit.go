@@ -106,6 +106,8 @@ var hints = map[string]string{
 	"wrong_passphrase":  "--credential with the file that holds the passphrase it was protected with",
 	"under_replicated":  "holo status, which says which copies are missing",
 	"no_leader":         "holo status here and on other machines: more than half of the voters must run",
+	"audit_unavailable": "holo status, which says why; then free disk space or restart the node",
+	"audit_damaged":     "holo audit verify, and keep a copy of the folder: it is evidence",
 	"out_of_gas":        "holo job run --gas with a larger budget per task",
 	"quota":             "holo status, which shows the memory of each node; fewer --copies need less",
 	"bad_invite":        "holo invite on a machine of the cluster, and paste all of it",

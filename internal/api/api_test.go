@@ -17,3 +17,20 @@ func TestRequestProofIsTheseBytes(t *testing.T) {
 		t.Fatalf("signed are the bytes %s", hex.EncodeToString(got))
 	}
 }
+
+func TestEventsFollowTheProcedures(t *testing.T) {
+	for procedure, want := range map[string]string{
+		"holo.v1.ArrayService/Create":            "array.create",
+		"holo.v1.ClusterService/CreateInvite":    "cluster.invite",
+		"PUT /v1/arrays/7/data?first=0&count=16": "array.write",
+		"GET /v1/arrays/7/data?first=0&count=16": "",
+		"ArrayService/Create":                    "",
+		"holo.v1.Service/Create":                 "",
+		"holo.v1.ArrayService/":                  "",
+		"":                                       "",
+	} {
+		if got := Event(procedure); got != want {
+			t.Errorf("%q: %q, want %q", procedure, got, want)
+		}
+	}
+}

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	// The devices: each hides one kind of I/O or one library.
 	"internal/transport": {"internal/holo", "internal/key", "internal/wire", "internal/core/handshake"},
 	"internal/consensus": {"internal/holo"},
+	"internal/audit":     {"internal/holo", "internal/key", "internal/wire", "internal/api"},
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},
 	"internal/token":     {"internal/holo", "internal/key"},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
-	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "kernels", "internal/workers"},
+	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
 	"kernels":  {},
 
 	// The proofs.
@@ -69,6 +70,7 @@ var onlyImporter = map[string]string{
 	"github.com/hashicorp/raft":         "internal/consensus",
 	"go.etcd.io/bbolt":                  "internal/consensus",
 	"github.com/tetratelabs/wazero":     "internal/sandbox",
+	"golang.org/x/mod/sumdb":            "internal/audit",
 	"github.com/zeebo/blake3":           "internal/digest",
 	"golang.org/x/net/bpf":              "internal/confine",
 	"github.com/apache/arrow-go":        "internal/format",

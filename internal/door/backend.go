@@ -15,7 +15,9 @@ type Caller struct {
 	Procedure string // the RPC's full name, or "PUT path?query"
 	Session   [api.SessionSize]byte
 	Digest    [32]byte // SHA-256 of the request
-	Signature []byte   // 64 bytes; nil where nothing is changed
+	Signature []byte   // 64 bytes; nil where nothing is changed, or it does not verify
+	Action    string   // the right that it needs first, in small letters
+	Resource  string   // what a signed request is about, in words
 	Verdict   Verdict  // by which the call was let in
 }
 
@@ -37,7 +39,10 @@ type Identity interface {
 // question.
 type Backend interface {
 	Identity
+	Audit
 	Status(context.Context, Caller) (*holov1.StatusResponse, error)
+	// ReadAudit reads this node's audit log.
+	ReadAudit(context.Context, Caller, *holov1.ReadAuditRequest) (*holov1.ReadAuditResponse, error)
 	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
 	Nodes
 	Arrays

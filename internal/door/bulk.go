@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -82,7 +83,12 @@ func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	return s.gate.decide(r.Context(), rt, c, &dataCall{array: id})
+	c.Resource = fmt.Sprintf("array %d", uint64(id))
+	in, err := s.gate.decide(r.Context(), rt, c, &dataCall{array: id})
+	if err != nil && rt.signed() {
+		err = s.gate.settle(r.Context(), in.caller, err)
+	}
+	return in, err
 }
 
 func (s *bulk) span(r *http.Request) (span, error) {
@@ -144,11 +150,11 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
 	}
 	c, err := s.signed(r, in.caller, body)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.gate.rightOf(putData, in).still(r.Context()) // the body may have taken its time
 	}
-	if err := s.gate.rightOf(putData, in).still(r.Context()); err != nil {
-		return err // the body may have taken its time
+	if err := s.gate.settle(r.Context(), c, err); err != nil {
+		return err
 	}
 	if err := s.write(r.Context(), c, sp, body); err != nil {
 		return err
@@ -161,11 +167,11 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 func (s *bulk) signed(r *http.Request, c Caller, body []byte) (Caller, error) {
 	sum := sha256.Sum256(body)
 	if !api.CheckDigest(r.Header.Get(api.DigestHeader), sum) {
-		return Caller{}, holo.Refuse(holo.Corrupt, "bad_digest", "PUT data: the body is not what %s says, nothing was written", api.DigestHeader)
+		return c, holo.Refuse(holo.Corrupt, "bad_digest", "PUT data: the body is not what %s says, nothing was written", api.DigestHeader)
 	}
 	sig, err := api.DecodeSignature(r.Header.Get(api.SignatureHeader))
 	if err != nil {
-		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "PUT data: %w", err)
+		return c, holo.Refuse(holo.Denied, "bad_signature", "PUT data: %w", err)
 	}
 	return c.signed(sum, sig)
 }

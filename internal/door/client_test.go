@@ -42,6 +42,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := &rig{t: t, path: filepath.Join(dir, "s"), backend: newMemory(), reasons: map[string]int{}}
+	r.backend.refused = r.refused
 	r.door, err = Open(Config{Path: r.path, Backend: r.backend, Refused: r.refused})
 	if err != nil {
 		t.Fatal(err)

@@ -21,11 +21,13 @@ import (
 // gate stands in front of every handler. It refuses a call without a session
 // or a route, a SignedRequest whose signature is not the session principal's
 // over just this procedure, session and request, and whatever the policy does
-// not allow. Handlers get the message that it decoded, no other.
+// not allow. Handlers get the message that it decoded, no other. A signed
+// request leaves its record here, before it goes on.
 type gate struct {
 	routes   map[string]route
 	sessions *sessions
 	policy   Policy
+	audit    Audit
 	quotas   *quotas
 	refused  func(reason string)
 	log      *slog.Logger
@@ -107,16 +109,32 @@ func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m pro
 	if !ok || signed != rt.signed() {
 		return call{}, holo.Refuse(holo.Denied, reasonUnknownRoute, "%s: there is no such call", c.Procedure)
 	}
-	if signed {
-		if c, err = c.signed(sha256.Sum256(envelope.GetRequest()), envelope.GetSignature()); err != nil {
-			return call{}, err
-		}
-		if m, err = unpack(c.Procedure, rt.make(), envelope.GetRequest()); err != nil {
-			return call{}, err
-		}
+	if !signed {
+		return g.judge(ctx, rt, c, m)
 	}
+	in, err := g.judgeSigned(ctx, rt, c, envelope)
+	return in, g.settle(ctx, in.caller, err)
+}
+
+// judgeSigned checks the signature and decodes the message, and judges it. The
+// caller comes back also when the request is refused.
+func (g *gate) judgeSigned(ctx context.Context, rt route, c Caller, envelope *holov1.SignedRequest) (call, error) {
+	c, err := c.signed(sha256.Sum256(envelope.GetRequest()), envelope.GetSignature())
+	if err != nil {
+		return call{caller: c}, err
+	}
+	m, err := unpack(c.Procedure, rt.make(), envelope.GetRequest())
+	if err != nil {
+		return call{caller: c}, err
+	}
+	c.Resource = resourceOf(rt.event, m)
+	return g.judge(ctx, rt, c, m)
+}
+
+// judge checks a message and decides about it.
+func (g *gate) judge(ctx context.Context, rt route, c Caller, m proto.Message) (call, error) {
 	if err := rt.check(m); err != nil {
-		return call{}, err
+		return call{caller: c}, err
 	}
 	return g.decide(ctx, rt, c, m)
 }
@@ -125,9 +143,11 @@ func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m pro
 // that it leaves in the caller is what a record of the call holds.
 func (g *gate) decide(ctx context.Context, rt route, c Caller, m proto.Message) (call, error) {
 	if err := g.quotas.take(c.Principal, rt.class, time.Now()); err != nil {
-		return call{}, err
+		return call{caller: c}, err
 	}
-	c.Verdict = g.policy.Authorize(ctx, c, rt.needs(m), rt.stale)
+	needs := rt.needs(m)
+	c.Action = actionOf(needs)
+	c.Verdict = g.policy.Authorize(ctx, c, needs, rt.stale)
 	if c.Verdict.Err != nil || !c.Verdict.Allowed {
 		return call{caller: c}, denial(&c.Verdict)
 	}
@@ -159,7 +179,7 @@ func unpack(procedure string, into proto.Message, request []byte) (proto.Message
 func (c Caller) signed(digest [32]byte, signature []byte) (Caller, error) {
 	c.Digest = digest
 	if !key.Verify(c.Principal, c.Proof(), signature) {
-		return Caller{}, holo.Refuse(holo.Denied, "bad_signature", "%s: the request is not signed by the key of this session", c.Procedure)
+		return c, holo.Refuse(holo.Denied, "bad_signature", "%s: the request is not signed by the key of this session", c.Procedure)
 	}
 	c.Signature = signature
 	return c, nil
@@ -168,19 +188,19 @@ func (c Caller) signed(digest [32]byte, signature []byte) (Caller, error) {
 // refuse counts a refusal at the gate and makes it an error for the client.
 func (g *gate) refuse(procedure string, err error) error {
 	_, reason := classify(err)
-	g.refused(reason)
+	g.count(err)
 	g.log.Warn("client call refused", slog.String("procedure", procedure), slog.String("event", g.routes[procedure].event), slog.String("reason", reason))
 	return toConnect(err)
 }
 
-// report makes a handler's error one for the client. Bugs are logged here too.
+// report makes a handler's error one for the client, and counts it if it is a
+// refusal. Bugs are logged here too.
 func (g *gate) report(procedure string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if kind, reason := classify(err); kind == holo.Denied {
-		g.refused(reason)
-	} else if kind == holo.Internal && connect.CodeOf(err) == connect.CodeUnknown {
+	g.count(err)
+	if kind, _ := classify(err); kind == holo.Internal && connect.CodeOf(err) == connect.CodeUnknown {
 		g.log.Error("client call", slog.String("procedure", procedure), slog.Any("error", err))
 	}
 	return toConnect(err)

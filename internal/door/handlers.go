@@ -25,6 +25,7 @@ type (
 	jobService     struct{ handlers }
 	nodeService    struct{ handlers }
 	accessService  struct{ handlers }
+	auditService   struct{ handlers }
 )
 
 // reply makes a response of a message, or passes the error on.

@@ -104,20 +104,26 @@ func (l *sameUser) Accept() (net.Conn, error) {
 	}
 }
 
+// Reasons for which a connection is cut.
+const (
+	reasonWrongUser    = "wrong_user"
+	reasonTooManyConns = "too_many_connections"
+)
+
 // admit takes a token for the connection, or tells why not.
 func (l *sameUser) admit(c net.Conn) string {
 	unix, ok := c.(*net.UnixConn)
 	if !ok {
-		return "wrong_user"
+		return reasonWrongUser
 	}
 	if uid, err := peerUser(unix); err != nil || uid != l.uid {
-		return "wrong_user"
+		return reasonWrongUser
 	}
 	select {
 	case l.free <- struct{}{}:
 		return ""
 	default:
-		return "too_many_connections"
+		return reasonTooManyConns
 	}
 }
 

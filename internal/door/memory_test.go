@@ -22,9 +22,49 @@ type memory struct {
 	asked   []Access // of the policy
 	arrays  map[holo.ArrayID]*stored
 	calls   []Caller // those that changed something
-	chunks  []int    // lengths of the writes
+	records []record // what the gate has recorded
+	mute    error    // why nothing can be recorded
+	refused func(reason string)
+	chunks  []int // lengths of the writes
 	failAt  map[uint64]error
 	watch   chan *holov1.JobProgress
+}
+
+type record struct {
+	Caller
+	refusal error
+}
+
+func (m *memory) Record(_ context.Context, c Caller, refusal error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mute != nil {
+		return m.mute
+	}
+	m.records = append(m.records, record{c, refusal})
+	if refusal != nil && m.refused != nil {
+		m.refused(holo.ReasonOf(refusal))
+	}
+	return nil
+}
+
+// takeRecords gives what was recorded since it was last asked.
+func (m *memory) takeRecords() []record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := m.records
+	m.records = nil
+	return taken
+}
+
+func (m *memory) setMute(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mute = why
+}
+
+func (m *memory) ReadAudit(_ context.Context, _ Caller, q *holov1.ReadAuditRequest) (*holov1.ReadAuditResponse, error) {
+	return &holov1.ReadAuditResponse{Next: q.GetFirst()}, nil
 }
 
 type stored struct {

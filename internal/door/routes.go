@@ -76,6 +76,8 @@ var routes = map[string]route{
 	holov1connect.JobServiceCancelProcedure: change("job.cancel", nothing[holov1.CancelRequest], func(m *holov1.CancelRequest) []Access { return job(holo.ActionRun, m.GetJob()) }),
 	holov1connect.JobServiceSubmitProcedure: change("job.submit", checkSubmit, submitNeeds),
 
+	holov1connect.AuditServiceReadProcedure: read(checkReadAudit, cluster[*holov1.ReadAuditRequest](holo.ActionAuditRead)),
+
 	holov1connect.AccessServiceWhoAmIProcedure:      lasting(read(nothing[holov1.WhoAmIRequest], cluster[*holov1.WhoAmIRequest](holo.ActionObserve))),
 	holov1connect.AccessServiceExplainProcedure:     read(checkExplain, explainNeeds),
 	holov1connect.AccessServiceListGrantsProcedure:  read(nothing[holov1.ListGrantsRequest], listGrantsNeeds),

@@ -216,6 +216,10 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.ListGrantsRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.ListMembersRequest:
+		return unary(ctx, u, procedure, m)
+	case *holov1.ReadAuditRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.WatchRequest:
 		stream, err := connect.NewClient[holov1.WatchRequest, holov1.JobProgress](u.http, "http://holo"+procedure).CallServerStream(ctx, inSession(u.session, m))
 		if err != nil {
@@ -252,6 +256,14 @@ func sample(procedure string) proto.Message {
 		m.InviteKey, m.Psk, m.OwnerSignature = make([]byte, 32), make([]byte, 32), make([]byte, 64)
 	case *holov1.ExplainRequest:
 		m.Action = "READ"
+	case *holov1.EvictRequest:
+		m.Node, m.Admission, m.OwnerSignature = make([]byte, 32), make([]byte, 32), make([]byte, 64)
+	case *holov1.RekeyRequest:
+		m.OwnerSignature = make([]byte, 64)
+	case *holov1.ApproveRequest:
+		m.Node = make([]byte, 32)
+	case *holov1.PolicyRequest:
+		m.OwnerSignature = make([]byte, 64)
 	case *holov1.PutGrantRequest:
 		m.Grant, m.Signature = &holov1.Grant{}, make([]byte, 64)
 	case *holov1.RevokeGrantRequest:

@@ -31,7 +31,7 @@ const (
 // newServer puts the handlers behind the gate.
 func newServer(c Config) *http.Server {
 	g := &gate{
-		routes: routes, sessions: newSessions(c.Backend, time.Now), policy: c.Backend, quotas: newQuotas(), refused: c.Refused, log: c.Logger,
+		routes: routes, sessions: newSessions(c.Backend, time.Now), policy: c.Backend, audit: c.Backend, quotas: newQuotas(), refused: c.Refused, log: c.Logger,
 	}
 	h := handlers{b: c.Backend, sessions: g.sessions}
 	mux := http.NewServeMux()
@@ -43,6 +43,7 @@ func newServer(c Config) *http.Server {
 	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle(holov1connect.NewAccessServiceHandler(accessService{h}, small...))
+	mux.Handle(holov1connect.NewAuditServiceHandler(auditService{h}, small...))
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{

@@ -40,7 +40,7 @@ var roleTable = [roles]struct {
 	RoleAnalyst:   {"analyst", "has one module compute on arrays that it may not read", []Action{ActionObserve, ActionCompute}},
 	RoleUser: {"user", "works with arrays and kernels: all of the roles above but analyst",
 		[]Action{ActionObserve, ActionRead, ActionWrite, ActionAllocate, ActionFree, ActionModulePut, ActionRun}},
-	RoleAdmin:    {"admin", "says who may do what, within what it may itself; asks for nodes to be let in and put out; sees no data",
+	RoleAdmin: {"admin", "says who may do what, within what it may itself; asks for nodes to be let in and put out; sees no data",
 		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionPolicyWrite}},
 	RoleSecurity: {"security", "sees what others may do", []Action{ActionObserve, ActionAuditRead}},
 }

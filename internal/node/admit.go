@@ -89,7 +89,7 @@ func (n *Node) serveOther(s *transport.Session) {
 // serveJoin has an admission decided by the catalogue, which checks the
 // evidence: the owner's signature of the invite, the invite's of this very
 // session, that no other node used it, and the votes that the policy wants. Only
-// then is anything of the cluster handed over.
+// then, and when that is recorded, is anything of the cluster handed over.
 func (n *Node) serveJoin(ctx context.Context, r *request) error {
 	m := r.msg.(*wire.JoinRequest)
 	cmd := &wire.Admit{
@@ -97,11 +97,15 @@ func (n *Node) serveJoin(ctx context.Context, r *request) error {
 		InviteKey: m.InviteKey, HandshakeHash: r.session.Hash(), InviteSig: m.Signature, User: m.User, UserSig: m.UserSig,
 	}
 	decided, err := n.propose(ctx, cmd)
+	p, waits := decided.(*wire.PendingRecord)
+	if !waits {
+		err = n.recordJoin(r.from, m.Name, err)
+	}
 	if err != nil {
 		n.log.Warn("admission refused", "node", r.from.String(), "name", m.Name, "error", err)
 		return err
 	}
-	if p, waits := decided.(*wire.PendingRecord); waits {
+	if waits {
 		n.log.Info("node waits for votes", "node", r.from.String(), "name", m.Name, "votes", len(p.Votes), "wanted", p.Need)
 		return r.answer(&wire.JoinPending{Have: uint8(len(p.Votes)), Need: p.Need})
 	}

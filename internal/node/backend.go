@@ -34,7 +34,6 @@ func (n *Node) CreateInvite(ctx context.Context, _ door.Caller, m *holov1.Create
 		copy(cmd.RoleSig[:], m.GetRoleSignature())
 	}
 	if _, err := n.propose(ctx, cmd); err != nil {
-		n.refusals.addErr(err)
 		return nil, err
 	}
 	return &holov1.CreateInviteResponse{Addresses: n.inviteAddresses()}, nil

@@ -76,12 +76,13 @@ func (n *Node) leaderFeed(ctx context.Context, version uint64, chain int) *wire.
 // sessions of nodes that are members no more. It reports whether the feed was
 // cut and there is more.
 func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
-	removed, err := n.members.extend(int(f.First), f.Chain)
+	removed, fresh, err := n.members.extend(int(f.First), f.Chain)
 	if err != nil {
 		n.refusals.addErr(err)
 		n.log.Error("membership chain refused", "error", err)
 		return false
 	}
+	n.recordMembers(fresh)
 	more = len(f.Chain) == feedRecords
 	version, _ := n.members.at()
 	if !more {

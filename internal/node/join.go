@@ -213,7 +213,7 @@ func (j *joiner) accept(from holo.NodeID, m *wire.JoinAnswer) (err error) {
 		records = append(records, *r)
 	}
 	verified := newMembers(j.invite.Cluster, j.invite.Owner, j.home.self())
-	if _, err := verified.extend(0, records); err != nil {
+	if _, _, err := verified.extend(0, records); err != nil {
 		return err
 	}
 	if !verified.has(j.home.self()) {

@@ -39,20 +39,21 @@ func newMembers(cluster holo.ClusterID, owner holo.PrincipalID, self holo.NodeID
 }
 
 // extend verifies the chain as extended by records from a position on, and
-// takes it when it holds. It gives the nodes that are members no more.
-func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.NodeID, err error) {
+// takes it when it holds. It gives the nodes that are members no more, and the
+// records that were not known before.
+func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.NodeID, fresh []wire.ChainRecord, err error) {
 	if len(records) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	chain, err := catalog.SpliceChain(m.mu.records, first, records)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	verified, err := catalog.VerifyChain(m.cluster, m.owner, chain)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := make(map[holo.NodeID]catalog.ChainMember, len(verified))
 	order := make([]holo.NodeID, len(verified))
@@ -65,8 +66,9 @@ func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.
 			delete(m.mu.contacts, id)
 		}
 	}
+	fresh = chain[len(m.mu.records):]
 	m.mu.records, m.mu.members, m.mu.order = chain, now, order
-	return removed, nil
+	return removed, fresh, nil
 }
 
 // locate notes where nodes are, as of a version of the catalogue.

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/audit"
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/door"
@@ -87,6 +88,7 @@ type Node struct {
 	flows    *flows
 	ops      *operations
 
+	audit      *audit.Log
 	transport  *transport.Transport
 	peers      *transport.Peers
 	consensus  *consensus.Group
@@ -170,14 +172,18 @@ func newIncarnation() holo.Incarnation {
 	}
 }
 
-// open starts the devices and then what drives them, the door last.
+// open starts the devices and then what drives them, the door last. Nothing is
+// served before the audit log is open.
 func (n *Node) open(ctx context.Context) (err error) {
-	if _, err := n.members.extend(0, n.home.records); err != nil {
+	if _, _, err := n.members.extend(0, n.home.records); err != nil {
 		return err
 	}
 	n.members.meet(n.home.contacts)
 	n.recallAccess()
 	if err := n.listen(); err != nil {
+		return err
+	}
+	if err := n.openAudit(); err != nil {
 		return err
 	}
 	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Rival: n.rival, Handler: n.serve})
@@ -222,6 +228,7 @@ func (n *Node) run() {
 	n.group.run(n.resumeOwn)
 	n.group.run(n.watchRights)
 	n.group.run(n.tryIsolation)
+	n.group.run(n.watchRefusals)
 	n.group.run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
 }
 
@@ -261,7 +268,8 @@ func (n *Node) resign() {
 }
 
 // Close ends everything in order: clients first, then jobs, then Raft, then
-// the links. The others notice at once, because the sessions end.
+// the links, the audit log last. The others notice at once, because the
+// sessions end.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	closed := n.mu.closed
@@ -291,5 +299,5 @@ func (n *Node) Close() error {
 		errs = append(errs, n.transport.Close())
 	}
 	n.group.close()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.closeAudit())...)
 }

@@ -1,20 +1,33 @@
 package node
 
 import (
+	"errors"
 	"maps"
+	"slices"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/transport"
 )
 
 // refusals counts what was refused, by reason. Reasons are constants of the
-// program, so the table stays small whatever strangers send.
+// program, so the table stays small whatever strangers send. Those without a
+// record of their own in the audit log are owed to it, and paid by number: one
+// record for each reason and minute, so that a flood neither fills the log nor
+// hides in it.
 type refusals struct {
 	mu struct {
 		sync.Mutex
 		count map[string]uint64
+		owed  map[string]uint64
+		paid  map[string]holo.Time // when a reason last had a record
 	}
 }
+
+// recordEvery is the least time between two records of a reason.
+const recordEvery = 60 * holo.Second
 
 // Reasons for which this package refuses.
 const (
@@ -42,24 +55,84 @@ const (
 	reasonClosing      = "closing"         // this node is shutting down
 )
 
+// routine are the reasons for which nodes and clients are sent elsewhere or
+// told to try again while the cluster works as it should. They are counted, and
+// not recorded: nobody did anything.
+var routine = []string{
+	reasonNotLeader, reasonNoLeader, reasonUnreachable, reasonNoHome, reasonElsewhere, reasonSlow, reasonClosing,
+	consensus.ReasonClosed, transport.ReasonRetry, transport.ReasonDisconnected, transport.ReasonBackOff, transport.ReasonNoAddress,
+	transport.ReasonQueueFull, placement.ReasonStaleEpoch, placement.ReasonStaleLife, placement.ReasonNotMember, placement.ReasonFloor,
+	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
+	"deposed", "stopping", "node_lost",
+}
+
 func newRefusals() *refusals {
 	r := &refusals{}
-	r.mu.count = make(map[string]uint64)
+	r.mu.count, r.mu.owed, r.mu.paid = map[string]uint64{}, map[string]uint64{}, map[string]holo.Time{}
 	return r
 }
 
+// add counts a refusal that has no record of its own.
 func (r *refusals) add(reason string) {
 	if reason == "" {
 		return
 	}
+	r.count(reason)
+	if !slices.Contains(routine, reason) {
+		r.owe(reason, 1)
+	}
+}
+
+// count counts a refusal that was recorded.
+func (r *refusals) count(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mu.count[reason]++
 }
 
-// addErr counts an error by its reason and returns it.
+// owe notes refusals that are still to be recorded.
+func (r *refusals) owe(reason string, count uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.owed[reason] += count
+}
+
+// due takes what is to be recorded now: of each reason that has had no record
+// for a while, how often it was the reason since.
+func (r *refusals) due(now holo.Time) map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	due := map[string]uint64{}
+	for reason, count := range r.mu.owed {
+		if paid, before := r.mu.paid[reason]; before && now.Sub(paid) < recordEvery {
+			continue
+		}
+		due[reason], r.mu.paid[reason] = count, now
+		delete(r.mu.owed, reason)
+	}
+	return due
+}
+
+// rest takes all that is still to be recorded.
+func (r *refusals) rest() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rest := r.mu.owed
+	r.mu.owed = map[string]uint64{}
+	return rest
+}
+
+// recorded marks a refusal that has a record of its own.
+type recorded struct{ error }
+
+func (r recorded) Unwrap() error { return r.error }
+
+// addErr counts an error by its reason and returns it. What has a record was
+// counted with it.
 func (r *refusals) addErr(err error) error {
-	r.add(holo.ReasonOf(err))
+	if _, ok := errors.AsType[recorded](err); !ok {
+		r.add(holo.ReasonOf(err))
+	}
 	return err
 }
 

@@ -44,7 +44,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
 		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
 	}
-	out.Warnings = append(out.Warnings, n.linkWarnings()...)
+	out.Warnings = append(append(out.Warnings, n.auditWarning()...), n.linkWarnings()...)
 	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))
 	voters := n.consensus.Voters()
 	for _, v := range voters {
@@ -86,7 +86,7 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex(), Leader: v == h.Leader})
 	}
 	out.Nodes = n.nodesOut(ctx, nodes, h, configs)
-	out.Warnings = append(warnings(nodes, h, out.Shards), n.linkWarnings()...)
+	out.Warnings = slices.Concat(n.auditWarning(), warnings(nodes, h, out.Shards), n.linkWarnings())
 	if away := unattended(nodes, configs); away > 0 {
 		out.Shards.Full -= away // each has all its copies, and nobody can reach them
 		out.Shards.RefusingWrites += away

@@ -168,18 +168,18 @@ func TestMembersBelieveTheOwnerAndNobodyElse(t *testing.T) {
 	if err := m.admit(handshake.KindNode, h.self(), "", nil); holo.ReasonOf(err) != reasonMembership {
 		t.Errorf("a node is admitted by an empty chain: %v", err)
 	}
-	if _, err := m.extend(0, foundedBy(key.GenerateSigner(), cluster).records); err == nil {
+	if _, _, err := m.extend(0, foundedBy(key.GenerateSigner(), cluster).records); err == nil {
 		t.Error("another owner's chain was believed")
 	}
 	changed := slices.Clone(h.records)
 	changed[0].Name = "other"
-	if _, err := m.extend(0, changed); err == nil {
+	if _, _, err := m.extend(0, changed); err == nil {
 		t.Error("a chain with a changed record was believed")
 	}
-	_, err := m.extend(0, h.records)
+	_, _, err := m.extend(0, h.records)
 	must(t, err)
 	must(t, m.admit(handshake.KindNode, h.self(), "", nil))
-	if _, err := m.extend(0, foundedBy(owner, cluster).records); err == nil {
+	if _, _, err := m.extend(0, foundedBy(owner, cluster).records); err == nil {
 		t.Error("a second chain of the same owner replaced the first")
 	}
 	must(t, verifyProof(cluster, owner.Public(), h.self(), m.proof()))
