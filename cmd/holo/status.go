@@ -81,9 +81,11 @@ func (a *app) awaitStatus(ctx context.Context, wait time.Duration, nodes int) (*
 	}
 }
 
+// leases counts the nodes that hold one. The leader grants it a moment before
+// the catalogue that was asked says that the node lives.
 func leases(s *holocompute.Status) (n int) {
 	for _, node := range s.Nodes {
-		if node.Lease {
+		if node.Lease && node.State == "active" {
 			n++
 		}
 	}
