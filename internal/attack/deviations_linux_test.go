@@ -18,6 +18,7 @@ import (
 // T1-2): a peer with a member's keys, stolen, departs from the protocol in one
 // place at a time. Without a deviation it is let in.
 func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx := t.Context()
 	if p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{}); err != nil {
@@ -141,6 +142,7 @@ func firstAgain() func(int, []byte) []byte {
 // prefer the hybrid do not end up without it because somebody said that the
 // other would not.
 func TestDowngradeIsRefusedUnderPrefer(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1, "--post-quantum", "prefer")
 	local := l.local()
 	fallenBack(t)(&local)
@@ -165,6 +167,7 @@ func TestDowngradeIsRefusedUnderPrefer(t *testing.T) {
 // on the way to a live node. (Every bit of every message, in both directions, is
 // internal/core/handshake's TestEveryFlippedBitEndsTheHandshake.)
 func TestFlippedBitsInTheHandshakeAreRefused(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	was := l.state()
 	const step = 37
@@ -185,6 +188,7 @@ func TestFlippedBitsInTheHandshakeAreRefused(t *testing.T) {
 // TestDeviationsInRecordsEndTheSession (threat-model row S3): a member's own
 // session, in which records come as no Sealer sends them.
 func TestDeviationsInRecordsEndTheSession(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	request := framed(&wire.UsageRead{})
 	seal := func(c *channel, parts ...[]byte) (records [][]byte) {
@@ -235,6 +239,7 @@ func (l *live) spoil(name string, send func(a, b *channel) []byte) {
 
 // TestMessagesThatAreNoneAreRefused: well sealed, and no message all the same.
 func TestMessagesThatAreNoneAreRefused(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx := t.Context()
 	p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{})
@@ -266,6 +271,7 @@ func TestMessagesThatAreNoneAreRefused(t *testing.T) {
 // TestSlowPeersAreClosed (threat-model row D1-2): at each stage of the handshake
 // somebody falls silent and keeps the connection alive.
 func TestSlowPeersAreClosed(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -291,6 +297,7 @@ func TestSlowPeersAreClosed(t *testing.T) {
 // TestPoliciesMeetAtALiveNode (threat-model row TS-2): each policy about the
 // hybrid key exchange dials a node of each, as the product dials.
 func TestPoliciesMeetAtALiveNode(t *testing.T) {
+	t.Parallel()
 	const hybrid, classical, none = "XXhfs+psk0_25519+MLKEM768", "XXpsk0_25519_", ""
 	policies := []handshake.PQ{handshake.PQRequire, handshake.PQPrefer, handshake.PQOff}
 	for at, want := range map[handshake.PQ][3]string{

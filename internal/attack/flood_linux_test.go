@@ -213,6 +213,7 @@ func TestHalfOpenFloodIsAnsweredLittleAndRemembersNothing(t *testing.T) {
 // TestUnknownVersionsAreNotAmplified (threat-model row D2-2): what a node says
 // about versions of QUIC that it does not speak is no more than it was sent.
 func TestUnknownVersionsAreNotAmplified(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	socket := l.raw()
 	var in atomic.Int64

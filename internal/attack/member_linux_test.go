@@ -217,6 +217,7 @@ func (l *live) throw(ctx context.Context, p *peer, message []byte) {
 // mutations of a sealed array, by a member that holds nothing of it, and a seat
 // in its shard that nobody gave it.
 func TestMemberCannotWriteWhatIsSealed(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx := t.Context()
 	p, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{})

@@ -25,6 +25,7 @@ import (
 // TestReplayedHandshakeIsRefused (threat-model row S1-3): each Noise message of
 // a handshake that a member made, byte for byte, in another connection.
 func TestReplayedHandshakeIsRefused(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx := t.Context()
 	recorded := map[int][]byte{}
@@ -52,6 +53,7 @@ func TestReplayedHandshakeIsRefused(t *testing.T) {
 // session, from packet 1. In it the member told the catalogue of a new address,
 // a command that would be seen if it were applied again.
 func TestReplayedSessionDoesNothing(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx := t.Context()
 	p, tape := l.taped(ctx)
@@ -82,6 +84,7 @@ func TestReplayedSessionDoesNothing(t *testing.T) {
 // TestManInTheMiddleIsRefusedByALiveNode (threat-model row S1-4): somebody with
 // a TLS certificate of their own passes every byte of a member's handshake on.
 func TestManInTheMiddleIsRefusedByALiveNode(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -168,6 +171,7 @@ func certificate(t *testing.T) tls.Certificate {
 // it is reached where the node itself is. The node dials, and gets its own
 // messages back.
 func TestNodeThatDialsItselfIsRefused(t *testing.T) {
+	t.Parallel()
 	l := startLive(t, 1)
 	l.join(l.dir(8), "mirror", l.target.Address)
 	before := l.counted(handshake.ReasonReflection)
