@@ -15,6 +15,9 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // rekey has the owner replace the cluster's key, once it is at an epoch.
@@ -61,7 +64,7 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 	id := holo.ArrayID(a.Id)
 	data := noise(31, 4<<20)
 	must(t, c.nodes[0].WriteRange(ctx, id, 0, data))
-	old := c.nodes[0].clusterPSK()
+	var old handshake.PSK // the one before the last
 
 	var calls, failures atomic.Int64
 	g := newGroup()
@@ -85,6 +88,8 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 	}
 	for epoch := uint64(1); epoch <= 3; epoch++ {
 		before := calls.Load()
+		c.awaitKey(epoch, c.nodes...)
+		old = c.nodes[0].clusterPSK()
 		c.rekey(c.nodes[3], epoch)
 		c.awaitKey(epoch+1, c.nodes...)
 		await(t, "calls go on", func() bool { return calls.Load() >= before+8 })
@@ -97,7 +102,7 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 	for _, n := range c.nodes {
 		await(t, "sessions are made anew", func() bool { return onlyKey(n) })
 		if _, found := n.keys.find(old.ID); found {
-			t.Error("the first key still opens sessions")
+			t.Error("the key before still opens sessions")
 		}
 		onDisk, err := identity.ReadSecret(n.home.path(identity.ClusterKeyFile))
 		must(t, err)
@@ -107,6 +112,30 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 		if _, err := os.Stat(n.home.path(identity.FormerKeyFile)); err == nil {
 			t.Error("the former key is still on the disk")
 		}
+	}
+}
+
+// In an overlap one has the new key and the other does not: they meet all the
+// same, whoever dials.
+func TestMembersMeetWhileOnlyOneHasTheNewKey(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	n, other := c.nodes[0], c.nodes[1]
+	c.awaitKey(1, n, other)
+	old := n.clusterPSK()
+	must(t, n.keys.take(&wire.ClusterKey{Epoch: 2, Key: key.Random()}))
+	for _, dial := range []struct{ from, to *Node }{{n, other}, {other, n}} {
+		for _, s := range dial.from.peers.Sessions(dial.to.self) {
+			s.Close("test")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		st, err := dial.from.peers.Open(ctx, dial.to.self, transport.Data)
+		must(t, err)
+		if st.Session().PSKID() != old.ID {
+			t.Error("they met with another key than the one that both have")
+		}
+		st.Close()
 	}
 }
 

@@ -32,6 +32,8 @@ func FuzzApply(f *testing.F) {
 		f.Add(script(&wire.ShardLearner{Shard: s, Epoch: 2, Learner: by}, &wire.ShardPromote{Shard: s, Epoch: 2, By: by, Learner: by, Gen: 1},
 			&wire.ShardShrink{Shard: s, Epoch: 2, By: by, Drop: node(2)}, &wire.ShardTransfer{Shard: s, Epoch: 2, By: by, To: node(2)}, &wire.ShardRecover{Shard: s}))
 	}
+	f.Add(script(rekey("owner", 1), put(2), &wire.ClusterKeyConfirm{Node: node(1), Epoch: 2}, &wire.ClusterKeySettle{Epoch: 2}, &wire.PolicyPut{Need: 2}))
+	f.Add(script(&wire.AdmitVote{Node: node(4)}, &wire.Evict{Node: node(2), LoseData: true}, put(2)))
 	f.Add(script(&wire.JobTake{Job: 2, Epoch: 1, Coordinator: node(1)}, &wire.JobState{Job: 2, Epoch: 2, End: wire.JobEnd{Phase: wire.JobFailed}}))
 	epoch := uint64(FirstEpoch + 2) // of the full town
 	put := &wire.GrantPut{Access: give("bob", holo.RoleReader, holo.Scope{}), Epoch: epoch, By: ownerID()}
