@@ -38,6 +38,10 @@ func (a Action) String() string {
 // Valid reports whether a is one of the actions above.
 func (a Action) Valid() bool { return a > 0 && a < actions }
 
+// OfCluster reports whether a is about the cluster as a whole, and not about an
+// array or a kernel. OBSERVE may be about any of them.
+func (a Action) OfCluster() bool { return a >= ActionNodeApprove && a < actions }
+
 // Actions lists all actions.
 func Actions() []Action {
 	list := make([]Action, 0, actions-1)

@@ -128,10 +128,10 @@ func (n *Node) explained(ctx context.Context, m *holov1.ExplainRequest) ([]door.
 	if err != nil {
 		return nil, q, err
 	}
-	switch action {
-	case holo.ActionNodeApprove, holo.ActionPolicyWrite, holo.ActionAuditRead:
+	switch {
+	case action.OfCluster():
 		return []door.Access{need}, q, nil
-	case holo.ActionRun, holo.ActionModulePut:
+	case action == holo.ActionRun || action == holo.ActionModulePut:
 		q.Resource.Kind = authz.Kernel
 		need.On = door.Target{Kernel: m.GetResource(), New: action == holo.ActionModulePut}
 		n.fillModule(ctx, &q, m.GetResource())

@@ -50,12 +50,12 @@ func on(kind authz.Kind, name string, m holo.ModuleID) authz.Resource {
 
 // resourceOf is what an action is about in the matrix.
 func resourceOf(a holo.Action) authz.Resource {
-	switch a {
-	case holo.ActionNodeApprove, holo.ActionPolicyWrite, holo.ActionAuditRead:
+	switch {
+	case a.OfCluster():
 		return on(authz.Cluster, "", holo.ModuleID{})
-	case holo.ActionRun, holo.ActionModulePut:
+	case a == holo.ActionRun || a == holo.ActionModulePut:
 		return on(authz.Kernel, "lab/k", module)
-	case holo.ActionCompute:
+	case a == holo.ActionCompute:
 		return on(authz.Array, "lab/a", module)
 	}
 	return on(authz.Array, "lab/a", holo.ModuleID{})
