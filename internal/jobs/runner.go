@@ -6,7 +6,8 @@
 // core/sched says, combines partial results in the fixed tree and tells those
 // who watch. The worker (worker.go) runs tasks that this or another node's
 // coordinator sent: it feeds pages into a kernel in a process of its own
-// (package workers) and either answers with the accumulator or commits the output pages as one mutation.
+// (package workers) and either answers with the accumulator or commits the
+// output pages as one mutation.
 //
 // A job that reads an array while others write it reads each page as it is at
 // some moment; seal the inputs for more. A map may read the array that it
