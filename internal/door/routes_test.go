@@ -368,7 +368,7 @@ func TestRevokedDownloadEnds(t *testing.T) {
 	r.backend.allow(u.principal())
 	n, err := io.Copy(io.Discard, resp.Body)
 	if err == nil || n >= 15<<20 {
-		t.Errorf("%d bytes more, then %v: want the stream cut", n, err)
+		t.Fatalf("%d bytes more, then %v: want the stream cut", n, err)
 	}
 	await(t, "the refusal to be counted", func() bool { return r.count(authz.ReasonRevoked) == 1 })
 }
