@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +26,7 @@ type access struct {
 	lease   atomic.Int64
 	wanted  atomic.Uint64
 	set     atomic.Pointer[policy.Set] // nil: nothing is known yet
+	told    atomic.Bool                // the set is the catalogue's, and not what a file recalled
 
 	saving sync.Mutex // one change at a time, and its file
 	mu     struct {
@@ -49,9 +52,9 @@ func (a *access) leased(until holo.Time, epoch uint64) {
 	}
 }
 
-// epoch is that of the policy known here, 0 when none is.
+// epoch is that of the policy that the catalogue told, 0 when it told none.
 func (a *access) epoch() uint64 {
-	if s := a.set.Load(); s != nil {
+	if s := a.set.Load(); s != nil && a.told.Load() {
 		return s.Epoch()
 	}
 	return 0
@@ -61,7 +64,7 @@ func (a *access) epoch() uint64 {
 func (a *access) fresh(now holo.Time) (*policy.Set, bool) {
 	leased := int64(now) < a.lease.Load()
 	s := a.set.Load()
-	return s, s != nil && leased && s.Epoch() >= a.wanted.Load()
+	return s, s != nil && a.told.Load() && leased && s.Epoch() >= a.wanted.Load()
 }
 
 // decide answers a question by a policy, from the cache where it can.
@@ -151,7 +154,7 @@ func (n *Node) learnAccess(head *wire.AccessHead, records []wire.GrantRecord) (e
 	defer n.access.saving.Unlock()
 	s := n.access.set.Load()
 	switch {
-	case s == nil:
+	case n.access.epoch() == 0:
 		s, err = policy.New(n.home.settings.Owner, head.Epoch, records)
 	case head.Epoch <= s.Epoch():
 		return nil
@@ -162,6 +165,7 @@ func (n *Node) learnAccess(head *wire.AccessHead, records []wire.GrantRecord) (e
 		return err
 	}
 	n.access.set.Store(s)
+	n.access.told.Store(true)
 	n.access.changed.fire()
 	return nil
 }
@@ -176,28 +180,37 @@ const (
 func (n *Node) saveAccess(head *wire.AccessHead, records []wire.GrantRecord) error {
 	n.access.saving.Lock()
 	defer n.access.saving.Unlock()
-	b := appendRecord(nil, head)
+	b := appendRecord(slices.Clone(n.cluster[:]), head)
 	for i := range records {
 		b = appendRecord(b, &records[i])
 	}
 	return identity.WritePublic(n.home.path(accessFile), b)
 }
 
-// recallAccess reads it. One that does not decode is as good as none.
+// recallAccess reads it. One that does not decode, or is another cluster's, is
+// as good as none.
 func (n *Node) recallAccess() {
 	b, err := identity.ReadPublic(n.home.path(accessFile), maxAccessFile)
-	if err != nil {
+	rest, ours := bytes.CutPrefix(b, n.cluster[:])
+	if err != nil || !ours {
 		return
 	}
-	found, err := decodeRecords(b, 1+catalog.MaxGrants)
-	if err == nil {
-		var head *wire.AccessHead
-		var records []wire.GrantRecord
-		if head, records, err = accessOf(found); err == nil && head != nil {
-			err = n.learnAccess(head, records)
-		}
-	}
+	s, err := n.recalled(rest)
 	if err != nil {
 		n.log.Warn("the saved policy is not used", "error", err)
+		return
 	}
+	n.access.set.Store(s)
+}
+
+func (n *Node) recalled(b []byte) (*policy.Set, error) {
+	found, err := decodeRecords(b, 1+catalog.MaxGrants)
+	if err != nil {
+		return nil, err
+	}
+	head, records, err := accessOf(found)
+	if err != nil || head == nil {
+		return nil, err
+	}
+	return policy.New(n.home.settings.Owner, head.Epoch, records)
 }

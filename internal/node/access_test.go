@@ -119,6 +119,11 @@ func TestNodeWithAnOlderPolicyThanItsLeaseOpensNothing(t *testing.T) {
 	}
 	x := newAccess()
 	x.set.Store(s)
+	x.leased(n.clock.now().Add(holo.Second), s.Epoch())
+	if _, fresh := x.fresh(n.clock.now()); fresh {
+		t.Error("a policy that a file recalled opens doors")
+	}
+	x.told.Store(true)
 	now := n.clock.now()
 	for _, c := range []struct {
 		until holo.Time
@@ -287,4 +292,28 @@ func TestJobEndsWithTheRightToRunIt(t *testing.T) {
 	c.revoke(a, run.GetId())
 	await(t, "the job to end", func() bool { return state() == "cancelled" })
 	refused(t, b, authz.ReasonRevoked, 0)
+}
+
+// What a folder kept of another cluster's policy, or of a damaged one, is not
+// used.
+func TestPolicyOfAnotherClusterIsNotRecalled(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	n := c.nodes[0]
+	path := n.home.path(accessFile)
+	await(t, "the policy to be kept", func() bool { _, err := identity.ReadPublic(path, maxAccessFile); return err == nil })
+	must(t, n.Close())
+	c.nodes[0] = nil
+	kept, err := identity.ReadPublic(path, maxAccessFile)
+	must(t, err)
+	recalls := func(b []byte) bool {
+		must(t, identity.WritePublic(path, b))
+		m := assemble(c.config(0), n.home)
+		m.recallAccess()
+		return m.access.set.Load() != nil
+	}
+	foreign := append([]byte{kept[0] + 1}, kept[1:]...)
+	if !recalls(kept) || recalls(foreign) || recalls(kept[:len(kept)-1]) || recalls(nil) {
+		t.Error("a policy is recalled that is foreign or damaged, or the right one is not")
+	}
 }
