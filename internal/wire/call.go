@@ -90,12 +90,14 @@ const (
 	QueryKernelByName
 	QueryJobs
 	QueryJobByID
-	QueryShards  // shard configurations that exist
-	QueryHealth  // leader, voters, leases
-	QueryAccess  // who may do what: the head, then all grants; neither when the epoch is Number
-	QueryKey     // the newest cluster key
-	QueryKeys    // who has confirmed which epoch
-	QueryPending // nodes that wait for votes
+	QueryShards    // shard configurations that exist
+	QueryHealth    // leader, voters, leases
+	QueryAccess    // who may do what: the head, then all grants; neither when the epoch is Number
+	QueryKey       // the newest cluster key
+	QueryKeys      // who has confirmed which epoch
+	QueryPending   // nodes that wait for votes
+	QueryTokenFeed // the TokenFeed
+	QueryTokens    // the TokenFeed, then the issued tokens
 	queryKinds
 )
 

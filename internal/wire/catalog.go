@@ -97,7 +97,8 @@ func IsCommand(m Message) bool {
 	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
 		*ClusterInit, *InvitePut, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
-		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover:
+		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
+		*TokenKeyChange, *TokenIssued, *TokenRevoke:
 		return true
 	}
 	return false

@@ -187,6 +187,7 @@ type CatalogFeed struct {
 	Chain   []ChainRecord
 	Nodes   []NodeRecord
 	Epoch   uint64 // of the newest cluster key; who lacks it asks for it
+	Access  uint64 // the access epoch: who knows an older one asks for an TokenFeed
 	Settled bool   // whether the keys before it open nothing any more
 }
 

@@ -190,6 +190,7 @@ func (m *CatalogFeed) encode(e *Encoder) {
 	}
 	e.U64(m.Epoch)
 	e.Bool(m.Settled)
+	e.U64(m.Access)
 }
 
 func (m *CatalogFeed) decode(d *Decoder) {
@@ -203,6 +204,7 @@ func (m *CatalogFeed) decode(d *Decoder) {
 	}
 	m.Epoch = d.U64()
 	m.Settled = d.Bool()
+	m.Access = d.U64()
 }
 
 func (m *Farewell) encode(e *Encoder) {

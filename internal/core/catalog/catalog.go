@@ -1,5 +1,6 @@
 // Package catalog is the state that Raft replicates: members and their chain
-// of admissions, invites, grants, shard configurations, arrays, kernels and jobs. It
+// of admissions, invites, grants, shard configurations, arrays, kernels, jobs,
+// token keys and revocations. It
 // is a machine that applies commands one after another; equal commands in
 // equal order make equal catalogues, byte for byte, on every processor.
 //
@@ -25,6 +26,7 @@ const (
 	MaxJobs     = 128  // the oldest that ended gives way
 	MaxInvites  = 64   // expired ones give way
 	MaxAnswered = 2048 // requests whose answer is kept for those who ask again
+	MaxTokens   = 4096 // issued and listed; expired ones give way
 )
 
 // Reasons of this package's refusals.
@@ -49,6 +51,8 @@ const (
 	ReasonNameTaken     = "name_taken"
 	ReasonDataLoss      = "data_loss"
 	ReasonKeyEpoch      = "stale_key_epoch"
+	ReasonTokenKeySig   = "bad_token_key_signature"
+	ReasonOwnerOnly     = "owner_only"
 	ReasonVote          = "bad_vote"
 	ReasonVoteTwice     = "voted_already"
 )
@@ -77,6 +81,10 @@ type Catalog struct {
 
 	access access
 
+	tokenKeys   map[holo.Thumbprint]wire.TokenKeyRecord
+	tokens      map[holo.TokenID]wire.TokenRecord
+	revocations map[revoked]wire.Revocation
+
 	answered map[wire.RequestID]wire.Answered
 	order    []wire.RequestID // of answered, oldest first
 }
@@ -89,7 +97,9 @@ func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
 		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
 		access: newAccess(), answered: map[wire.RequestID]wire.Answered{}, pending: map[holo.NodeID]wire.PendingRecord{},
-		keys: &clusterKeys{confirmed: map[holo.NodeID]uint64{}},
+		keys:      &clusterKeys{confirmed: map[holo.NodeID]uint64{}},
+		tokenKeys: map[holo.Thumbprint]wire.TokenKeyRecord{}, tokens: map[holo.TokenID]wire.TokenRecord{},
+		revocations: map[revoked]wire.Revocation{},
 	}
 }
 
@@ -168,6 +178,12 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.jobTake(m)
 	case *wire.JobState:
 		return c.jobState(m)
+	case *wire.TokenKeyChange:
+		return c.tokenKeyChange(m, cmd.Time)
+	case *wire.TokenIssued:
+		return nil, c.tokenIssued(m, cmd.Time)
+	case *wire.TokenRevoke:
+		return c.tokenRevoke(m, cmd.Time)
 	}
 	return nil, c.place(cmd.Body)
 }

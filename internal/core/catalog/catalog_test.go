@@ -189,6 +189,13 @@ func fullTown(t *testing.T) *town {
 	j := w.do(&wire.JobPut{Job: job}).(*wire.JobRecord)
 	w.do(&wire.JobState{Job: j.ID, Epoch: 1, End: wire.JobEnd{Phase: wire.JobDone, Result: []byte("sum"), Report: []byte("r")}})
 	w.do(&wire.JobPut{Job: job})
+	w.tokenKey("token key 1", wire.TokenKeyPrepared, wire.TokenKeyActive)
+	w.tokenKey("token key 2", wire.TokenKeyPrepared)
+	w.tokenKey("token key 3", wire.TokenKeyPrepared, wire.TokenKeyRevoked)
+	w.do(issued("token key 1", 1, now, now+900))
+	w.do(issued("token key 1", 2, now, now+900))
+	w.do(revokeTokens(w, "owner", wire.RevokeToken, []byte{2}))
+	w.do(revokeTokens(w, "owner", wire.RevokeSubject, bytes.Repeat([]byte{3}, 32)))
 	w.bury(3)
 	if _, err := w.at(now, "kept answer", create("kept", 1, 2)); err != nil {
 		t.Fatal(err)
@@ -273,7 +280,8 @@ func TestSnapshotWhoseTablesDisagreeIsRefused(t *testing.T) {
 			r.ID = 2
 			w.arrays[2] = r
 		},
-		"a table of another version": func(w *town) { w.table.Begin(1 << 40) },
+		"token keys before any change": func(w *town) { w.access.epoch = 1 },
+		"a table of another version":   func(w *town) { w.table.Begin(1 << 40) },
 	} {
 		w := fullTown(t)
 		tamper(w)

@@ -44,6 +44,11 @@ func FuzzApply(f *testing.F) {
 	f.Add(script(end, put))
 	f.Add(script(inviteAs("i", holo.RoleUser), admitUser(4, "i", "bob"), &wire.JobPut{Bound: []holo.ArrayID{1}}))
 
+	full := &town{Catalog: New(cluster, ownerID())}
+	full.access.epoch = 10 // as of the full town
+	f.Add(script(keyChange(full, "owner", "token key 2", wire.TokenKeyActive), issued("token key 1", 3, now, now+60), issued("token key 2", 3, now, now+60)))
+	f.Add(script(keyChange(full, "owner", "token key 4", wire.TokenKeyPrepared), revokeTokens(full, "owner", wire.RevokeClient, []byte{7})))
+
 	base := &town{}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if base.Catalog == nil {

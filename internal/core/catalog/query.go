@@ -130,7 +130,7 @@ func (c *Catalog) ChangesSince(version uint64, chain int) *wire.CatalogFeed {
 	first := max(0, min(chain, len(c.chain.records)))
 	f := &wire.CatalogFeed{Version: c.version, First: uint32(first), Chain: slices.Clone(c.chain.records[first:])}
 	newest := c.keys.newest()
-	f.Epoch, f.Settled = newest.Epoch, newest.Settled
+	f.Epoch, f.Settled, f.Access = newest.Epoch, newest.Settled, c.AccessEpoch()
 	for _, r := range c.Nodes() {
 		if r.Changed > version {
 			f.Nodes = append(f.Nodes, r)

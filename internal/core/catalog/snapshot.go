@@ -28,6 +28,9 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.Jobs())
 	w.put(c.AccessHead())
 	writeAll(w, c.Grants())
+	writeAll(w, c.TokenKeys())
+	writeAll(w, c.Tokens())
+	writeAll(w, c.Revocations())
 	for _, id := range c.order {
 		a := c.answered[id]
 		w.put(&a)
@@ -122,6 +125,12 @@ func (c *Catalog) load(msg wire.Message) error {
 		c.access.epoch, c.access.last = m.Epoch, m.LastGrant
 	case *wire.GrantRecord:
 		c.access.grants[m.ID] = *m
+	case *wire.TokenKeyRecord:
+		return c.loadTokenKey(m)
+	case *wire.TokenRecord:
+		c.tokens[m.ID] = *m
+	case *wire.Revocation:
+		c.revocations[revoked{m.Kind, m.Name}] = *m
 	case *wire.Answered:
 		c.answered[m.Request] = *m
 		c.order = append(c.order, m.Request)
@@ -172,6 +181,9 @@ func (c *Catalog) consistent() bool {
 		}
 	}
 	members := len(c.chain.members)
+	if c.AccessEpoch() <= uint64(len(c.tokenKeys)) || len(c.tokenKeys) > wire.MaxTokenKeys || len(c.revocations) > wire.MaxRevocations {
+		return false // each key is a change of access
+	}
 	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
 		members == len(c.nodes) && c.keys.consistent(c.chain.members) && members == len(c.table.Seats())
 }
