@@ -19,6 +19,7 @@ type AuditRecord struct {
 	Resource  string      `json:"resource"`
 	ActorKind string      `json:"actor_kind"` // none, principal, node
 	Actor     string      `json:"actor"`      // key, hexadecimal; "" for none
+	ActingFor string      `json:"acting_for"` // whose rights applied where the actor came with a token; "": its own
 	Decision  string      `json:"decision"`   // allowed, refused
 	Reason    string      `json:"reason"`     // of a refusal
 	Count     uint64      `json:"count"`      // refusals that this one record stands for
@@ -76,7 +77,7 @@ func (c *Cluster) Audit(ctx context.Context, q AuditQuery) iter.Seq2[AuditRecord
 func auditRecordOf(r *holov1.AuditRecord) AuditRecord {
 	out := AuditRecord{
 		Seq: r.GetSeq(), Time: time.Unix(0, r.GetTimeUnixNano()).UTC(), Node: r.GetNode(), Event: r.GetEvent(), Action: r.GetAction(),
-		Resource: r.GetResource(), ActorKind: r.GetActorKind(), Actor: r.GetActor(), Decision: r.GetDecision(), Reason: r.GetReason(),
+		Resource: r.GetResource(), ActorKind: r.GetActorKind(), Actor: r.GetActor(), ActingFor: r.GetActingFor(), Decision: r.GetDecision(), Reason: r.GetReason(),
 		Count: r.GetCount(),
 	}
 	if p := r.GetProof(); p != nil {

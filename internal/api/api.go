@@ -45,6 +45,18 @@ func SessionProof(cluster holo.ClusterID, node holo.NodeID, session, nonce []byt
 	return append(b, nonce...)
 }
 
+// TokenProof is what a client signs to open a session with a token, by the key
+// that the token is bound to: it is of no use in another session, at another
+// node or with another token.
+func TokenProof(tokenHash [32]byte, cluster holo.ClusterID, node holo.NodeID, session, nonce []byte) []byte {
+	b := append([]byte("holo/token-pop/1"), 0)
+	b = append(b, tokenHash[:]...)
+	b = append(b, cluster[:]...)
+	b = append(b, node[:]...)
+	b = append(b, session...)
+	return append(b, nonce...)
+}
+
 // RequestProof is what a client signs to make a request that changes
 // something. The procedure is the RPC's full name, or "PUT path?query" of a
 // bulk write; the digest is the SHA-256 of the request, or of the body of a

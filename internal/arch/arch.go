@@ -38,13 +38,13 @@ var mayImport = map[string][]string{
 	"internal/format":    {"internal/holo"},
 	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
-	"internal/door":      {"internal/holo", "internal/key", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	"internal/door":      {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels"},
 
 	// The faces: all clients of the same door.
-	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token"},
 	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
 	"kernels":  {},
 

@@ -6,19 +6,30 @@ import (
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/token"
 )
 
 // Caller is who asks. For a request that changes something it holds the proof
-// that they did: Signature is the principal's, over Proof().
+// that they did: Signature is Key's, over Proof().
 type Caller struct {
-	Principal holo.PrincipalID
-	Procedure string // the RPC's full name, or "PUT path?query"
+	Principal holo.PrincipalID // whose rights apply
+	Key       holo.PrincipalID // what proves and signs: the principal's own key, or the client key of a token
+	Token     *token.Grant     // narrows what the principal may do; nil: nothing does
+	Procedure string           // the RPC's full name, or "PUT path?query"
 	Session   [api.SessionSize]byte
 	Digest    [32]byte // SHA-256 of the request
 	Signature []byte   // 64 bytes; nil where nothing is changed, or it does not verify
 	Action    string   // the right that it needs first, in small letters
 	Resource  string   // what a signed request is about, in words
 	Verdict   Verdict  // by which the call was let in
+
+	in *session
+}
+
+// Allows reports whether the caller's token, if there is one, covers an action
+// on a resource. It says nothing of what the principal may do.
+func (c Caller) Allows(action, resource string) bool {
+	return c.Token == nil || c.Token.Allows(action, resource)
 }
 
 // Proof is what the caller signed.
@@ -49,6 +60,27 @@ type Backend interface {
 	Kernels
 	Jobs
 	Grants
+	Tokens
+}
+
+// Verifier judges tokens. Its errors wrap token.ErrRefused; the client is told
+// that, and their reason is counted here.
+type Verifier interface {
+	VerifyToken(chain string) (*token.Grant, error)
+	// TokenStands tells why a grant that was verified before is good no more.
+	// It is asked at every call.
+	TokenStands(*token.Grant) error
+	// TokensChanged is closed when the answer of TokenStands may have changed.
+	TokensChanged() <-chan struct{}
+}
+
+// Tokens are the calls about tokens.
+type Tokens interface {
+	Verifier
+	ListTokens(context.Context, Caller) (*holov1.ListTokensResponse, error)
+	ChangeTokenKey(context.Context, Caller, *holov1.ChangeTokenKeyRequest) (*holov1.TokenKey, error)
+	RecordToken(context.Context, Caller, *holov1.RecordTokenRequest) error
+	RevokeTokens(context.Context, Caller, *holov1.RevokeTokensRequest) (*holov1.Revocation, error)
 }
 
 // Nodes are the calls about membership. What the owner decides is proved by the

@@ -67,7 +67,8 @@ type span struct {
 	offset, bytes uint64
 }
 
-// enter finds the caller of a bulk call and decides about it. That the body of
+// enter finds the caller of a bulk call and decides about it. The call's context
+// then ends with its session. That the body of
 // a PUT is signed is checked when it is there.
 func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
 	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
@@ -131,6 +132,12 @@ func (s *bulk) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ctx, leave := s.gate.sessions.enter(r.Context(), in.caller.in)
+	defer leave()
+	return endedOr(ctx, s.upload(w, r.WithContext(ctx), in))
+}
+
+func (s *bulk) upload(w http.ResponseWriter, r *http.Request, in call) error {
 	sp, err := s.span(r)
 	if err != nil {
 		return err
@@ -191,6 +198,12 @@ func (s *bulk) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ctx, leave := s.gate.sessions.enter(r.Context(), in.caller.in)
+	defer leave()
+	return endedOr(ctx, s.download(w, r.WithContext(ctx), in))
+}
+
+func (s *bulk) download(w http.ResponseWriter, r *http.Request, in call) error {
 	sp, err := s.span(r)
 	if err != nil {
 		return err

@@ -207,11 +207,11 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	u := &user{rig: r, signer: newRig(t).stranger().signer}
 	m.allow(u.principal(), holo.RoleUser.Actions()...)
 	open := func() (sessionID, error) {
-		b, err := s.begin(t.Context(), u.principal())
+		b, err := s.begin(t.Context(), u.principal(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.prove(b.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])))
+		_, err = s.prove(t.Context(), b.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
 		return b.id, err
 	}
 	id, err := open()
@@ -226,17 +226,17 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	if _, err := s.find(api.EncodeSession(id[:])); holo.ReasonOf(err) != "no_session" {
 		t.Errorf("idle for too long: %v", err)
 	}
-	late, err := s.begin(t.Context(), u.principal())
+	late, err := s.begin(t.Context(), u.principal(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(proveWithin + 1)
-	_, err = s.prove(late.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, late.id[:], late.nonce[:])))
+	_, err = s.prove(t.Context(), late.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, late.id[:], late.nonce[:])), "")
 	if holo.ReasonOf(err) != "no_session" {
 		t.Errorf("proven late: %v", err)
 	}
 	for range maxPending + 10 {
-		if _, err := s.begin(t.Context(), u.principal()); err != nil {
+		if _, err := s.begin(t.Context(), u.principal(), false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,8 @@
 // Three things must hold before a call is heard (ruling 10). The socket lies in
 // a folder that only its user can enter; the process at the other end runs as
 // the same user; and the client proves, over a nonce, that it holds the key of
-// a principal that the cluster knows. A call that changes something is signed
+// a principal that the cluster knows, or the key that a token of the cluster is
+// bound to. A token narrows every call, and its session ends with it (present.go). A call that changes something is signed
 // by that key besides, and the signature goes on to the backend with it, so
 // that a record of the action can hold the proof of who asked.
 package door
@@ -15,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -32,6 +34,7 @@ type Config struct {
 type Door struct {
 	server   *http.Server
 	listener net.Listener
+	stop     func() // ends the watching of sessions
 	group    group
 }
 
@@ -54,7 +57,10 @@ func Open(c Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{listener: l, server: newServer(c)}
+	table := newSessions(c.Backend, time.Now)
+	closing := make(chan struct{})
+	d := &Door{listener: l, server: newServer(c, table), stop: sync.OnceFunc(func() { close(closing) })}
+	d.group.start(func() { table.watch(closing, c.Refused) })
 	d.group.start(func() {
 		if err := d.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			c.Logger.Error("client socket stopped", slog.Any("error", err))
@@ -68,6 +74,7 @@ func Open(c Config) (*Door, error) {
 func (d *Door) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
+	d.stop()
 	err := d.server.Shutdown(ctx)
 	if err != nil {
 		err = d.server.Close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/token"
 )
 
 // codes says which Connect code and HTTP status stand for a kind. The kind
@@ -47,6 +48,15 @@ func classify(err error) (holo.Kind, string) {
 	return holo.Internal, ""
 }
 
+// outside is what a client is told: of a token that is refused no more than
+// that, so that nobody learns from the answer what to change.
+func outside(err error) error {
+	if errors.Is(err, token.ErrRefused) {
+		return token.ErrRefused
+	}
+	return err
+}
+
 // toConnect makes the error that Connect sends. Errors that Connect made
 // itself (a body too large, bytes that do not decode) keep their code.
 func toConnect(err error) error {
@@ -56,6 +66,7 @@ func toConnect(err error) error {
 	if made, ok := errors.AsType[*connect.Error](err); ok {
 		return made
 	}
+	err = outside(err)
 	kind, reason := classify(err)
 	c := connect.NewError(codes[kind].code, errors.New(err.Error()))
 	c.Meta().Set(api.KindHeader, kind.String())
@@ -67,6 +78,7 @@ func toConnect(err error) error {
 
 // writeError answers a bulk call with an error, in the shape of Connect's.
 func writeError(w http.ResponseWriter, err error) {
+	err = outside(err)
 	kind, reason := classify(err)
 	h := w.Header()
 	h.Del("Content-Length")

@@ -19,7 +19,7 @@ import (
 )
 
 // gate stands in front of every handler. It refuses a call without a session
-// or a route, a SignedRequest whose signature is not the session principal's
+// or a route, a SignedRequest whose signature is not the session key's
 // over just this procedure, session and request, and whatever the policy does
 // not allow. Handlers get the message that it decoded, no other. A signed
 // request leaves its record here, before it goes on.
@@ -66,10 +66,12 @@ func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			if err != nil {
 				return nil, g.refuse(procedure, err)
 			}
-			ctx = context.WithValue(ctx, callKey{}, c)
+			inSession, leave := g.sessions.enter(context.WithValue(ctx, callKey{}, c), c.caller.in)
+			defer leave()
+			ctx = inSession
 		}
 		resp, err := next(ctx, req)
-		return resp, g.report(procedure, err)
+		return resp, g.report(procedure, endedOr(ctx, err))
 	}
 }
 
@@ -79,10 +81,13 @@ func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 func (g *gate) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		procedure := conn.Spec().Procedure
-		if _, err := g.sessions.find(conn.RequestHeader().Get(api.SessionHeader)); err != nil {
+		c, err := g.sessions.find(conn.RequestHeader().Get(api.SessionHeader))
+		if err != nil {
 			return g.refuse(procedure, err)
 		}
-		return g.report(procedure, next(ctx, &gatedStream{StreamingHandlerConn: conn, ctx: ctx, gate: g}))
+		ctx, leave := g.sessions.enter(ctx, c.in)
+		defer leave()
+		return g.report(procedure, endedOr(ctx, next(ctx, &gatedStream{StreamingHandlerConn: conn, ctx: ctx, gate: g})))
 	}
 }
 
@@ -178,7 +183,7 @@ func unpack(procedure string, into proto.Message, request []byte) (proto.Message
 // signed adds the proof to the caller, or refuses it.
 func (c Caller) signed(digest [32]byte, signature []byte) (Caller, error) {
 	c.Digest = digest
-	if !key.Verify(c.Principal, c.Proof(), signature) {
+	if !key.Verify(c.Key, c.Proof(), signature) {
 		return c, holo.Refuse(holo.Denied, "bad_signature", "%s: the request is not signed by the key of this session", c.Procedure)
 	}
 	c.Signature = signature

@@ -26,6 +26,7 @@ type (
 	nodeService    struct{ handlers }
 	accessService  struct{ handlers }
 	auditService   struct{ handlers }
+	tokenService   struct{ handlers }
 )
 
 // reply makes a response of a message, or passes the error on.
@@ -41,7 +42,7 @@ func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.B
 	if len(public) != len(holo.PrincipalID{}) {
 		return nil, holo.Errorf(holo.Invalid, "open session: a public key of %d bytes, want 32", len(public))
 	}
-	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public))
+	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public), req.Msg.GetToken())
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +52,16 @@ func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.B
 	}), nil
 }
 
-func (s sessionService) Prove(_ context.Context, req *connect.Request[holov1.ProveRequest]) (*connect.Response[holov1.ProveResponse], error) {
-	p, err := s.sessions.prove(req.Msg.GetSession(), req.Msg.GetSignature())
+func (s sessionService) Prove(ctx context.Context, req *connect.Request[holov1.ProveRequest]) (*connect.Response[holov1.ProveResponse], error) {
+	sess, err := s.sessions.prove(ctx, req.Msg.GetSession(), req.Msg.GetSignature(), req.Msg.GetToken())
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&holov1.ProveResponse{Principal: p.Hex()}), nil
+	resp := &holov1.ProveResponse{Principal: sess.principal.Hex()}
+	if sess.grant != nil {
+		resp.ExpiresUnix = sess.grant.Until()
+	}
+	return connect.NewResponse(resp), nil
 }
 
 func (s clusterService) Status(ctx context.Context, _ *connect.Request[holov1.StatusRequest]) (*connect.Response[holov1.StatusResponse], error) {

@@ -28,6 +28,7 @@ type memory struct {
 	chunks  []int // lengths of the writes
 	failAt  map[uint64]error
 	watch   chan *holov1.JobProgress
+	tokens  town
 }
 
 type record struct {
@@ -76,6 +77,7 @@ func newMemory() *memory {
 	return &memory{
 		cluster: holo.ClusterID{1}, self: holo.NodeID{2}, granted: map[holo.PrincipalID]map[holo.Action]bool{},
 		arrays: map[holo.ArrayID]*stored{}, failAt: map[uint64]error{}, watch: make(chan *holov1.JobProgress, 4),
+		tokens: newTown(holo.ClusterID{1}),
 	}
 }
 

@@ -83,6 +83,12 @@ var routes = map[string]route{
 	holov1connect.AccessServiceListGrantsProcedure:  read(nothing[holov1.ListGrantsRequest], listGrantsNeeds),
 	holov1connect.AccessServicePutGrantProcedure:    change("access.grant", checkPutGrant, cluster[*holov1.PutGrantRequest](holo.ActionPolicyWrite)),
 	holov1connect.AccessServiceRevokeGrantProcedure: change("access.revoke", checkRevoke, cluster[*holov1.RevokeGrantRequest](holo.ActionPolicyWrite)),
+
+	// What decides is in the request: the owner's signature, or the token key's.
+	holov1connect.TokenServiceListProcedure:      read(nothing[holov1.ListTokensRequest], cluster[*holov1.ListTokensRequest](holo.ActionObserve)),
+	holov1connect.TokenServiceChangeKeyProcedure: change("token.change_key", checkTokenKey, cluster[*holov1.ChangeTokenKeyRequest](holo.ActionPolicyWrite)),
+	holov1connect.TokenServiceRecordProcedure:    change("token.record", checkRecordToken, cluster[*holov1.RecordTokenRequest](holo.ActionTokenIssue)),
+	holov1connect.TokenServiceRevokeProcedure:    change("token.revoke", checkRevokeTokens, cluster[*holov1.RevokeTokensRequest](holo.ActionPolicyWrite)),
 }
 
 // of makes a route for one type of message.

@@ -216,6 +216,8 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.ListGrantsRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.ListTokensRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.ListMembersRequest:
 		return unary(ctx, u, procedure, m)
 	case *holov1.ReadAuditRequest:
@@ -268,6 +270,12 @@ func sample(procedure string) proto.Message {
 		m.Grant, m.Signature = &holov1.Grant{}, make([]byte, 64)
 	case *holov1.RevokeGrantRequest:
 		m.Signature = make([]byte, 64)
+	case *holov1.ChangeTokenKeyRequest:
+		m.State, m.PublicKey, m.Authority, m.Signature = "active", make([]byte, 32), make([]byte, 32), make([]byte, 64)
+	case *holov1.RecordTokenRequest:
+		m.Id, m.Key, m.Subject, m.Client, m.Signature = make([]byte, 16), make([]byte, 32), make([]byte, 32), make([]byte, 32), make([]byte, 64)
+	case *holov1.RevokeTokensRequest:
+		m.Kind, m.Name, m.Authority, m.Signature = "token", make([]byte, 32), make([]byte, 32), make([]byte, 64)
 	case *holov1.FillRequest:
 		m.Array, m.Count, m.Value = 1, 1, []byte{1, 2}
 	case *holov1.SealRequest:

@@ -29,9 +29,9 @@ const (
 )
 
 // newServer puts the handlers behind the gate.
-func newServer(c Config) *http.Server {
+func newServer(c Config, table *sessions) *http.Server {
 	g := &gate{
-		routes: routes, sessions: newSessions(c.Backend, time.Now), policy: c.Backend, audit: c.Backend, quotas: newQuotas(), refused: c.Refused, log: c.Logger,
+		routes: routes, sessions: table, policy: c.Backend, audit: c.Backend, quotas: newQuotas(), refused: c.Refused, log: c.Logger,
 	}
 	h := handlers{b: c.Backend, sessions: g.sessions}
 	mux := http.NewServeMux()
@@ -44,6 +44,7 @@ func newServer(c Config) *http.Server {
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle(holov1connect.NewAccessServiceHandler(accessService{h}, small...))
 	mux.Handle(holov1connect.NewAuditServiceHandler(auditService{h}, small...))
+	mux.Handle(holov1connect.NewTokenServiceHandler(tokenService{h}, small...))
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{

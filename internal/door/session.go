@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/token"
 )
 
 // Limits of sessions.
@@ -25,23 +27,30 @@ const (
 
 type sessionID [api.SessionSize]byte
 
+// session is who has proven what. What opened it is either the principal's own
+// key or a token; end ends it, with the calls that are under way in it.
 type session struct {
 	id        sessionID
-	principal holo.PrincipalID
+	key       holo.PrincipalID // what was proven, and signs
+	principal holo.PrincipalID // whose rights apply
+	grant     *token.Grant     // nil: the principal's own key opened it
 	nonce     [api.SessionSize]byte
 	began     time.Time
 	used      time.Time
+	calls     int             // under way
+	ctx       context.Context // done when it has ended; its cause says why
+	end       context.CancelCauseFunc
 }
 
 func (s *session) over(now time.Time) bool {
-	return now.Sub(s.began) > liveFor || now.Sub(s.used) > idleAfter
+	return now.Sub(s.began) > liveFor || s.calls == 0 && now.Sub(s.used) > idleAfter
 }
 
 // sessions is the table of who has proven what. A session is begun for a named
 // principal with a fresh nonce, gets one try at the proof, and from then on its
 // 32 random bytes name it in every call.
 type sessions struct {
-	identity Identity
+	identity identity
 	now      func() time.Time
 	mu       struct {
 		sync.Mutex
@@ -50,23 +59,32 @@ type sessions struct {
 	}
 }
 
-func newSessions(identity Identity, now func() time.Time) *sessions {
-	t := &sessions{identity: identity, now: now}
+// identity is what sessions are judged by.
+type identity interface {
+	Identity
+	Verifier
+}
+
+func newSessions(by identity, now func() time.Time) *sessions {
+	t := &sessions{identity: by, now: now}
 	t.mu.pending = map[sessionID]*session{}
 	t.mu.proven = map[sessionID]*session{}
 	return t
 }
 
-// begin draws a session and a nonce for a principal that the cluster knows.
-func (t *sessions) begin(ctx context.Context, p holo.PrincipalID) (*session, error) {
+// begin draws a session and a nonce for a principal that the cluster knows, or
+// for a client that says it will present a token.
+func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool) (*session, error) {
 	if err := key.CheckPublic(p); err != nil {
 		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: %w", err)
 	}
-	if err := t.identity.Known(ctx, p); err != nil {
-		return nil, err
+	if !withToken {
+		if err := t.identity.Known(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	now := t.now()
-	s := &session{principal: p, began: now, used: now}
+	s := &session{key: p, principal: p, began: now, used: now}
 	rand.Read(s.id[:])
 	rand.Read(s.nonce[:])
 	t.mu.Lock()
@@ -82,18 +100,33 @@ func (t *sessions) begin(ctx context.Context, p holo.PrincipalID) (*session, err
 	return s, nil
 }
 
-// prove checks the signature over the nonce. Whatever the outcome, the nonce
-// is used up.
-func (t *sessions) prove(id, signature []byte) (holo.PrincipalID, error) {
+// prove checks the signature over the nonce, and the token if there is one.
+// Whatever the outcome, the nonce is used up.
+func (t *sessions) prove(ctx context.Context, id, signature []byte, chain string) (*session, error) {
 	s := t.takePending(id)
 	if s == nil {
-		return holo.PrincipalID{}, holo.Refuse(holo.Denied, "no_session", "prove session: it was not begun, or more than %s ago", proveWithin)
+		return nil, holo.Refuse(holo.Denied, "no_session", "prove session: it was not begun, or more than %s ago", proveWithin)
 	}
+	prove := t.own
+	if chain != "" {
+		prove = func(ctx context.Context, s *session, signature []byte) error {
+			return t.present(ctx, s, signature, chain)
+		}
+	}
+	if err := prove(ctx, s, signature); err != nil {
+		return nil, err
+	}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	return s, t.keep(s)
+}
+
+// own makes a begun session that of the key that proves itself.
+func (t *sessions) own(ctx context.Context, s *session, signature []byte) error {
 	proof := api.SessionProof(t.identity.Cluster(), t.identity.Self(), s.id[:], s.nonce[:])
-	if !key.Verify(s.principal, proof, signature) {
-		return holo.PrincipalID{}, holo.Refuse(holo.Denied, "bad_signature", "prove session: the signature is not that of the key %s", s.principal)
+	if !key.Verify(s.key, proof, signature) {
+		return holo.Refuse(holo.Denied, "bad_signature", "prove session: the signature is not that of the key %s", s.key)
 	}
-	return s.principal, t.keep(s)
+	return t.identity.Known(ctx, s.key)
 }
 
 func (t *sessions) takePending(id []byte) *session {
@@ -128,24 +161,68 @@ func (t *sessions) find(header string) (Caller, error) {
 	if err != nil {
 		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the call names no session")
 	}
-	p, ok := t.touch(sessionID(id))
-	if !ok {
+	s := t.touch(sessionID(id))
+	if s == nil {
 		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the session is not open, or has expired")
 	}
-	return Caller{Principal: p, Session: sessionID(id)}, nil
+	if err := t.stands(s); err != nil {
+		t.finish(s, err)
+		return Caller{}, err
+	}
+	return Caller{Principal: s.principal, Key: s.key, Token: s.grant, Session: s.id, in: s}, nil
 }
 
-func (t *sessions) touch(id sessionID) (holo.PrincipalID, bool) {
+func (t *sessions) touch(id sessionID) *session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, now := t.mu.proven[id], t.now()
 	if s == nil {
-		return holo.PrincipalID{}, false
+		return nil
 	}
 	if s.over(now) {
-		delete(t.mu.proven, id)
-		return holo.PrincipalID{}, false
+		delete(t.mu.proven, id) // calls that are under way may end by themselves
+		return nil
 	}
 	s.used = now
-	return s.principal, true
+	return s
+}
+
+// finish takes a session out of the table and ends the calls in it.
+func (t *sessions) finish(s *session, why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.mu.proven, s.id)
+	s.end(why)
+}
+
+// enter gives a call's context, which ends with the session; leave is to be
+// called when the call has ended.
+func (t *sessions) enter(ctx context.Context, s *session) (inSession context.Context, leave func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	t.count(s, 1)
+	return ctx, func() {
+		t.count(s, -1)
+		stop()
+		cancel(nil)
+	}
+}
+
+func (t *sessions) count(s *session, by int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.calls += by
+	s.used = t.now()
+}
+
+// endedOr is why the session has ended where that is why the call failed, else
+// the call's own error.
+func endedOr(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, errCut) { // after the head a connection can only be cut
+		return err
+	}
+	if why, ok := errors.AsType[*holo.Error](context.Cause(ctx)); ok {
+		return why
+	}
+	return err
 }

@@ -18,13 +18,14 @@ const (
 	ActionNodeApprove                   // let nodes in
 	ActionNodeEvict                     // put nodes out
 	ActionKeyRotate                     // replace the cluster's key
+	ActionTokenIssue                    // issue tokens by a token key of one's own
 	ActionPolicyWrite                   // say who may do what
 	ActionAuditRead                     // see what others may and may not
 	actions
 )
 
 var actionNames = [...]string{
-	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "NODE_EVICT", "KEY_ROTATE", "POLICY_WRITE", "AUDIT_READ",
+	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "NODE_EVICT", "KEY_ROTATE", "TOKEN_ISSUE", "POLICY_WRITE", "AUDIT_READ",
 }
 
 // String is the action's stable name, in capitals.

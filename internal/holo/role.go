@@ -31,17 +31,17 @@ var roleTable = [roles]struct {
 	actions     []Action
 }{
 	RoleOwner: {"owner", "the owner's key: says who may do what; of the data it may read nothing until it grants itself that, on record",
-		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionPolicyWrite, ActionAuditRead}},
+		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite, ActionAuditRead}},
 	RoleReader:    {"reader", "reads arrays", []Action{ActionObserve, ActionRead}},
 	RoleWriter:    {"writer", "reads, writes and seals arrays", []Action{ActionObserve, ActionRead, ActionWrite}},
 	RoleAllocator: {"allocator", "makes and deletes arrays", []Action{ActionObserve, ActionAllocate, ActionFree}},
 	RolePublisher: {"publisher", "pushes kernels", []Action{ActionObserve, ActionModulePut}},
 	RoleRunner:    {"runner", "runs kernels; on which arrays, other roles say", []Action{ActionObserve, ActionRun}},
 	RoleAnalyst:   {"analyst", "has one module compute on arrays that it may not read", []Action{ActionObserve, ActionCompute}},
-	RoleUser: {"user", "works with arrays and kernels: all of the roles above but analyst",
-		[]Action{ActionObserve, ActionRead, ActionWrite, ActionAllocate, ActionFree, ActionModulePut, ActionRun}},
+	RoleUser: {"user", "works with arrays and kernels: all of the roles above but analyst; issues tokens for itself",
+		[]Action{ActionObserve, ActionRead, ActionWrite, ActionAllocate, ActionFree, ActionModulePut, ActionRun, ActionTokenIssue}},
 	RoleAdmin: {"admin", "says who may do what, within what it may itself; asks for nodes to be let in and put out; sees no data",
-		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionPolicyWrite}},
+		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite}},
 	RoleSecurity: {"security", "sees what others may do", []Action{ActionObserve, ActionAuditRead}},
 }
 

@@ -46,7 +46,10 @@ func (n *Node) ownEvent(name, resource string) *wire.AuditRecord {
 // Record implements door.Audit.
 func (n *Node) Record(_ context.Context, c door.Caller, refusal error) error {
 	r := &wire.AuditRecord{
-		Event: api.Event(c.Procedure), Action: c.Action, Resource: wire.AuditText(c.Resource), Actor: wire.Actor{Kind: wire.ActorPrincipal, Key: c.Principal},
+		Event: api.Event(c.Procedure), Action: c.Action, Resource: wire.AuditText(c.Resource), Actor: wire.Actor{Kind: wire.ActorPrincipal, Key: c.Key},
+	}
+	if c.Principal != c.Key {
+		r.Actor.For = c.Principal
 	}
 	if c.Signature != nil {
 		r.Proof = &wire.AuditProof{Procedure: c.Procedure, Session: c.Session, Digest: c.Digest, Signature: [64]byte(c.Signature)}

@@ -61,6 +61,9 @@ func auditOut(records []*wire.AuditRecord) []*holov1.AuditRecord {
 		if r.Actor.Kind != wire.ActorNone {
 			out[i].Actor = holo.NodeID(r.Actor.Key).Hex()
 		}
+		if r.Actor.For != (holo.PrincipalID{}) {
+			out[i].ActingFor = r.Actor.For.Hex()
+		}
 		if r.Decision == wire.Refused {
 			out[i].Decision = "refused"
 		}

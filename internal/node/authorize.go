@@ -56,7 +56,10 @@ func (n *Node) Authorize(ctx context.Context, c door.Caller, needs []door.Access
 	if err != nil {
 		return door.Verdict{Decision: authz.Decision{Reason: authz.ReasonStale}, Err: err}
 	}
-	j := &judge{node: n, set: s, who: c.Principal, facts: policy.Facts{Node: n.self, Unix: unixNow()}}
+	if err := n.tokenHolds(ctx, c.Token, s.Epoch(), stale); err != nil {
+		return door.Verdict{Decision: authz.Decision{Reason: holo.ReasonOf(err)}, Err: err}
+	}
+	j := &judge{node: n, set: s, who: c.Principal, token: c.Token, facts: policy.Facts{Node: n.self, Unix: unixNow()}}
 	j.verdict.Decision = authz.Decision{Allowed: len(needs) > 0, Epoch: s.Epoch(), Until: authz.Forever}
 	for _, need := range needs {
 		if err := j.need(ctx, need); err != nil {

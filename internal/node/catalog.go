@@ -157,6 +157,10 @@ func lookUp(c *catalog.Catalog, q *wire.CatalogQuery) ([]wire.Message, error) {
 		return one(&r, ok, "job %d", q.Number)
 	case wire.QueryAccess:
 		return queryAccess(c, q.Number), nil
+	case wire.QueryTokenFeed:
+		return []wire.Message{c.TokenFeed()}, nil
+	case wire.QueryTokens:
+		return append([]wire.Message{c.TokenFeed()}, pointers(c.Tokens())...), nil
 	case wire.QueryShards:
 		all := &wire.ConfigPush{}
 		for config := range c.Shards().All() {

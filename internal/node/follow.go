@@ -37,12 +37,14 @@ func (n *Node) followOnce(ctx context.Context) {
 	for {
 		version, chain := n.members.at()
 		f := n.replicaFeed(version, chain)
-		if f == nil {
+		own := f != nil
+		if !own {
 			f = n.leaderFeed(ctx, version, chain)
 		}
 		if f == nil {
 			return
 		}
+		n.followTokens(ctx, f.Access, own)
 		if more := n.learnMembers(f); !more {
 			n.learnKey(ctx, f)
 			return

@@ -9,6 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/policy"
+	"github.com/holocompute/holocompute/internal/token"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -17,6 +18,7 @@ type judge struct {
 	node    *Node
 	set     *policy.Set
 	who     holo.PrincipalID
+	token   *token.Grant // narrows; nil: nothing does
 	facts   policy.Facts
 	verdict door.Verdict
 }
@@ -135,7 +137,7 @@ func (j *judge) job(ctx context.Context, a door.Access) error {
 		return j.deny(a.Action, "job %d: it is that of %s", uint64(rec.ID), rec.Owner)
 	case a.Action == holo.ActionRun:
 		return j.ask(authz.Resource{Kind: authz.Kernel, Name: rec.Kernel, Module: rec.Module}, a.Action, 0)
-	case rec.Owner == j.who:
+	case rec.Owner == j.who && j.token == nil:
 		return nil
 	}
 	for _, id := range rec.Inputs {
@@ -176,7 +178,7 @@ func (j *judge) decide(r authz.Resource, action holo.Action) (authz.Decision, er
 		}
 	}
 	if d.Allowed {
-		return d, nil
+		return d, j.narrowed(r, action)
 	}
 	j.verdict.Reason = d.Reason
 	roles := holo.RolesWith(action)

@@ -97,6 +97,7 @@ type Node struct {
 	members    *members
 	keys       *keyring
 	access     *access
+	tokens     *tokenView
 	configs    *configs
 	records    *records
 	seals      *seals
@@ -147,7 +148,7 @@ func assemble(c Config, h *home) *Node {
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
-		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(),
+		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -180,6 +181,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.members.meet(n.home.contacts)
 	n.recallAccess()
+	if err := n.readTokens(); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}

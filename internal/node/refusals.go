@@ -53,6 +53,8 @@ const (
 	reasonRenamed      = "kernel_renamed"  // a kernel's name was given to another module
 	reasonPending      = "pending"         // this node waits for votes
 	reasonClosing      = "closing"         // this node is shutting down
+	reasonClockSkew    = "clock_skew"      // a token from the future: clocks are further apart than a minute
+	reasonTokens       = "tokens_refused"  // token keys or revocations that nobody who may has signed
 )
 
 // routine are the reasons for which nodes and clients are sent elsewhere or

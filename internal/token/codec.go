@@ -46,14 +46,6 @@ func canonical(v any) []byte {
 	return b
 }
 
-// strict reads JSON that is byte for byte what canonical writes. That one rule
-// refuses what parsers disagree about: duplicate and unknown members, other
-// cases and look-alikes of names, nulls, floats, escapes, spaces, another
-// order, bytes behind the end.
-func strict(b []byte, into any) bool {
-	return json.Unmarshal(b, into) == nil && bytes.Equal(canonical(into), b)
-}
-
 // fixed reads base64url that fills dst exactly. The decoder would skip line
 // ends.
 func fixed(dst []byte, s string) bool {
@@ -84,12 +76,14 @@ func (c *Claims) encode() []byte {
 	return canonical(b)
 }
 
-// decodeClaims reads the claims of a link: those that are not exactly in their
-// canonical form are none.
+// decodeClaims reads the claims of a link. What is not byte for byte what encode
+// writes is refused, and that one rule refuses what parsers disagree about:
+// duplicate and unknown members, other cases and look-alikes of names, nulls,
+// floats, escapes, spaces, another order, bytes behind the end.
 func decodeClaims(raw []byte) (*Claims, error) {
 	var b body
-	if !strict(raw, &b) {
-		return nil, refuse(ReasonClaims, "its claims are not in their canonical form")
+	if json.Unmarshal(raw, &b) != nil {
+		return nil, refuse(ReasonClaims, "its claims are none")
 	}
 	c := &Claims{Issued: b.Iat, Expires: b.Exp, Delegations: int(b.Dlg)}
 	var errs [3]error
@@ -167,7 +161,20 @@ func notInLink(r rune) bool {
 	return !letter && r != '-' && r != '_' && r != '.'
 }
 
+var (
+	headerBegin = []byte(`{"alg":"` + algorithm + `","kid":"`)
+	headerEnd   = []byte(`","typ":"` + tokenType + `"}`)
+)
+
+// readHeader takes the key ID out of a header that is byte for byte what sign
+// writes, without a parser. Of any other it finds out what is wrong.
 func (l *link) readHeader(raw []byte) error {
+	kid, begins := bytes.CutPrefix(raw, headerBegin)
+	kid, ends := bytes.CutSuffix(kid, headerEnd)
+	if begins && ends && !bytes.ContainsFunc(kid, notInLink) {
+		l.head = header{algorithm, string(kid), tokenType}
+		return nil
+	}
 	parses := json.Unmarshal(raw, &l.head) == nil
 	switch {
 	case !parses:
@@ -176,8 +183,6 @@ func (l *link) readHeader(raw []byte) error {
 		return refuse(ReasonAlgorithm, "its algorithm is not %s", algorithm)
 	case l.head.Typ != tokenType:
 		return refuse(ReasonType, "its type is not %s", tokenType)
-	case !bytes.Equal(canonical(l.head), raw):
-		return refuse(ReasonHeader, "its header is not exactly alg, kid and typ")
 	}
-	return nil
+	return refuse(ReasonHeader, "its header is not exactly alg, kid and typ")
 }

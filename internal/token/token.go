@@ -59,6 +59,7 @@ const (
 	ReasonNotYetValid = "token_not_yet_valid" // issued in the future: clocks are apart
 	ReasonExpired     = "token_expired"
 	ReasonLifetime    = "token_lifetime"   // too long, or none
+	ReasonRevoked     = "token_revoked"    // it, its client key or its subject
 	ReasonDelegation  = "token_delegation" // a link that says more than the one before
 )
 

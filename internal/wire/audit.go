@@ -23,6 +23,9 @@ const (
 type Actor struct {
 	Kind ActorKind
 	Key  [32]byte // of ActorNone zero
+	// For is whose rights applied: a principal that is not the key itself,
+	// because the key came with a token. Zero: the key's own.
+	For holo.PrincipalID
 }
 
 // Decision is what was decided about what a record tells.
@@ -94,6 +97,9 @@ func (m *AuditRecord) encode(e *Encoder) {
 	if m.Actor.Kind != ActorNone {
 		e.Fixed(m.Actor.Key[:])
 	}
+	if m.Actor.Kind == ActorPrincipal {
+		e.Fixed(m.Actor.For[:])
+	}
 	e.U8(uint8(m.Decision))
 	e.String(m.Reason)
 	e.U64(m.Count)
@@ -117,6 +123,10 @@ func (m *AuditRecord) decode(d *Decoder) {
 	d.Valid(m.Actor.Kind < actorKinds, "kind of actor")
 	if m.Actor.Kind != ActorNone {
 		d.Fixed(m.Actor.Key[:])
+	}
+	if m.Actor.Kind == ActorPrincipal {
+		d.Fixed(m.Actor.For[:])
+		d.Valid(m.Actor.For == holo.PrincipalID{} || m.Actor.For != m.Actor.Key, "actor for itself")
 	}
 	m.Decision = Decision(d.U8())
 	d.Valid(m.Decision > 0 && m.Decision < decisions, "decision")

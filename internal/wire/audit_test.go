@@ -22,6 +22,7 @@ func TestAuditRecordsThatContradictThemselvesAreRefused(t *testing.T) {
 		"an act of a principal without its proof": func(r *AuditRecord) { r.Proof = nil },
 		"a proof of nobody":                       func(r *AuditRecord) { r.Actor = Actor{} },
 		"a proof of a node":                       func(r *AuditRecord) { r.Actor.Kind = ActorNode },
+		"an actor that acts for itself":           func(r *AuditRecord) { r.Actor.For = r.Actor.Key },
 		"an unknown actor":                        func(r *AuditRecord) { r.Actor.Kind = actorKinds },
 		"allowed for a reason":                    func(r *AuditRecord) { r.Reason = "bad_signature" },
 		"refused for none":                        func(r *AuditRecord) { r.Decision = Refused },
@@ -42,6 +43,11 @@ func TestAuditRecordsThatContradictThemselvesAreRefused(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
+	byToken := auditRecord()
+	byToken.Actor.For[0] = 9
+	if err := byToken.Check(); err != nil {
+		t.Errorf("a key may act for another by a token: %v", err)
+	}
 	refused := auditRecord()
 	refused.Decision, refused.Reason, refused.Proof = Refused, "bad_signature", nil
 	if err := refused.Check(); err != nil {
@@ -53,6 +59,7 @@ func TestTheLargestAuditRecordFits(t *testing.T) {
 	r := auditRecord()
 	r.Event, r.Action = strings.Repeat("e", MaxEvent), strings.Repeat("a", MaxEvent)
 	r.Decision, r.Reason = Refused, strings.Repeat("r", maxReason)
+	r.Actor.For[0] = 9
 	r.Resource, r.Proof.Procedure = strings.Repeat("x", MaxResource), strings.Repeat("p", maxProcedure)
 	b := Encode(r)
 	got, err := Decode(b)

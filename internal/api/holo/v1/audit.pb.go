@@ -168,12 +168,13 @@ type AuditRecord struct {
 	Event         string                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`
 	Action        string                 `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	Resource      string                 `protobuf:"bytes,6,opt,name=resource,proto3" json:"resource,omitempty"`
-	ActorKind     string                 `protobuf:"bytes,7,opt,name=actor_kind,json=actorKind,proto3" json:"actor_kind,omitempty"` // none, principal, node
-	Actor         string                 `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`                          // hexadecimal key
-	Decision      string                 `protobuf:"bytes,9,opt,name=decision,proto3" json:"decision,omitempty"`                    // allowed, refused
-	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`                       // of a refusal
-	Count         uint64                 `protobuf:"varint,11,opt,name=count,proto3" json:"count,omitempty"`                        // refusals that this one record stands for
-	Proof         *AuditProof            `protobuf:"bytes,12,opt,name=proof,proto3" json:"proof,omitempty"`                         // what the client signed; absent where no client did
+	ActorKind     string                 `protobuf:"bytes,7,opt,name=actor_kind,json=actorKind,proto3" json:"actor_kind,omitempty"`  // none, principal, node
+	Actor         string                 `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`                           // hexadecimal key
+	Decision      string                 `protobuf:"bytes,9,opt,name=decision,proto3" json:"decision,omitempty"`                     // allowed, refused
+	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`                        // of a refusal
+	Count         uint64                 `protobuf:"varint,11,opt,name=count,proto3" json:"count,omitempty"`                         // refusals that this one record stands for
+	Proof         *AuditProof            `protobuf:"bytes,12,opt,name=proof,proto3" json:"proof,omitempty"`                          // what the client signed; absent where no client did
+	ActingFor     string                 `protobuf:"bytes,13,opt,name=acting_for,json=actingFor,proto3" json:"acting_for,omitempty"` // whose rights applied where the actor came with a token, hexadecimal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -292,6 +293,13 @@ func (x *AuditRecord) GetProof() *AuditProof {
 	return nil
 }
 
+func (x *AuditRecord) GetActingFor() string {
+	if x != nil {
+		return x.ActingFor
+	}
+	return ""
+}
+
 type AuditProof struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Procedure     string                 `protobuf:"bytes,1,opt,name=procedure,proto3" json:"procedure,omitempty"`
@@ -374,7 +382,7 @@ const file_holo_v1_audit_proto_rawDesc = "" +
 	"\x11ReadAuditResponse\x12.\n" +
 	"\arecords\x18\x01 \x03(\v2\x14.holo.v1.AuditRecordR\arecords\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\x04R\x04size\"\xcd\x02\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\"\xec\x02\n" +
 	"\vAuditRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12$\n" +
 	"\x0etime_unix_nano\x18\x02 \x01(\x03R\ftimeUnixNano\x12\x12\n" +
@@ -389,7 +397,9 @@ const file_holo_v1_audit_proto_rawDesc = "" +
 	"\x06reason\x18\n" +
 	" \x01(\tR\x06reason\x12\x14\n" +
 	"\x05count\x18\v \x01(\x04R\x05count\x12)\n" +
-	"\x05proof\x18\f \x01(\v2\x13.holo.v1.AuditProofR\x05proof\"z\n" +
+	"\x05proof\x18\f \x01(\v2\x13.holo.v1.AuditProofR\x05proof\x12\x1d\n" +
+	"\n" +
+	"acting_for\x18\r \x01(\tR\tactingFor\"z\n" +
 	"\n" +
 	"AuditProof\x12\x1c\n" +
 	"\tprocedure\x18\x01 \x01(\tR\tprocedure\x12\x18\n" +

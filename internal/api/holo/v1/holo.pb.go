@@ -88,6 +88,7 @@ func (x *SignedRequest) GetSignature() []byte {
 type BeginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PublicKey     []byte                 `protobuf:"bytes,1,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // Ed25519, 32 bytes
+	Token         bool                   `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`                         // the key is no principal's: a token will be presented
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -127,6 +128,13 @@ func (x *BeginRequest) GetPublicKey() []byte {
 		return x.PublicKey
 	}
 	return nil
+}
+
+func (x *BeginRequest) GetToken() bool {
+	if x != nil {
+		return x.Token
+	}
+	return false
 }
 
 type BeginResponse struct {
@@ -198,9 +206,15 @@ func (x *BeginResponse) GetNode() []byte {
 }
 
 type ProveRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // over "holo/session/1" || 0 || cluster || node || session || nonce
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Session   []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // over "holo/session/1" || 0 || cluster || node || session || nonce
+	// A token chain, or empty. With one the signature is over
+	//
+	//	"holo/token-pop/1" || 0 || SHA-256(token) || cluster || node || session || nonce
+	//
+	// by the key that the chain's last link is bound to.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -249,9 +263,17 @@ func (x *ProveRequest) GetSignature() []byte {
 	return nil
 }
 
+func (x *ProveRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 type ProveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Principal     string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	ExpiresUnix   int64                  `protobuf:"varint,2,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"` // of a session that a token opened: it ends then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +313,13 @@ func (x *ProveResponse) GetPrincipal() string {
 		return x.Principal
 	}
 	return ""
+}
+
+func (x *ProveResponse) GetExpiresUnix() int64 {
+	if x != nil {
+		return x.ExpiresUnix
+	}
+	return 0
 }
 
 type StatusRequest struct {
@@ -2511,20 +2540,23 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x12holo/v1/holo.proto\x12\aholo.v1\x1a\x17holo/v1/isolation.proto\x1a\x15holo/v1/posture.proto\"G\n" +
 	"\rSignedRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"-\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"C\n" +
 	"\fBeginRequest\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\x01 \x01(\fR\tpublicKey\"m\n" +
+	"public_key\x18\x01 \x01(\fR\tpublicKey\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\bR\x05token\"m\n" +
 	"\rBeginResponse\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\fR\acluster\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\fR\x04node\"F\n" +
+	"\x04node\x18\x04 \x01(\fR\x04node\"\\\n" +
 	"\fProveRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"-\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"P\n" +
 	"\rProveResponse\x12\x1c\n" +
-	"\tprincipal\x18\x01 \x01(\tR\tprincipal\"\x0f\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12!\n" +
+	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\"\x0f\n" +
 	"\rStatusRequest\"\xde\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
