@@ -26,6 +26,9 @@ type Options struct {
 	// Passphrase is asked for the passphrase of a key file that is protected by
 	// one, with the file's path. Nil: such keys are refused.
 	Passphrase func(path string) ([]byte, error)
+	// Token is a client token. "": none, the user's own key is known to the
+	// node. The key in Config is then the one that the token is bound to.
+	Token string
 }
 
 // SocketName is the socket's name in a node's data folder.
@@ -66,12 +69,14 @@ type Cluster struct {
 	kernels holov1connect.KernelServiceClient
 	jobs    holov1connect.JobServiceClient
 	nodes   holov1connect.NodeServiceClient
+	tokens  holov1connect.TokenServiceClient
 	access  holov1connect.AccessServiceClient
 	audit   holov1connect.AuditServiceClient
 }
 
 // Connect opens a session with the node on this machine, as the user whose key
-// lies in the configuration folder.
+// lies in the configuration folder, or as the subject of a token that is bound
+// to that key.
 func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	socket, err := o.socket()
 	if err != nil {
@@ -89,7 +94,12 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newClient(socket, signer)
+	if o.Token != "" {
+		if err := checkToken(o.Token, signer); err != nil {
+			return nil, err
+		}
+	}
+	c := newClient(socket, signer, o.Token)
 	plain := connect.WithAcceptCompression("gzip", nil, nil)
 	cluster := &Cluster{
 		client: c, config: config, keys: keys,
@@ -98,6 +108,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		kernels: holov1connect.NewKernelServiceClient(c.http, host, plain),
 		jobs:    holov1connect.NewJobServiceClient(c.http, host, plain),
 		nodes:   holov1connect.NewNodeServiceClient(c.http, host, plain),
+		tokens:  holov1connect.NewTokenServiceClient(c.http, host, plain),
 		access:  holov1connect.NewAccessServiceClient(c.http, host, plain),
 		audit:   holov1connect.NewAuditServiceClient(c.http, host, plain),
 	}

@@ -37,6 +37,7 @@ const host = "http://holo"
 type client struct {
 	http   *http.Client
 	signer key.Signer
+	token  string // "": none
 	open   holov1connect.SessionServiceClient
 	mu     struct {
 		sync.Mutex
@@ -45,7 +46,7 @@ type client struct {
 	}
 }
 
-func newClient(socket string, signer key.Signer) *client {
+func newClient(socket string, signer key.Signer, token string) *client {
 	dialer := net.Dialer{}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -57,7 +58,7 @@ func newClient(socket string, signer key.Signer) *client {
 		WriteBufferSize:    256 << 10,
 		ReadBufferSize:     256 << 10,
 	}
-	c := &client{http: &http.Client{Transport: transport}, signer: signer}
+	c := &client{http: &http.Client{Transport: transport}, signer: signer, token: token}
 	c.open = holov1connect.NewSessionServiceClient(c.http, host, connect.WithAcceptCompression("gzip", nil, nil))
 	return c
 }
@@ -72,7 +73,7 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	}
 	c.mu.session = nil
 	public := c.signer.Public()
-	begun, err := c.open.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+	begun, err := c.open.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: c.token != ""}))
 	if err != nil {
 		return nil, received(ctx, "open session", false, err)
 	}
@@ -80,13 +81,21 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	if len(b.GetSession()) != api.SessionSize || len(b.GetNonce()) != api.SessionSize || len(b.GetCluster()) != 16 || len(b.GetNode()) != 32 {
 		return nil, holo.Errorf(Corrupt, "open session: the node's answer is malformed")
 	}
-	proof := api.SessionProof(holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode()), b.GetSession(), b.GetNonce())
-	prove := &holov1.ProveRequest{Session: b.GetSession(), Signature: c.signer.Sign(proof)}
+	prove := &holov1.ProveRequest{Session: b.GetSession(), Signature: c.signer.Sign(c.proof(b)), Token: c.token}
 	if _, err := c.open.Prove(ctx, connect.NewRequest(prove)); err != nil {
 		return nil, received(ctx, "open session", false, err)
 	}
 	c.mu.session, c.mu.cluster = b.GetSession(), holo.ClusterID(b.GetCluster())
 	return c.mu.session, nil
+}
+
+// proof is what opens the session: of the key alone, or of the key and a token.
+func (c *client) proof(b *holov1.BeginResponse) []byte {
+	cluster, node := holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode())
+	if c.token == "" {
+		return api.SessionProof(cluster, node, b.GetSession(), b.GetNonce())
+	}
+	return api.TokenProof(sha256.Sum256([]byte(c.token)), cluster, node, b.GetSession(), b.GetNonce())
 }
 
 // clusterID is the cluster that the node says it is of. What is signed over it

@@ -25,6 +25,7 @@ type app struct {
 	socket     string        // the node's client socket
 	credential string        // file with the passphrase of protected keys
 	typed      []byte        // the passphrase, once it was asked for
+	tokenFile  string        // a client token; empty: none
 	output     string        // table or json
 	timeout    time.Duration // 0: none
 	begun      bool          // a command has begun: what fails now is no longer the command line
@@ -72,11 +73,12 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.config, "config", "", "folder of your keys (HOLO_CONFIG)")
 	flags.StringVar(&a.socket, "socket", "", "socket of the node on this machine (HOLO_SOCKET)")
 	flags.StringVar(&a.credential, "credential", "", "file with the passphrase of protected keys (default: it is asked for)")
+	flags.StringVar(&a.tokenFile, "token-file", "", "file with a client token to use, which only you can read")
 	flags.StringVarP(&a.output, "output", "o", "table", "what to print: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (default: never)")
 	root.AddCommand(
 		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), statusCommand(a),
-		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), versionCommand(a), exitHelp(),
+		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), tokenCommand(a), versionCommand(a), exitHelp(),
 	)
 	return root
 }
@@ -136,7 +138,11 @@ func (a *app) places(cmd *cobra.Command) (err error) {
 
 // connect opens a session with the node on this machine.
 func (a *app) connect(ctx context.Context) (*holocompute.Cluster, error) {
-	return holocompute.Connect(ctx, holocompute.Options{Socket: a.socket, Config: a.config, Passphrase: a.passphrase})
+	o, err := a.options()
+	if err != nil {
+		return nil, err
+	}
+	return holocompute.Connect(ctx, o)
 }
 
 // withCluster runs f in a session.

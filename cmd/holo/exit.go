@@ -120,6 +120,11 @@ var hints = map[string]string{
 	"data_loss":         "holo node evict --lose-data, or export those arrays before",
 	"name_taken":        "--name with a name that no node of the cluster has",
 	"evicted":           "holo join with a new invite and another --dir, if the owner lets this machine in again",
+	"token_refused":     "holo token show --token-file FILE, which says until when it is good; else ask for another one",
+	"token_expired":     "ask for another one: holo token issue, on the side of whom it is from",
+	"token_stolen":      "--config with the folder of the key that it was made for (holo auth key)",
+	"token_scope":       "holo token show --token-file FILE, which says what it covers",
+	"no_token_key":      "holo token key create --activate, on the owner's machine",
 	"not_isolated":      "a system with what is missing, or holo agent without --isolation strict",
 	"array_not_open":    "another array: a sealed one never changes",
 }
