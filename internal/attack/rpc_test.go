@@ -70,7 +70,8 @@ func rpcOf(t testing.TB, service protoreflect.ServiceDescriptor, m protoreflect.
 		return r
 	}
 	thing := strings.TrimSuffix(string(service.Name()), "Service")
-	for _, name := range []string{string(m.Name()) + thing + "Request", string(m.Name()) + "Request"} {
+	name := string(m.Name())
+	for _, name := range []string{name + thing + "Request", name + "Request", strings.TrimPrefix(name, "Set") + "Request"} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("holo.v1." + name))
 		if err == nil {
 			r.inner = d.(protoreflect.MessageDescriptor)
