@@ -12,7 +12,6 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
-	"github.com/holocompute/holocompute/internal/key"
 )
 
 // MemberInfo is a node as the membership chain has it.
@@ -59,14 +58,14 @@ type EvictOptions struct {
 // node is the local node's word; the ID leaves no doubt.
 func (c *Cluster) Evict(ctx context.Context, node string, o EvictOptions) error {
 	what := "evict node " + node
-	return c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
+	return c.owned(ctx, what, func(as *client, r *holov1.ListMembersResponse, cluster holo.ClusterID) error {
 		m, err := memberNamed(r.GetMembers(), node)
 		if err != nil {
 			return err
 		}
 		proof := api.EvictProof(cluster, [32]byte(r.GetHead()), holo.NodeID(m.GetNode()), [32]byte(m.GetAdmission()), o.LoseData)
-		req := &holov1.EvictRequest{Node: m.GetNode(), Admission: m.GetAdmission(), LoseData: o.LoseData, OwnerSignature: owner.Sign(proof)}
-		_, err = change(ctx, c.client, what, holov1connect.NodeServiceEvictProcedure, c.nodes.Evict, req)
+		req := &holov1.EvictRequest{Node: m.GetNode(), Admission: m.GetAdmission(), LoseData: o.LoseData, OwnerSignature: as.signer.Sign(proof)}
+		_, err = change(ctx, as, what, holov1connect.NodeServiceEvictProcedure, c.nodes.Evict, req)
 		return err
 	})
 }
@@ -100,7 +99,7 @@ type Approval struct {
 }
 
 // Approve votes for a node that waits, named by its name or its whole ID: as
-// the node on this machine, or as the owner.
+// the node on this machine, which takes the right NODE_APPROVE, or as the owner.
 func (c *Cluster) Approve(ctx context.Context, node string, asOwner bool) (*Approval, error) {
 	r, err := c.members(ctx)
 	if err != nil {
@@ -110,26 +109,28 @@ func (c *Cluster) Approve(ctx context.Context, node string, asOwner bool) (*Appr
 	if err != nil {
 		return nil, err
 	}
-	req := &holov1.ApproveRequest{Node: p.GetNode()}
+	req, as := &holov1.ApproveRequest{Node: p.GetNode()}, c.client
 	if asOwner {
-		if req.OwnerSignature, err = c.ownersVote(ctx, r, p); err != nil {
+		if as, err = c.ownersVote(ctx, r, p, req); err != nil {
 			return nil, err
 		}
 	}
-	a, err := change(ctx, c.client, "approve node "+node, holov1connect.NodeServiceApproveProcedure, c.nodes.Approve, req)
+	a, err := change(ctx, as, "approve node "+node, holov1connect.NodeServiceApproveProcedure, c.nodes.Approve, req)
 	return &Approval{Admitted: a.GetAdmitted(), Have: int(a.GetHave()), Need: int(a.GetNeed())}, err
 }
 
-func (c *Cluster) ownersVote(ctx context.Context, r *holov1.ListMembersResponse, p *holov1.PendingNode) ([]byte, error) {
+// ownersVote adds the owner's vote to a request, and gives the owner's client.
+func (c *Cluster) ownersVote(ctx context.Context, r *holov1.ListMembersResponse, p *holov1.PendingNode, req *holov1.ApproveRequest) (*client, error) {
 	if len(r.GetPolicy()) != 32 || len(p.GetInviteKey()) != 32 || len(p.GetHandshakeHash()) != 32 {
 		return nil, holo.Errorf(Corrupt, "list nodes: the node's answer is malformed")
 	}
-	owner, cluster, err := c.ownerOf(ctx)
+	as, cluster, err := c.ownerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
 	proof := api.VoteProof(cluster, [32]byte(r.GetPolicy()), holo.NodeID(p.GetNode()), [32]byte(p.GetInviteKey()), [32]byte(p.GetHandshakeHash()), p.GetName())
-	return owner.Sign(proof), nil
+	req.OwnerSignature = as.signer.Sign(proof)
+	return as, nil
 }
 
 // SetPolicy changes how many votes an admission needs; 0: the owner's invite is
@@ -139,10 +140,10 @@ func (c *Cluster) SetPolicy(ctx context.Context, votes int) error {
 	if votes < 0 || votes > maxVotes {
 		return holo.Errorf(Invalid, "%s: %d votes, want 0 to %d", what, votes, maxVotes)
 	}
-	return c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
-		sig := owner.Sign(api.PolicyProof(cluster, [32]byte(r.GetHead()), uint8(votes)))
+	return c.owned(ctx, what, func(as *client, r *holov1.ListMembersResponse, cluster holo.ClusterID) error {
+		sig := as.signer.Sign(api.PolicyProof(cluster, [32]byte(r.GetHead()), uint8(votes)))
 		req := &holov1.PolicyRequest{Votes: uint32(votes), OwnerSignature: sig}
-		_, err := change(ctx, c.client, what, holov1connect.NodeServiceSetPolicyProcedure, c.nodes.SetPolicy, req)
+		_, err := change(ctx, as, what, holov1connect.NodeServiceSetPolicyProcedure, c.nodes.SetPolicy, req)
 		return err
 	})
 }
@@ -158,10 +159,10 @@ const rekeyLook = 200 * time.Millisecond
 // needs the owner's key in the configuration folder.
 func (c *Cluster) Rekey(ctx context.Context) (epoch uint64, err error) {
 	const what = "replace the cluster key"
-	err = c.owned(ctx, what, func(r *holov1.ListMembersResponse, owner key.Signer, cluster holo.ClusterID) error {
+	err = c.owned(ctx, what, func(as *client, r *holov1.ListMembersResponse, cluster holo.ClusterID) error {
 		epoch = r.GetKeyEpoch()
-		req := &holov1.RekeyRequest{Epoch: epoch, OwnerSignature: owner.Sign(api.RekeyProof(cluster, epoch))}
-		_, err := change(ctx, c.client, what, holov1connect.NodeServiceRekeyProcedure, c.nodes.Rekey, req)
+		req := &holov1.RekeyRequest{Epoch: epoch, OwnerSignature: as.signer.Sign(api.RekeyProof(cluster, epoch))}
+		_, err := change(ctx, as, what, holov1connect.NodeServiceRekeyProcedure, c.nodes.Rekey, req)
 		return err
 	})
 	for err == nil {
@@ -176,10 +177,10 @@ func (c *Cluster) Rekey(ctx context.Context) (epoch uint64, err error) {
 	return 0, err
 }
 
-// owned does something that the owner signs for the end of the membership chain
+// owned does, in a session of the owner's, something that the owner signs for the end of the membership chain
 // as it is, again when the chain has grown meanwhile.
-func (c *Cluster) owned(ctx context.Context, what string, do func(*holov1.ListMembersResponse, key.Signer, holo.ClusterID) error) error {
-	owner, cluster, err := c.ownerOf(ctx)
+func (c *Cluster) owned(ctx context.Context, what string, do func(*client, *holov1.ListMembersResponse, holo.ClusterID) error) error {
+	as, cluster, err := c.ownerOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -192,23 +193,22 @@ func (c *Cluster) owned(ctx context.Context, what string, do func(*holov1.ListMe
 			return holo.Errorf(Denied, "%s: the key in the configuration folder is not this cluster's owner's", what)
 		}
 		head = string(r.GetHead())
-		if err := do(r, owner, cluster); ReasonOf(err) != reasonOwnerSig {
+		if err := do(as, r, cluster); ReasonOf(err) != reasonOwnerSig {
 			return err
 		}
 	}
 }
 
-// ownerOf reads the owner's key, and says which cluster the node here is of.
-func (c *Cluster) ownerOf(ctx context.Context) (owner key.Signer, cluster holo.ClusterID, err error) {
-	if owner, err = identity.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile)); err != nil {
-		return owner, cluster, err
-	}
-	status, err := c.Status(ctx)
+// ownerOf is a client with the owner's key, and which cluster the node here is
+// of.
+func (c *Cluster) ownerOf(ctx context.Context) (as *client, cluster holo.ClusterID, err error) {
+	owner, err := c.keys.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile))
 	if err != nil {
-		return owner, cluster, err
+		return nil, cluster, err
 	}
-	cluster, err = holo.ParseClusterID(status.Cluster)
-	return owner, cluster, err
+	as = c.as(owner)
+	cluster, err = as.clusterID(ctx)
+	return as, cluster, err
 }
 
 // pendingNamed finds the one node of a name or ID that waits.

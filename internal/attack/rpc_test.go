@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -71,7 +72,11 @@ func rpcOf(t testing.TB, service protoreflect.ServiceDescriptor, m protoreflect.
 	}
 	thing := strings.TrimSuffix(string(service.Name()), "Service")
 	name := string(m.Name())
-	for _, name := range []string{name + thing + "Request", name + "Request", strings.TrimPrefix(name, "Set") + "Request"} {
+	first, rest := name, "" // ChangeKey of tokens holds a ChangeTokenKeyRequest
+	if i := strings.LastIndexFunc(name, unicode.IsUpper); i > 0 {
+		first, rest = name[:i], name[i:]
+	}
+	for _, name := range []string{name + thing + "Request", name + thing + "sRequest", first + thing + rest + "Request", name + "Request", strings.TrimPrefix(name, "Set") + "Request"} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("holo.v1." + name))
 		if err == nil {
 			r.inner = d.(protoreflect.MessageDescriptor)

@@ -164,7 +164,7 @@ func (c *checkup) judge(address string, known bool, err error) {
 		clock = err
 	case holo.ReasonOf(err) == transport.ReasonRefused:
 		admit = err
-	case slices.Contains([]string{transport.ReasonVersion, handshake.ReasonSuiteRefused}, holo.ReasonOf(err)) || holo.KindOf(err) == holo.Unavailable:
+	case slices.Contains([]string{transport.ReasonVersion, handshake.ReasonVersion, handshake.ReasonSuiteRefused}, holo.ReasonOf(err)) || holo.KindOf(err) == holo.Unavailable:
 		version = err
 	default:
 		pin = err

@@ -104,7 +104,7 @@ func (c *certificate) verify(cluster holo.ClusterID, static []byte, nowUnix int6
 // handshake know why it came to nothing, whichever of them is wrong.
 func (i *identity) compare(nowUnix int64) error {
 	if skew := i.clock - nowUnix; skew < -ClockSkew || skew > ClockSkew {
-		return refuse(ReasonClockSkew, "the clock of node %s differs from the one here by %d s, at most %d: set the wrong one", i.node, skew, ClockSkew)
+		return refuse(ReasonClockSkew, "the clock of node %s differs from the one here by %d s, at most %d: %w", i.node, skew, ClockSkew, ErrClock)
 	}
 	return nil
 }
