@@ -204,7 +204,13 @@ func (c *Cluster) granter(ctx context.Context) (*client, error) {
 	return as, nil
 }
 
-// as is a client of another key over the same connections.
-func (c *Cluster) as(signer key.Signer) *client {
-	return &client{http: c.client.http, open: c.client.open, signer: signer}
+// as is a client of the owner's key over the same connections, in a session
+// that is kept.
+func (c *Cluster) as(owner key.Signer) *client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.owner == nil || c.mu.owner.signer.Public() != owner.Public() {
+		c.mu.owner = &client{http: c.client.http, open: c.client.open, signer: owner}
+	}
+	return c.mu.owner
 }

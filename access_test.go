@@ -1,7 +1,9 @@
 package holocompute_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +89,12 @@ func TestGrantIsLimitedToWhatLiesUnderItsName(t *testing.T) {
 	wantNotGranted(t, "see scope/inner", err)
 	_, err = c.OpenRaw(t.Context(), "scope/that-is-not-there")
 	wantNotGranted(t, "learn whether an array is there", err)
+	secret := as(t, mine, "scope/inner")
+	_, err = c.OpenRaw(t.Context(), fmt.Sprintf("#%d", secret.ID()))
+	wantNotGranted(t, "see scope/inner by its number", err)
+	if strings.Contains(err.Error(), "inner") {
+		t.Errorf("the denial tells the name: %v", err)
+	}
 	list, err := c.Arrays(t.Context())
 	if err != nil || len(list) != 1 {
 		t.Errorf("%d arrays are seen, %v", len(list), err)
@@ -224,7 +232,11 @@ func TestResultIsForThoseWhoMayReadWhatItIsMadeOf(t *testing.T) {
 	wantNotGranted(t, "get the result", err)
 	runner := someone(t, holocompute.Grant{Role: "runner"})
 	wantNotGranted(t, "cancel another's job", runner.Job(job.ID()).Cancel(t.Context()))
-	jobs, err := other.Jobs(t.Context())
+	wantNotGranted(t, "watch the job", other.Job(job.ID()).Watch(t.Context(), func(holocompute.Progress) error { return nil }))
+	if jobs, err := other.Jobs(t.Context()); err != nil || len(jobs) != 0 {
+		t.Errorf("%d jobs of kernels that it may not see, %v", len(jobs), err)
+	}
+	jobs, err := reader.Jobs(t.Context())
 	if err != nil || len(jobs) == 0 {
 		t.Fatalf("%d jobs, %v", len(jobs), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -72,6 +73,10 @@ type Cluster struct {
 	tokens  holov1connect.TokenServiceClient
 	access  holov1connect.AccessServiceClient
 	audit   holov1connect.AuditServiceClient
+	mu      struct {
+		sync.Mutex
+		owner *client // nil until the owner's key is used
+	}
 }
 
 // Connect opens a session with the node on this machine, as the user whose key

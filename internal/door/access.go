@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -22,6 +23,19 @@ type Target struct {
 	Kernel string     // its name, or its module's hash
 	Job    holo.JobID // what the action needs of the job's own arrays or kernel
 	New    bool       // the array or kernel of that name is to be made
+}
+
+// String is the target as the request names it.
+func (t Target) String() string {
+	switch {
+	case t.Array != "":
+		return "array " + t.Array
+	case t.Kernel != "":
+		return "kernel " + t.Kernel
+	case t.Job != 0:
+		return fmt.Sprintf("job %d", uint64(t.Job))
+	}
+	return "the cluster"
 }
 
 // Verdict is the answer to what a call needs, all of it together. It is what a

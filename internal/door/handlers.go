@@ -98,14 +98,15 @@ func (s jobService) Get(ctx context.Context, req *connect.Request[holov1.GetJobR
 	return reply(s.b.GetJob(ctx, callerOf(ctx), holo.JobID(req.Msg.GetJob())))
 }
 
-// List tells of jobs without their results: what a result says is for those
-// who may read what it was made of, and Get asks about each.
+// List tells of the jobs whose kernels the caller may observe, without their
+// results: what a result says is for those who may read what it was made of,
+// and Get asks about each.
 func (s jobService) List(ctx context.Context, _ *connect.Request[holov1.ListJobsRequest]) (*connect.Response[holov1.ListJobsResponse], error) {
 	js, err := s.b.ListJobs(ctx, callerOf(ctx))
 	for _, j := range js {
 		j.Result = nil
 	}
-	return reply(&holov1.ListJobsResponse{Jobs: js}, err)
+	return reply(&holov1.ListJobsResponse{Jobs: visible(ctx, s.b, js, jobTarget)}, err)
 }
 
 func (s jobService) Cancel(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Job], error) {
@@ -138,6 +139,8 @@ func visible[T any](ctx context.Context, p Policy, list []T, target func(T) Targ
 		return !p.Authorize(ctx, callerOf(ctx), []Access{{Action: holo.ActionObserve, On: target(one)}}, false).Allowed
 	})
 }
+
+func jobTarget(j *holov1.Job) Target { return Target{Kernel: j.GetKernel(), New: true} }
 
 func arrayTarget(a *holov1.Array) Target { return Target{Array: a.GetName(), New: true} }
 

@@ -71,7 +71,7 @@ var routes = map[string]route{
 	holov1connect.KernelServicePushProcedure: change("kernel.push", checkPush, func(m *holov1.PushKernelRequest) []Access { return kernel(holo.ActionModulePut, m.GetName(), true) }),
 
 	holov1connect.JobServiceListProcedure:   read(nothing[holov1.ListJobsRequest], cluster[*holov1.ListJobsRequest](holo.ActionObserve)),
-	holov1connect.JobServiceWatchProcedure:  read(nothing[holov1.WatchRequest], cluster[*holov1.WatchRequest](holo.ActionObserve)),
+	holov1connect.JobServiceWatchProcedure:  read(nothing[holov1.WatchRequest], func(m *holov1.WatchRequest) []Access { return job(holo.ActionObserve, m.GetJob()) }),
 	holov1connect.JobServiceGetProcedure:    read(nothing[holov1.GetJobRequest], func(m *holov1.GetJobRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
 	holov1connect.JobServiceCancelProcedure: change("job.cancel", nothing[holov1.CancelRequest], func(m *holov1.CancelRequest) []Access { return job(holo.ActionRun, m.GetJob()) }),
 	holov1connect.JobServiceSubmitProcedure: change("job.submit", checkSubmit, submitNeeds),

@@ -288,6 +288,8 @@ func sample(procedure string) proto.Message {
 		m.Job = 1
 	case *holov1.CancelRequest:
 		m.Job = 1
+	case *holov1.WatchRequest:
+		m.Job = 1
 	}
 	return m
 }

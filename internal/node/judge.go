@@ -20,11 +20,13 @@ type judge struct {
 	who     holo.PrincipalID
 	token   *token.Grant // narrows; nil: nothing does
 	facts   policy.Facts
+	said    string // what the request calls that which is decided about
 	verdict door.Verdict
 }
 
 // need decides about one right.
 func (j *judge) need(ctx context.Context, a door.Access) error {
+	j.said = a.On.String()
 	switch {
 	case a.On.Array != "" && a.On.New:
 		return j.name(a)
@@ -122,17 +124,20 @@ func (j *judge) kernel(ctx context.Context, a door.Access) error {
 	return j.ask(authz.Resource{Kind: authz.Kernel, Name: k.Name, Module: k.Module}, a.Action, 0)
 }
 
-// job decides about a job: to run or cancel it, RUN on its kernel, and only by
-// whoever submitted it; its result is theirs, and of those who may read all
-// that it was made of.
+// job decides about a job: to see it, OBSERVE on its kernel; to cancel it, RUN
+// on its kernel, and only by whoever submitted it; its result is theirs, and of
+// those who may read all that it was made of.
 func (j *judge) job(ctx context.Context, a door.Access) error {
-	if err := j.ask(authz.Resource{Kind: authz.Cluster}, holo.ActionObserve, 0); err != nil {
+	rec, err := j.node.jobRecord(ctx, a.On.Job)
+	if err != nil {
 		return err
 	}
-	rec, err := j.node.jobRecord(ctx, a.On.Job)
-	switch {
-	case err != nil:
+	if err := j.ask(authz.Resource{Kind: authz.Kernel, Name: rec.Kernel}, holo.ActionObserve, 0); err != nil {
 		return err
+	}
+	switch {
+	case a.Action == holo.ActionObserve:
+		return nil
 	case a.Action == holo.ActionRun && rec.Owner != j.who:
 		return j.deny(a.Action, "job %d: it is that of %s", uint64(rec.ID), rec.Owner)
 	case a.Action == holo.ActionRun:
@@ -181,11 +186,20 @@ func (j *judge) decide(r authz.Resource, action holo.Action) (authz.Decision, er
 		return d, j.narrowed(r, action)
 	}
 	j.verdict.Reason = d.Reason
+	what := r.String()
+	if r.Kind != authz.Cluster && !j.observes(r) {
+		what = j.said // what it is called is not theirs to know
+	}
 	roles := holo.RolesWith(action)
 	if roles == "" {
 		roles = "owner"
 	}
-	return d, holo.Refuse(holo.Denied, d.Reason, "%s may not %s %s: ask for one of the roles %s", j.who, action, r, roles)
+	return d, holo.Refuse(holo.Denied, d.Reason, "%s may not %s %s: ask for one of the roles %s", j.who, action, what, roles)
+}
+
+func (j *judge) observes(r authz.Resource) bool {
+	q := authz.Question{Principal: j.who, Action: holo.ActionObserve, Resource: authz.Resource{Kind: r.Kind, Name: r.Name}}
+	return j.node.access.decide(j.set, q, j.facts).Allowed
 }
 
 func (j *judge) deny(action holo.Action, format string, args ...any) error {
