@@ -64,11 +64,12 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 }
 
 func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
-	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
+	h, err := queryOne[*wire.Health](ctx, n, wire.CatalogQuery{What: wire.QueryHealth})
 	if err != nil {
 		return nil, err
 	}
-	h, err := queryOne[*wire.Health](ctx, n, wire.CatalogQuery{What: wire.QueryHealth})
+	// After the leases, so that who has one is seen to be alive.
+	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
 	if err != nil {
 		return nil, err
 	}

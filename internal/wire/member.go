@@ -200,15 +200,15 @@ type Farewell struct {
 }
 
 const (
-	typeChainRecord  = Type(0x0400)
-	typeClusterInit  = Type(0x0401)
+	typeChainRecord  = Type(0x0410)
+	typeClusterInit  = Type(0x0411)
 	typeInvitePut    = Type(0x0402)
 	typeInviteRecord = Type(0x0403)
 	typeAdmit        = Type(0x0404)
-	typeEvict        = Type(0x0405)
+	typeEvict        = Type(0x0412)
 	typeNodeAddress  = Type(0x0406)
 	typeNodeRecord   = Type(0x0407)
-	typeCatalogFeed  = Type(0x0408)
+	typeCatalogFeed  = Type(0x0413)
 	typeFarewell     = Type(0x0409)
 	typeAdmitVote    = Type(0x040a)
 	typePending      = Type(0x040b)

@@ -163,7 +163,7 @@ func TestRequireNeverProposesClassical(t *testing.T) {
 // TestOtherVersionIsRefusedOnBothSidesWithTheReason: of this release's version
 // there is one, so those before and after it are refused, before a key is used.
 func TestOtherVersionIsRefusedOnBothSidesWithTheReason(t *testing.T) {
-	for _, version := range []byte{0, helloVersion + 1, 255} {
+	for _, version := range []byte{0, helloVersion - 1, helloVersion + 1, 255} {
 		i, r, _ := sides(t, KindNode)
 		m, first, err := Initiate(i)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 // and as many strings. It is the start of the prologue, byte for byte.
 const (
 	helloMagic   = "holo"
-	helloVersion = 1
+	helloVersion = 2
 	maxAlso      = 8
 	// maxHello is 30 fixed bytes, a count, and nine strings of up to 255.
 	maxHello = 30 + 1 + (1+maxAlso)*256
