@@ -197,7 +197,11 @@ func (j *judge) decide(r authz.Resource, action holo.Action) (authz.Decision, er
 	return d, holo.Refuse(holo.Denied, d.Reason, "%s may not %s %s: ask for one of the roles %s", j.who, action, what, roles)
 }
 
+// observes reports whether the caller may know what a resource is called.
 func (j *judge) observes(r authz.Resource) bool {
+	if j.token != nil && !tokenCovers(j.token, r, holo.ActionObserve) {
+		return false
+	}
 	q := authz.Question{Principal: j.who, Action: holo.ActionObserve, Resource: authz.Resource{Kind: r.Kind, Name: r.Name}}
 	return j.node.access.decide(j.set, q, j.facts).Allowed
 }

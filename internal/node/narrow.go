@@ -18,7 +18,11 @@ func (j *judge) narrowed(r authz.Resource, action holo.Action) error {
 		return nil
 	}
 	j.verdict.Reason = reasonTokenScope
-	return holo.Refuse(holo.Denied, reasonTokenScope, "the token does not cover %s:%s", action, tokenResource(r, action))
+	what := tokenResource(r, action)
+	if r.Kind != authz.Cluster && !j.observes(r) {
+		what = j.said // what it is called is not theirs to know
+	}
+	return holo.Refuse(holo.Denied, reasonTokenScope, "the token does not cover %s:%s", action, what)
 }
 
 // tokenResource is what a token's capabilities call a resource: an array goes by

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -415,10 +416,15 @@ func TestTokenReadsNoResultOfWhatItMayNotRead(t *testing.T) {
 		who := door.Caller{Principal: m.user(), Token: g}
 		return n.Authorize(context.Background(), who, []door.Access{{Action: holo.ActionRead, On: door.Target{Job: job.ID}}}, false)
 	}
-	if v := read("OBSERVE:@cluster", "RUN:**"); v.Allowed || holo.ReasonOf(v.Err) != reasonTokenScope {
+	if v := read("OBSERVE:@kernels/k", "RUN:**"); v.Allowed || holo.ReasonOf(v.Err) != reasonTokenScope {
 		t.Errorf("a token that covers no reading: %v", v.Err)
+	} else if strings.Contains(v.Err.Error(), "ns/a") {
+		t.Errorf("the refusal tells what the array is called: %v", v.Err)
 	}
-	if v := read("OBSERVE:@cluster", "READ:ns/**"); !v.Allowed {
+	if v := read("OBSERVE:@cluster", "READ:ns/**"); v.Allowed {
+		t.Error("a token that covers nothing of the kernel sees its job")
+	}
+	if v := read("OBSERVE:@kernels/k", "READ:ns/**"); !v.Allowed {
 		t.Errorf("a token that covers the input: %v", v.Err)
 	}
 }
