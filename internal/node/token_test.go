@@ -416,7 +416,7 @@ func TestTokenReadsNoResultOfWhatItMayNotRead(t *testing.T) {
 		who := door.Caller{Principal: m.user(), Token: g}
 		return n.Authorize(context.Background(), who, []door.Access{{Action: holo.ActionRead, On: door.Target{Job: job.ID}}}, false)
 	}
-	if v := read("OBSERVE:@kernels/k", "RUN:**"); v.Allowed || holo.ReasonOf(v.Err) != reasonTokenScope {
+	if v := read("OBSERVE:@kernels/k", "READ:other/**"); v.Allowed || holo.ReasonOf(v.Err) != reasonTokenScope {
 		t.Errorf("a token that covers no reading: %v", v.Err)
 	} else if strings.Contains(v.Err.Error(), "ns/a") {
 		t.Errorf("the refusal tells what the array is called: %v", v.Err)
