@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
 )
 
 func noise(n int) []byte {
@@ -243,12 +244,80 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	if n := len(s.mu.pending); n > maxPending {
 		t.Errorf("%d sessions begun", n)
 	}
-	for range maxProven {
-		if _, err := open(); err != nil {
+}
+
+// A client that ends leaves its session behind. However often a user's programs
+// begin, they lock out neither the user nor anybody else.
+func TestSessionsOfOneKeyGiveWayToItsOwn(t *testing.T) {
+	m, now := newMemory(), time.Unix(1e9, 0)
+	s := newSessions(m, func() time.Time { return now })
+	open := func(signer key.Signer) (*session, error) {
+		now = now.Add(time.Millisecond)
+		p := holo.PrincipalID(signer.Public())
+		m.allow(p, holo.RoleUser.Actions()...)
+		b, err := s.begin(t.Context(), p, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+	}
+	user := key.GenerateSigner()
+	busy, err := open(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, leave := s.enter(t.Context(), busy)
+	idlest, err := open(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxOfKey {
+		if _, err := open(user); err != nil {
+			t.Fatalf("locked out of its own node: %v", err)
+		}
+	}
+	if _, err := s.find(api.EncodeSession(idlest.id[:])); holo.ReasonOf(err) != "no_session" {
+		t.Errorf("the idlest session is still open: %v", err)
+	}
+	if _, err := s.find(api.EncodeSession(busy.id[:])); err != nil {
+		t.Errorf("a session with a call under way was ended: %v", err)
+	}
+	leave()
+	if n := len(s.mu.proven); n != maxOfKey {
+		t.Errorf("%d sessions of one key, want %d", n, maxOfKey)
+	}
+	for range maxProven - maxOfKey {
+		if _, err := open(key.GenerateSigner()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := open(); holo.KindOf(err) != holo.Exhausted {
+	if _, err := open(key.GenerateSigner()); holo.KindOf(err) != holo.Exhausted {
 		t.Errorf("one session too many: %v", err)
+	}
+}
+
+// A key whose sessions all have calls under way opens no further one.
+func TestBusySessionsDoNotGiveWay(t *testing.T) {
+	m := newMemory()
+	s, signer := newSessions(m, time.Now), key.GenerateSigner()
+	p := holo.PrincipalID(signer.Public())
+	m.allow(p, holo.RoleUser.Actions()...)
+	for n := 0; ; n++ {
+		b, err := s.begin(t.Context(), p, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+		if n == maxOfKey {
+			if holo.ReasonOf(err) != "too_many_sessions" {
+				t.Errorf("%v, want it refused", err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, leave := s.enter(t.Context(), opened)
+		defer leave()
 	}
 }

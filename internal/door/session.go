@@ -23,6 +23,7 @@ const (
 	liveFor     = 12 * time.Hour   // however busy it is
 	maxPending  = 128              // begun, not proven; the oldest gives way
 	maxProven   = 1024             // one more is refused
+	maxOfKey    = 64               // of one key; its idlest gives way
 )
 
 type sessionID [api.SessionSize]byte
@@ -148,12 +149,41 @@ func (t *sessions) keep(s *session) error {
 	defer t.mu.Unlock()
 	now := t.now()
 	maps.DeleteFunc(t.mu.proven, func(_ sessionID, s *session) bool { return s.over(now) })
-	if len(t.mu.proven) >= maxProven {
-		return holo.Refuse(holo.Exhausted, "too_many_sessions", "prove session: %d are open already", maxProven)
+	if !t.makeRoom(s.key) || len(t.mu.proven) >= maxProven {
+		return holo.Refuse(holo.Exhausted, "too_many_sessions", "prove session: %d are open already, or %d of this key are in use", maxProven, maxOfKey)
 	}
 	t.mu.proven[s.id] = s
 	return nil
 }
+
+// makeRoom ends the session of a key that made its last call the longest ago,
+// where the key has as many as it may: a client that ends leaves its session
+// behind, and must lock out neither its user nor others. False: all of them
+// have calls under way.
+func (t *sessions) makeRoom(of holo.PrincipalID) bool {
+	var idlest *session
+	count := 0
+	for _, s := range t.mu.proven {
+		if s.key != of {
+			continue
+		}
+		count++
+		if s.calls == 0 && (idlest == nil || s.used.Before(idlest.used)) {
+			idlest = s
+		}
+	}
+	if count < maxOfKey {
+		return true
+	}
+	if idlest == nil {
+		return false
+	}
+	delete(t.mu.proven, idlest.id)
+	idlest.end(errGaveWay)
+	return true
+}
+
+var errGaveWay = holo.Refuse(holo.Denied, "no_session", "the session gave way to newer ones of its key")
 
 // find is the caller behind a Holo-Session header.
 func (t *sessions) find(header string) (Caller, error) {
