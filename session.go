@@ -81,6 +81,9 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	if len(b.GetSession()) != api.SessionSize || len(b.GetNonce()) != api.SessionSize || len(b.GetCluster()) != 16 || len(b.GetNode()) != 32 {
 		return nil, holo.Errorf(Corrupt, "open session: the node's answer is malformed")
 	}
+	if !api.SessionOf(b.GetSession(), holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode())) {
+		return nil, holo.Errorf(Corrupt, "open session: it is not one of the node that answers")
+	}
 	prove := &holov1.ProveRequest{Session: b.GetSession(), Signature: c.signer.Sign(c.proof(b)), Token: c.token}
 	if _, err := c.open.Prove(ctx, connect.NewRequest(prove)); err != nil {
 		return nil, received(ctx, "open session", false, err)

@@ -4,6 +4,8 @@
 package api
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -34,6 +36,28 @@ func DecodeSession(s string) ([]byte, error) {
 		return nil, holo.Errorf(holo.Denied, "session header is malformed")
 	}
 	return b, nil
+}
+
+// sessionRandom is how many of a session's bytes are drawn; the rest binds them.
+const sessionRandom = SessionSize / 2
+
+// BindSession completes a session whose first half was drawn at random: the
+// second half says of which node it is. What a client signs in it is then of no
+// use as a record of another node's.
+func BindSession(session *[SessionSize]byte, cluster holo.ClusterID, node holo.NodeID) {
+	copy(session[sessionRandom:], sessionBinding(session[:sessionRandom], cluster, node))
+}
+
+// SessionOf reports whether a session is one of a node's.
+func SessionOf(session []byte, cluster holo.ClusterID, node holo.NodeID) bool {
+	return len(session) == SessionSize && bytes.Equal(session[sessionRandom:], sessionBinding(session[:sessionRandom], cluster, node))
+}
+
+func sessionBinding(random []byte, cluster holo.ClusterID, node holo.NodeID) []byte {
+	b := append([]byte("holo/session-of/1"), 0)
+	b = append(append(append(b, cluster[:]...), node[:]...), random...)
+	sum := sha256.Sum256(b)
+	return sum[:SessionSize-sessionRandom]
 }
 
 // SessionProof is what a client signs to open a session.

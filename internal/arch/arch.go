@@ -104,6 +104,7 @@ var pureExtra = map[string][]string{
 		"crypto/sha256", "crypto/sha512", "io",
 	},
 	"internal/core/catalog": {"crypto/ed25519", "crypto/sha256"},
+	"internal/api":          {"crypto/sha256"},
 }
 
 // starters are the only files that may contain a go statement: each owns the

@@ -302,7 +302,13 @@ func TestGroupsAreBounded(t *testing.T) {
 
 // act is a client's signed request, as the record of it.
 func act(signer key.Signer, procedure, request string) *wire.AuditRecord {
+	return actAt(testSource().Node, signer, procedure, request)
+}
+
+// actAt is one that was asked of a node.
+func actAt(node holo.NodeID, signer key.Signer, procedure, request string) *wire.AuditRecord {
 	p := &wire.AuditProof{Procedure: procedure, Session: [32]byte{5}, Digest: sha256.Sum256([]byte(request))}
+	api.BindSession(&p.Session, testSource().Cluster, node)
 	copy(p.Signature[:], signer.Sign(api.RequestProof(procedure, p.Session[:], p.Digest)))
 	return &wire.AuditRecord{
 		Event: api.Event(procedure), Resource: "array a", Actor: wire.Actor{Kind: wire.ActorPrincipal, Key: signer.Public()}, Proof: p,
@@ -338,7 +344,11 @@ func TestTheNodesKeyMakesNoClientsAct(t *testing.T) {
 		"another session": func() *wire.AuditRecord {
 			r := act(testUser, create, "x")
 			r.Proof.Session[0]++
+			api.BindSession(&r.Proof.Session, testSource().Cluster, testSource().Node)
 			return r
+		},
+		"asked of another node": func() *wire.AuditRecord { // which recorded it, and this one copied it
+			return actAt(holo.NodeID{9}, testUser, create, "x")
 		},
 		"another client": func() *wire.AuditRecord {
 			r := act(testUser, create, "x")

@@ -108,6 +108,9 @@ func (s *Summary) proof(r *wire.AuditRecord) error {
 	if api.Event(p.Procedure) != r.Event {
 		return damage(int64(r.Seq), "it tells of %s, and what was signed is %s", r.Event, p.Procedure)
 	}
+	if !api.SessionOf(p.Session[:], s.Source.Cluster, r.Node) {
+		return damage(int64(r.Seq), "what was signed for %s was asked of another node", r.Event)
+	}
 	if !key.Verify(r.Actor.Key, api.RequestProof(p.Procedure, p.Session[:], p.Digest), p.Signature[:]) {
 		return damage(int64(r.Seq), "%s is not signed by the key %s that it names", r.Event, holo.PrincipalID(r.Actor.Key))
 	}

@@ -87,6 +87,7 @@ func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool
 	now := t.now()
 	s := &session{key: p, principal: p, began: now, used: now}
 	rand.Read(s.id[:])
+	api.BindSession((*[api.SessionSize]byte)(&s.id), t.identity.Cluster(), t.identity.Self())
 	rand.Read(s.nonce[:])
 	t.mu.Lock()
 	defer t.mu.Unlock()
