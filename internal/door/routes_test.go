@@ -385,13 +385,16 @@ func TestRevokedDownloadEnds(t *testing.T) {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 6000 {
-		if done() {
-			return
+	deadline, look := time.NewTimer(time.Minute), time.NewTicker(10*time.Millisecond)
+	defer deadline.Stop()
+	defer look.Stop()
+	for !done() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("waited in vain for %s", what)
 }
 
 func TestRevokedWatchEnds(t *testing.T) {
