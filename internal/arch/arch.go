@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 	"internal/sim":    {"internal/*", "internal/core/*"},
 	"internal/attack": {"internal/*", "internal/core/*"},
 	"internal/mutant": {},
-	"internal/demo":   {".", "internal/holo", "internal/format", "internal/attack", "internal/identity", "kernels"},
+	"internal/demo":   {".", "internal/holo", "internal/format", "internal/attack", "internal/identity", "internal/audit", "kernels"},
 	"internal/arch":   {},
 	"bench":           {".", "internal/*", "internal/core/*", "kernels"},
 	"test":            {".", "internal/*"},

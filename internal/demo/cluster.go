@@ -26,6 +26,7 @@ type cluster struct {
 	at     *process // the node that the session is with
 	sdk    *holocompute.Cluster
 	suite  string
+	id     string // the cluster's
 }
 
 // startCluster makes a cluster of n nodes the way a person would: init, agent,
@@ -126,7 +127,7 @@ func (c *cluster) settle(ctx context.Context, n int) error {
 	if err != nil {
 		return holo.Errorf(holo.Unavailable, "wait for %d nodes and %d voters: %w; the last status was %+v", n, voters, err, last)
 	}
-	c.suite = last.Suite
+	c.suite, c.id = last.Suite, last.Cluster
 	for _, p := range c.nodes {
 		for _, node := range last.Nodes {
 			if node.Name == p.name {

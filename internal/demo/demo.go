@@ -121,7 +121,10 @@ func (s *story) twoNodes(ctx context.Context, c *cluster) error {
 	if err := s.record(c, 2, 2, hours); err != nil {
 		return err
 	}
-	return s.attacks(ctx, c)
+	if err := s.attacks(ctx, c); err != nil {
+		return err
+	}
+	return s.audited(c)
 }
 
 func (s *story) oneNode(ctx context.Context, c *cluster) error {

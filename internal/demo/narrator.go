@@ -80,6 +80,10 @@ func (n narrator) attack(a Attack) {
 	n.line("attack    %-42s %s as %s", a.Name, pick(a.Refused, "refused", "NOT REFUSED"), a.Reason)
 }
 
+func (n narrator) audited(p *process, a Audit) {
+	n.line("audit     %s kept %d records, %d with a client's signature; all verify with its public key alone", p.name, a.Records, a.Proven)
+}
+
 // end prints the table and the summary.
 func (n narrator) end(r *Report) {
 	n.line("\nHow late are flights, by hour of actual departure? (a late flight moves itself into a later hour)\n")

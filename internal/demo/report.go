@@ -24,6 +24,7 @@ type Report struct {
 	Gas            uint64 `json:"gas"`
 
 	Attacks []Attack `json:"attacks"`
+	Audit   Audit    `json:"audit"`
 
 	Seconds float64 `json:"seconds"`
 }

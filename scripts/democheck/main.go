@@ -53,6 +53,10 @@ type report struct {
 		Equal bool `json:"equal"`
 	} `json:"clusters"`
 	Attacks []attack `json:"attacks"`
+	Audit   struct {
+		Records uint64 `json:"records"`
+		Proven  uint64 `json:"proven"`
+	} `json:"audit"`
 }
 
 // known holds, for each number of rows that has an oracle, the sum of delays
@@ -149,6 +153,7 @@ func checkSurvival(r *report, say func(bool, string, ...any)) {
 
 func checkAttacks(r *report, say func(bool, string, ...any)) {
 	say(len(r.Attacks) >= 5, "%d attacks, want at least 5", len(r.Attacks))
+	say(r.Audit.Proven > 0 && r.Audit.Records > r.Audit.Proven, "the audit log holds %d records, %d of them proven", r.Audit.Records, r.Audit.Proven)
 	for _, a := range r.Attacks {
 		say(a.Refused && a.Reason != "", "attack %q: refused %v, reason %q", a.Name, a.Refused, a.Reason)
 	}
