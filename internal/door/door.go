@@ -5,9 +5,10 @@
 // a folder that only its user can enter; the process at the other end runs as
 // the same user; and the client proves, over a nonce, that it holds the key of
 // a principal that the cluster knows, or the key that a token of the cluster is
-// bound to. A token narrows every call, and its session ends with it (present.go). A call that changes something is signed
-// by that key besides, and the signature goes on to the backend with it, so
-// that a record of the action can hold the proof of who asked.
+// bound to; a token narrows every call, and its session ends with it
+// (present.go). A call that changes something is signed by that key besides,
+// and the signature goes on to the backend with it, so that a record of the
+// action can hold the proof of who asked.
 package door
 
 import (

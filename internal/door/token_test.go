@@ -170,7 +170,9 @@ func TestRevokedTokenEndsItsSessionAndItsStreams(t *testing.T) {
 	}
 	jobs := holov1connect.NewJobServiceClient(u.http, "http://holo")
 	go func() { r.backend.watch <- &holov1.JobProgress{Job: 1, State: "running"} }()
-	stream, err := jobs.Watch(context.Background(), inSession(u.session, &holov1.WatchRequest{Job: 1}))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a stream that goes on is a failure, not a hang
+	defer cancel()
+	stream, err := jobs.Watch(ctx, inSession(u.session, &holov1.WatchRequest{Job: 1}))
 	if err != nil || !stream.Receive() {
 		t.Fatalf("no progress: %v %v", err, stream.Err())
 	}
