@@ -65,6 +65,9 @@ const (
 	// make us hold; they fill 10 Gb/s at 10 ms.
 	streamWindow     = 16 << 20
 	connectionWindow = 64 << 20
+	// clientWindow is the same for a client: two uploads. 64 of them are 512
+	// MiB, of which nodes take nothing.
+	clientWindow = 8 << 20
 	// peerStreams is the number of streams that a peer may have open at a
 	// time. A stream counts until its handler closes it.
 	peerStreams = 256

@@ -46,9 +46,7 @@ func (t *Transport) Dial(ctx context.Context, addr string, l handshake.Local, cl
 	if reason := holo.ReasonOf(err); !ofPeer[reason] {
 		t.refused(reason)
 	}
-	return nil, &holo.Error{
-		Kind: holo.KindOf(err), Reason: holo.ReasonOf(err), Text: "dial " + addr + ": " + err.Error(), Err: err,
-	}
+	return nil, about(addr, err)
 }
 
 // ofPeer are the reasons of failures that are no refusal of ours.
@@ -122,7 +120,7 @@ func only(l *handshake.Local, expect holo.NodeID) {
 
 // establish makes the session of a handshake that is done.
 func (t *Transport) establish(conn *quic.Conn, v *visit, noise *handshake.Session, g greeting) (*Session, error) {
-	v.trust()
+	v.trust(noise.Kind())
 	s := &Session{transport: t, conn: conn, noise: noise, class: g.class, instance: g.from, begun: v.since, since: time.Now()}
 	if !t.track(s) {
 		return nil, errClosed("keep session")

@@ -15,7 +15,7 @@ import (
 type endpoint struct {
 	socket   socket
 	quic     *quic.Transport
-	listener *quic.Listener
+	listener *quic.Listener // nil: it only dials
 }
 
 // openEndpoints binds every address of the list, and nothing else: traffic of a
@@ -50,6 +50,9 @@ func (t *Transport) openEndpoint(addr *net.UDPAddr) (*endpoint, error) {
 		Conn: s.conn, ConnectionIDLength: 8, VerifySourceAddress: t.gate.mustProve, ConnContext: t.gate.admit,
 		Tracer: datagrams{t.refused},
 	}}
+	if t.config.Local == nil { // nobody is to be let in
+		return e, nil
+	}
 	if e.listener, err = e.quic.Listen(t.carrier.server, quicConfig()); err != nil {
 		err = holo.Errorf(holo.Unavailable, "listen on %s: %w", addr, err)
 		return nil, errors.Join(err, e.close())

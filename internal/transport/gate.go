@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
@@ -198,7 +199,9 @@ type visit struct {
 	source  *source // nil on the side that dialled
 	since   time.Time
 	settled sync.Once
-	trusted atomic.Bool
+	// growth is how many bytes the receive window may still grow by. None,
+	// before there is a session.
+	growth atomic.Int64
 }
 
 type visitKey struct{}
@@ -212,9 +215,14 @@ func visitOf(c *quic.Conn) *visit {
 // deadline is when the handshake must be finished.
 func (v *visit) deadline() time.Time { return v.since.Add(HandshakeTimeout) }
 
-// trust ends the visit with a session.
-func (v *visit) trust() {
-	v.trusted.Store(true)
+// trust ends the visit with a session. A client that connected here gets a
+// smaller window than a node: there may be many, and none is a member.
+func (v *visit) trust(kind handshake.Kind) {
+	window := int64(connectionWindow)
+	if kind == handshake.KindClient && v.source != nil {
+		window = clientWindow
+	}
+	v.growth.Store(window - firstWindow)
 	v.settled.Do(func() { v.free(&v.gate.done) })
 }
 
@@ -232,10 +240,23 @@ func (v *visit) free(count *atomic.Uint64) {
 	v.source.open--
 }
 
-// mayGrow keeps the receive window of strangers as small as it starts.
-func mayGrow(c *quic.Conn, _ uint64) bool {
+// mayGrow keeps the receive window of strangers as small as it starts, and that
+// of sessions within what their kind may have.
+func mayGrow(c *quic.Conn, bytes uint64) bool {
 	v := visitOf(c)
-	return v != nil && v.trusted.Load()
+	return v != nil && v.grow(bytes)
+}
+
+func (v *visit) grow(bytes uint64) bool {
+	for {
+		left := v.growth.Load()
+		if left <= 0 || bytes > uint64(left) {
+			return false
+		}
+		if v.growth.CompareAndSwap(left, left-int64(bytes)) {
+			return true
+		}
+	}
 }
 
 // bucket is a token bucket. It starts full.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
@@ -128,7 +129,7 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 		t.Errorf("one network has %d of 8, want 3", one.halfOpen())
 	}
 	for _, v := range visits {
-		v.trust()
+		v.trust(handshake.KindNode)
 		v.leave() // an ended session does not give its place back twice
 	}
 	if g.halfOpen() != 0 || g.done.Load() != 8 || g.ended.Load() != 0 {

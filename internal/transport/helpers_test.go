@@ -19,6 +19,7 @@ import (
 
 var (
 	testCluster = holo.ClusterID{1, 2, 3}
+	testOwner   = holo.PrincipalID{4, 5, 6}
 	clusterKey  = key.Random()
 	otherKey    = key.Random()
 )
@@ -102,6 +103,7 @@ type side struct {
 	psk      handshake.PSK
 	pq       handshake.PQ
 	proof    []byte
+	clients  bool // let in
 }
 
 func newSide(t *testing.T, change ...func(*side)) *side {
@@ -130,8 +132,12 @@ func (s *side) start(t *testing.T) {
 func (s *side) local() handshake.Local {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	accept := []handshake.Kind{handshake.KindNode}
+	if s.clients {
+		accept = append(accept, handshake.KindClient)
+	}
 	return handshake.Local{
-		Kind: handshake.KindNode, Accept: []handshake.Kind{handshake.KindNode}, Static: s.static, PSK: s.psk, PQ: s.pq, Proof: s.proof,
+		Kind: handshake.KindNode, Accept: accept, Owner: testOwner, Static: s.static, PSK: s.psk, PQ: s.pq, Proof: s.proof,
 		FindPSK: func(_ handshake.Kind, id [8]byte) (handshake.PSK, bool) { return s.psk, id == s.psk.ID },
 		Admit:   s.admit,
 	}

@@ -393,7 +393,7 @@ func TestReceiveWindowGrowsOnlyForSessions(t *testing.T) {
 	if mayGrow(conn, 1) {
 		t.Error("a stranger's window may grow")
 	}
-	if visitOf(conn).trust(); !mayGrow(conn, 1) {
+	if visitOf(conn).trust(handshake.KindNode); !mayGrow(conn, 1) {
 		t.Error("it may not even after the handshake")
 	}
 }

@@ -96,6 +96,25 @@ func Listen(c Config) (*Transport, error) {
 	if c.Local == nil {
 		return nil, holo.Errorf(holo.Invalid, "listen on %s: no local identity", c.Listen)
 	}
+	t, err := open(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range t.ends {
+		t.group.run(func(ctx context.Context) { t.acceptLoop(ctx, e.listener) })
+	}
+	return t, nil
+}
+
+// Outgoing opens sockets that only dial: whoever connects to them is not
+// answered. Config's Local and Limits are not needed.
+func Outgoing(c Config) (*Transport, error) {
+	c.Local = nil
+	return open(c)
+}
+
+// open makes a transport that does not accept yet.
+func open(c Config) (*Transport, error) {
 	carrier, err := newCarrier()
 	if err != nil {
 		return nil, err
@@ -103,9 +122,6 @@ func Listen(c Config) (*Transport, error) {
 	t := newTransport(c, carrier)
 	if err := t.openEndpoints(c); err != nil {
 		return nil, errors.Join(err, t.Close())
-	}
-	for _, e := range t.ends {
-		t.group.run(func(ctx context.Context) { t.acceptLoop(ctx, e.listener) })
 	}
 	return t, nil
 }

@@ -83,6 +83,7 @@ func FuzzFirstMessage(f *testing.F) {
 		}
 		f.Add(first)
 	}
+	f.Add(Question())
 	f.Fuzz(func(t *testing.T, first []byte) {
 		reply, done, err := Respond(r).Process(first)
 		if err == nil || done || len(reply) > len(refusal) {

@@ -15,6 +15,7 @@ const now = 1_800_000_000 // a Unix time
 
 var (
 	testCluster = holo.ClusterID{1, 2, 3}
+	testOwner   = holo.PrincipalID{7}
 	allKinds    = []Kind{KindNode, KindJoin, KindClient}
 )
 
@@ -83,7 +84,7 @@ func sides(t *testing.T, kind Kind) (i, r Local, told *[2][]admission) {
 		i.PSK = psk
 	}
 	r = Local{
-		Accept: allKinds, Static: newStatic(t, "beta"), Proof: []byte("beta's proof"), Admit: admit(1),
+		Accept: allKinds, Owner: testOwner, Static: newStatic(t, "beta"), Proof: []byte("beta's proof"), Admit: admit(1),
 		Transport: "quic", Exporter: repeated(5, 32), NowUnix: now,
 		FindPSK: func(_ Kind, id [8]byte) (PSK, bool) { return psk, id == psk.ID },
 	}

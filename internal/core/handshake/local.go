@@ -21,6 +21,9 @@ type Local struct {
 	Kind Kind
 	// Accept lists the kinds that the responder admits. Empty: none.
 	Accept []Kind
+	// Owner is told, in clear, to clients that ask which cluster this is. It
+	// must be set where Accept has KindClient.
+	Owner holo.PrincipalID
 	// Static says who this side is: node, cluster and name. It serves many
 	// handshakes; replace it when Static.Stale says so.
 	Static *Static
@@ -115,6 +118,8 @@ func (l *Local) checkResponder() error {
 		return invalid("unknown kind in %v", l.Accept)
 	case needsPSK && l.FindPSK == nil:
 		return invalid("no pre-shared keys for kinds %v", l.Accept)
+	case l.Owner == (holo.PrincipalID{}) && slices.Contains(l.Accept, KindClient):
+		return invalid("no owner to introduce the cluster by")
 	}
 	return l.check()
 }

@@ -96,6 +96,9 @@ func (m *Machine) startNoise(said []byte, psk PSK) error {
 // answer is the responder's first step: hello and message 1 in, message 2 out.
 // With a pre-shared key a stranger fails here, after microseconds, unanswered.
 func (m *Machine) answer(message []byte) (reply []byte, err error) {
+	if string(message) == question {
+		return m.introduce()
+	}
 	said, first, err := splitFirst(message)
 	if err != nil {
 		return nil, err
