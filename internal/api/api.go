@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -22,6 +23,10 @@ const (
 	MaxAcc    = 1 << 20
 	MaxModule = 16 << 20
 )
+
+// Host stands where HTTP wants a name: what is dialled is a socket or a link.
+// A call to any other host is not meant for this API, and refused.
+const Host = "holo"
 
 // SessionSize is the length of a session's name and of a nonce, in bytes.
 const SessionSize = 32
@@ -94,14 +99,24 @@ func RequestProof(procedure string, session []byte, digest [32]byte) []byte {
 	return append(b, digest[:]...)
 }
 
+func appendUnix(b []byte, unix int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(unix))
+}
+
 // InviteProof is what the owner signs to make an invite: the invite key's
 // public half and when it expires, in seconds since 1970.
 func InviteProof(cluster holo.ClusterID, inviteKey []byte, expiresUnix int64) []byte {
 	b := append([]byte("holo/invite/1"), 0)
 	b = append(b, cluster[:]...)
 	b = append(b, inviteKey...)
-	for shift := 56; shift >= 0; shift -= 8 {
-		b = append(b, byte(uint64(expiresUnix)>>shift))
-	}
-	return b
+	return appendUnix(b, expiresUnix)
+}
+
+// ClientInviteProof is InviteProof of an invite for a client: under a label of
+// its own, so that neither sort of invite is taken for the other.
+func ClientInviteProof(cluster holo.ClusterID, inviteKey []byte, expiresUnix int64) []byte {
+	b := append([]byte("holo/client-invite/1"), 0)
+	b = append(b, cluster[:]...)
+	b = append(b, inviteKey...)
+	return appendUnix(b, expiresUnix)
 }

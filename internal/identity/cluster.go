@@ -23,6 +23,7 @@ type Cluster struct {
 	Also      []string         // further addresses to listen on
 	Allow     []string         // networks to talk with, CIDR; empty: all
 	Advertise []string         // addresses to tell others, empty: Listen
+	Clients   bool             // whether it lets clients of other machines in
 }
 
 const maxClusterFile = 16 << 10
@@ -38,6 +39,7 @@ type clusterJSON struct {
 	Also      []string `json:"listen_also,omitempty"`
 	Allow     []string `json:"allow,omitempty"`
 	Advertise []string `json:"advertise,omitempty"`
+	Clients   bool     `json:"clients,omitempty"`
 	Check     string   `json:"check"` // SHA-256 of the rest: most changes would leave it readable
 }
 
@@ -66,7 +68,7 @@ func ReadCluster(path string) (*Cluster, error) {
 	if err := key.CheckPublic(owner); err != nil {
 		return nil, damaged(path, "the owner's key: %w", err)
 	}
-	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Also: j.Also, Allow: j.Allow, Advertise: j.Advertise}
+	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Also: j.Also, Allow: j.Allow, Advertise: j.Advertise, Clients: j.Clients}
 	if again, err := c.encode(); err != nil || !bytes.Equal(again, data) {
 		return nil, damaged(path, "it is not as it was written")
 	}
@@ -85,13 +87,13 @@ func WriteCluster(path string, c *Cluster) error {
 // Equal reports whether two say the same.
 func (c *Cluster) Equal(other *Cluster) bool {
 	return c.ID == other.ID && c.Name == other.Name && c.Owner == other.Owner && c.NodeName == other.NodeName && c.Listen == other.Listen &&
-		slices.Equal(c.Also, other.Also) && slices.Equal(c.Allow, other.Allow) && slices.Equal(c.Advertise, other.Advertise)
+		slices.Equal(c.Also, other.Also) && slices.Equal(c.Allow, other.Allow) && slices.Equal(c.Advertise, other.Advertise) && c.Clients == other.Clients
 }
 
 func (c *Cluster) encode() ([]byte, error) {
 	j := clusterJSON{
 		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen,
-		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise,
+		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise, Clients: c.Clients,
 	}
 	data, err := json.MarshalIndent(j, "", "  ")
 	if err == nil {

@@ -20,7 +20,7 @@ import (
 // it offline from a recorded handshake.
 const SeedSize = 20
 
-// Invite admits one machine to a cluster, once. It is a secret and travels as
+// Invite admits one machine to a cluster, once: as a node, or as a client. It is a secret and travels as
 // one pasted text (Text, ParseInvite). From its seed follow the pre-shared key
 // of the join session and the key that signs the request to be admitted.
 type Invite struct {
@@ -29,10 +29,12 @@ type Invite struct {
 	Addresses []string         // host:port of nodes to ask, at most maxAddresses
 	Seed      key.Secret       // SeedSize bytes
 	Expires   time.Time        // whole seconds
+	Client    bool             // for a client; the cluster knows so too, by the owner's signature
 }
 
 const (
 	invitePrefix  = "holo1-"
+	clientPrefix  = "holoclient1-"
 	inviteVersion = 1
 	maxAddresses  = 8
 	maxAddress    = 128 // bytes of host:port
@@ -65,41 +67,80 @@ func (i Invite) Signer() key.Signer {
 
 // Text is the invite as people pass it on.
 func (i Invite) Text() string {
+	if i.Client {
+		return wrap(clientPrefix, i.encode())
+	}
+	return wrap(invitePrefix, i.encode())
+}
+
+func (i Invite) encode() []byte {
 	b := []byte{inviteVersion}
 	b = append(b, i.Cluster[:]...)
 	b = append(b, i.Owner[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Expires.Unix()))
 	b = append(b, i.Seed.Bytes()...)
-	b = append(b, byte(len(i.Addresses)))
-	for _, address := range i.Addresses {
+	return appendAddresses(b, i.Addresses)
+}
+
+func appendAddresses(b []byte, addresses []string) []byte {
+	b = append(b, byte(len(addresses)))
+	for _, address := range addresses {
 		b = append(append(b, byte(len(address))), address...)
 	}
+	return b
+}
+
+// wrap makes the text of a payload, which it clears.
+func wrap(prefix string, b []byte) string {
+	b = append(b, inviteChecksum(prefix, b)...)
 	defer clear(b)
-	return invitePrefix + inviteText.EncodeToString(append(b, inviteChecksum(b)...))
+	return prefix + inviteText.EncodeToString(b)
 }
 
 // ParseInvite reads what Text made, spaces around it allowed. It does not
 // look whether the invite has expired.
 func ParseInvite(text string) (Invite, error) {
-	body, ok := strings.CutPrefix(strings.TrimSpace(text), invitePrefix)
+	prefix := invitePrefix
+	client := IsClientInvite(text)
+	if client {
+		prefix = clientPrefix
+	}
+	b, err := unwrap(prefix, text, inviteFixed)
+	if err != nil {
+		return Invite{}, badInvite("%w", err)
+	}
+	defer clear(b)
+	i, err := decodeInvite(b)
+	i.Client = client
+	return i, err
+}
+
+// IsClientInvite reports whether a text says that it is an invite for a client.
+func IsClientInvite(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(text), clientPrefix)
+}
+
+// unwrap gives the payload of a text that wrap made, of at least so many bytes.
+func unwrap(prefix, text string, atLeast int) ([]byte, error) {
+	body, ok := strings.CutPrefix(strings.TrimSpace(text), prefix)
 	if !ok {
-		return Invite{}, badInvite("it does not start with %s", invitePrefix)
+		return nil, holo.Errorf(holo.Invalid, "it does not start with %s", prefix)
 	}
 	if len(body) > inviteText.EncodedLen(maxInvite) {
-		return Invite{}, badInvite("%d characters are too many", len(body))
+		return nil, holo.Errorf(holo.Invalid, "%d characters are too many", len(body))
 	}
 	b, err := inviteText.DecodeString(body)
 	if err != nil || inviteText.EncodeToString(b) != body {
-		return Invite{}, badInvite("a character is wrong, or the end is missing")
+		return nil, holo.Errorf(holo.Invalid, "a character is wrong, or the end is missing")
 	}
-	defer clear(b)
-	if len(b) < inviteFixed+inviteCheck || !bytes.Equal(inviteChecksum(b[:len(b)-inviteCheck]), b[len(b)-inviteCheck:]) {
-		return Invite{}, badInvite("a part is missing or mistyped: copy it again as a whole")
+	if len(b) < atLeast+inviteCheck || !bytes.Equal(inviteChecksum(prefix, b[:len(b)-inviteCheck]), b[len(b)-inviteCheck:]) {
+		clear(b)
+		return nil, holo.Errorf(holo.Invalid, "a part is missing or mistyped: copy it again as a whole")
 	}
-	return decodeInvite(b[:len(b)-inviteCheck])
+	return b[:len(b)-inviteCheck], nil
 }
 
-// decodeInvite reads a payload of at least inviteFixed bytes.
+// decodeInvite reads a payload of at least inviteFixed bytes, all of it.
 func decodeInvite(b []byte) (i Invite, err error) {
 	if b[0] != inviteVersion {
 		return Invite{}, badInvite("version %d, want %d", b[0], inviteVersion)
@@ -116,7 +157,7 @@ func decodeInvite(b []byte) (i Invite, err error) {
 		return Invite{}, badInvite("it has no seed")
 	}
 	if i.Addresses, err = decodeAddresses(b[8+SeedSize:]); err != nil {
-		return Invite{}, err
+		return Invite{}, badInvite("%w", err)
 	}
 	if key.CheckPublic(i.Owner) != nil {
 		return Invite{}, badInvite("the owner's key is no key")
@@ -127,20 +168,20 @@ func decodeInvite(b []byte) (i Invite, err error) {
 func decodeAddresses(b []byte) (addresses []string, err error) {
 	count, b := int(b[0]), b[1:]
 	if count == 0 || count > maxAddresses {
-		return nil, badInvite("%d addresses, want 1 to %d", count, maxAddresses)
+		return nil, holo.Errorf(holo.Invalid, "%d addresses, want 1 to %d", count, maxAddresses)
 	}
 	for range count {
 		if len(b) == 0 || len(b)-1 < int(b[0]) || b[0] > maxAddress {
-			return nil, badInvite("an address is cut off")
+			return nil, holo.Errorf(holo.Invalid, "an address is cut off")
 		}
 		address := string(b[1 : 1+b[0]])
 		if b = b[1+b[0]:]; !dialable(address) {
-			return nil, badInvite("%q is no host:port", address)
+			return nil, holo.Errorf(holo.Invalid, "%q is no host:port", address)
 		}
 		addresses = append(addresses, address)
 	}
 	if len(b) > 0 {
-		return nil, badInvite("%d bytes left over", len(b))
+		return nil, holo.Errorf(holo.Invalid, "%d bytes left over", len(b))
 	}
 	return addresses, nil
 }
@@ -148,12 +189,14 @@ func decodeAddresses(b []byte) (addresses []string, err error) {
 func dialable(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	n, portErr := strconv.ParseUint(port, 10, 16)
-	return err == nil && host != "" && portErr == nil && n > 0
+	plain := strings.IndexFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) < 0 // it is shown on terminals
+	return err == nil && host != "" && plain && portErr == nil && n > 0
 }
 
-// inviteChecksum finds typing errors; it keeps nobody out.
-func inviteChecksum(b []byte) []byte {
-	sum := sha256.Sum256(append([]byte("holocompute/invite/1\x00"), b...))
+// inviteChecksum finds typing errors; it keeps nobody out. What begins otherwise
+// has another one.
+func inviteChecksum(prefix string, b []byte) []byte {
+	sum := sha256.Sum256(append([]byte("holocompute/invite/1\x00"+prefix), b...))
 	return sum[:inviteCheck]
 }
 

@@ -144,7 +144,7 @@ func TestInviteThatMakesNoSenseIsRefused(t *testing.T) {
 func TestInviteDoesNotPrintItsSeed(t *testing.T) {
 	i := testInvite("a:1")
 	text := i.Text()
-	out := fmt.Sprintf("%v %+v %#v %x", i, i, i, i)
+	out := fmt.Sprintf("%v %+v %#v %x", i, i, i, i.Seed)
 	if strings.Contains(out, fmt.Sprintf("%x", i.Seed.Bytes())) || strings.Contains(out, text) || !strings.Contains(out, "[secret]") {
 		t.Error(out)
 	}
@@ -157,6 +157,7 @@ func TestInviteDoesNotPrintItsSeed(t *testing.T) {
 func FuzzInvite(f *testing.F) {
 	f.Add(testInvite("a:1").Text())
 	f.Add(testInvite("192.168.1.10:7117", "[::1]:7117").Text())
+	f.Add(newClientInvite().Text())
 	f.Add("holo1-")
 	f.Fuzz(func(t *testing.T, text string) {
 		i, err := ParseInvite(text)

@@ -61,6 +61,16 @@ func (k Keys) ReadSigner(path string) (key.Signer, error) {
 	return key.SignerFromSeed((*[key.Size]byte)(raw)), nil
 }
 
+// SignerAt reads a signing key, or makes it where there is none.
+func (k Keys) SignerAt(path string) (key.Signer, error) {
+	s, err := k.ReadSigner(path)
+	if err == nil || holo.KindOf(err) != holo.NotFound {
+		return s, err
+	}
+	s = key.GenerateSigner()
+	return s, WriteSigner(path, s)
+}
+
 // ReadSecret reads a secret as the function of that name does.
 func (k Keys) ReadSecret(path string) (key.Secret, error) {
 	raw, err := k.readKey(path, secretLabel)

@@ -11,9 +11,11 @@ const (
 	maxRecords   = 4096    // membership records in one message
 	maxRecord    = 2 << 10 // bytes of an encoded membership record
 
-	typeJoinRequest = Type(0x0440)
-	typeJoinAnswer  = Type(0x0441)
-	typeJoinPending = Type(0x0442)
+	typeJoinRequest  = Type(0x0440)
+	typeJoinAnswer   = Type(0x0441)
+	typeJoinPending  = Type(0x0442)
+	typeEnrolRequest = Type(0x0443)
+	typeEnrolAnswer  = Type(0x0444)
 )
 
 // JoinRequest asks for admission inside a session of kind join. The signature
@@ -49,6 +51,24 @@ type JoinAnswer struct {
 // ask again. It tells nothing of the cluster but how many are missing.
 type JoinPending struct{ Have, Need uint8 }
 
+// EnrolRequest asks to enrol the client whose key the handshake of a session of
+// kind join has proven.
+type EnrolRequest struct {
+	Label     string
+	InviteKey [32]byte
+	Signature [64]byte // by the invite key, over EnrolProof
+}
+
+// EnrolAnswer says that the client is enrolled, as what, and where members are.
+type EnrolAnswer struct {
+	Role      holo.Role
+	Addresses []string // host:port
+}
+
+// Type is the number on the wire.
+func (*EnrolRequest) Type() Type { return typeEnrolRequest }
+func (*EnrolAnswer) Type() Type  { return typeEnrolAnswer }
+
 // Type is the number on the wire.
 func (*JoinPending) Type() Type { return typeJoinPending }
 
@@ -56,7 +76,7 @@ func (*JoinPending) Type() Type { return typeJoinPending }
 func (*JoinRequest) Type() Type { return typeJoinRequest }
 func (*JoinAnswer) Type() Type  { return typeJoinAnswer }
 
-var _ = []struct{}{register[JoinRequest](), register[JoinAnswer](), register[JoinPending]()}
+var _ = []struct{}{register[JoinRequest](), register[JoinAnswer](), register[JoinPending](), register[EnrolRequest](), register[EnrolAnswer]()}
 
 func (m *JoinRequest) encode(e *Encoder) {
 	e.String(m.Name)
@@ -154,4 +174,27 @@ func decodeByteStrings(d *Decoder, count, limit int) [][]byte {
 		bs[i] = d.Bytes(limit)
 	}
 	return bs
+}
+
+func (m *EnrolRequest) encode(e *Encoder) {
+	e.String(m.Label)
+	e.Fixed(m.InviteKey[:])
+	e.Fixed(m.Signature[:])
+}
+
+func (m *EnrolRequest) decode(d *Decoder) {
+	m.Label = d.String(MaxName)
+	d.Fixed(m.InviteKey[:])
+	d.Fixed(m.Signature[:])
+}
+
+func (m *EnrolAnswer) encode(e *Encoder) {
+	e.U8(uint8(m.Role))
+	encodeStrings(e, m.Addresses)
+}
+
+func (m *EnrolAnswer) decode(d *Decoder) {
+	m.Role = holo.Role(d.U8())
+	d.Valid(m.Role.Valid(), "role")
+	m.Addresses = decodeStrings(d, maxAddresses, maxAddress)
 }

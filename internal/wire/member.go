@@ -100,16 +100,21 @@ type InvitePut struct {
 	Expires   int64
 	OwnerSig  [64]byte
 
+	// For a client on another machine, and not for a node: OwnerSig is then over
+	// api.ClientInviteProof, and Role is the client's.
+	Client bool
+
 	// What the user of the machine that joins may do, with the owner's
 	// signature (api.InviteRoleProof); zero: nothing, until somebody grants it.
 	Role    holo.Role
 	RoleSig [64]byte
 }
 
-// InviteRecord is an invite and the node it is bound to since its first use.
+// InviteRecord is an invite and the node, or client, it is bound to since its
+// first use.
 type InviteRecord struct {
 	Invite InvitePut
-	Bound  holo.NodeID // zero: not used yet
+	Bound  [32]byte // public key; zero: not used yet
 }
 
 // Admit makes a node a member. The evidence is checked by everybody who
@@ -124,6 +129,23 @@ type Admit struct {
 	InviteSig     [64]byte
 	User          holo.PrincipalID // of the machine, who gets the invite's role; zero: nobody
 	UserSig       [64]byte         // by the invite key, over JoinUserProof
+}
+
+// ClientEnrol gives a client the role of an invite for clients. The evidence is
+// checked by everybody who applies it. The answer is the GrantRecord, also when
+// the same client asks again with the same invite.
+type ClientEnrol struct {
+	Client        holo.PrincipalID
+	Label         string // what its machine calls itself
+	InviteKey     [32]byte
+	HandshakeHash [32]byte // of the session in which it asked
+	InviteSig     [64]byte // by the invite key, over EnrolProof
+}
+
+// EnrolProof is what the invite key signs in a join session: which client, and
+// in which handshake, so that the signature is of no use to anybody else.
+func EnrolProof(cluster holo.ClusterID, client holo.PrincipalID, handshakeHash [32]byte) []byte {
+	return proof("holo/enrol/1", cluster, client[:], handshakeHash[:])
 }
 
 // Evict removes a node. The owner's signature is for the end of the chain as
@@ -202,8 +224,9 @@ type Farewell struct {
 const (
 	typeChainRecord  = Type(0x0410)
 	typeClusterInit  = Type(0x0411)
-	typeInvitePut    = Type(0x0402)
-	typeInviteRecord = Type(0x0403)
+	typeInvitePut    = Type(0x040d) // 0x0402 could not be for a client
+	typeInviteRecord = Type(0x040e)
+	typeClientEnrol  = Type(0x040f)
 	typeAdmit        = Type(0x0404)
 	typeEvict        = Type(0x0412)
 	typeNodeAddress  = Type(0x0406)
@@ -226,6 +249,7 @@ func (*ChainRecord) Type() Type   { return typeChainRecord }
 func (*ClusterInit) Type() Type   { return typeClusterInit }
 func (*InvitePut) Type() Type     { return typeInvitePut }
 func (*InviteRecord) Type() Type  { return typeInviteRecord }
+func (*ClientEnrol) Type() Type   { return typeClientEnrol }
 func (*Admit) Type() Type         { return typeAdmit }
 func (*Evict) Type() Type         { return typeEvict }
 func (*NodeAddress) Type() Type   { return typeNodeAddress }
@@ -237,6 +261,6 @@ func (*PendingRecord) Type() Type { return typePending }
 func (*PolicyPut) Type() Type     { return typePolicyPut }
 
 var _ = []struct{}{
-	register[ChainRecord](), register[ClusterInit](), register[InvitePut](), register[InviteRecord](), register[Admit](),
+	register[ChainRecord](), register[ClusterInit](), register[InvitePut](), register[InviteRecord](), register[ClientEnrol](), register[Admit](),
 	register[Evict](), register[NodeAddress](), register[NodeRecord](), register[CatalogFeed](), register[Farewell](), register[AdmitVote](), register[PendingRecord](), register[PolicyPut](),
 }

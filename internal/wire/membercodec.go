@@ -86,6 +86,7 @@ func (m *InvitePut) encode(e *Encoder) {
 	encodeSecret(e, m.PSK)
 	e.U64(uint64(m.Expires))
 	e.Fixed(m.OwnerSig[:])
+	e.Bool(m.Client)
 	e.U8(uint8(m.Role))
 	e.Fixed(m.RoleSig[:])
 }
@@ -97,6 +98,7 @@ func (m *InvitePut) decode(d *Decoder) {
 	m.Expires = int64(d.U64())
 	d.Valid(m.Expires >= 0, "time")
 	d.Fixed(m.OwnerSig[:])
+	m.Client = d.Bool()
 	m.Role = holo.Role(d.U8())
 	d.Valid(m.Role == 0 || m.Role.Valid(), "role")
 	d.Fixed(m.RoleSig[:])
@@ -110,6 +112,22 @@ func (m *InviteRecord) encode(e *Encoder) {
 func (m *InviteRecord) decode(d *Decoder) {
 	m.Invite.decode(d)
 	d.Fixed(m.Bound[:])
+}
+
+func (m *ClientEnrol) encode(e *Encoder) {
+	e.Fixed(m.Client[:])
+	e.String(m.Label)
+	e.Fixed(m.InviteKey[:])
+	e.Fixed(m.HandshakeHash[:])
+	e.Fixed(m.InviteSig[:])
+}
+
+func (m *ClientEnrol) decode(d *Decoder) {
+	d.Fixed(m.Client[:])
+	m.Label = d.String(MaxName)
+	d.Fixed(m.InviteKey[:])
+	d.Fixed(m.HandshakeHash[:])
+	d.Fixed(m.InviteSig[:])
 }
 
 func (m *Admit) encode(e *Encoder) {

@@ -38,6 +38,7 @@ const (
 	ReasonInviteExpired = "invite_expired"
 	ReasonInviteBound   = "invite_bound"
 	ReasonInviteSig     = "bad_invite_signature"
+	ReasonInviteKind    = "invite_kind" // of a node, used by a client, or the other way round
 	ReasonOwnerSig      = "bad_owner_signature"
 	ReasonState         = "wrong_state"
 	ReasonFewNodes      = "under_replicated"
@@ -138,6 +139,8 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return nil, holo.Errorf(holo.Exists, "init cluster %s: it exists", c.cluster)
 	case *wire.InvitePut:
 		return nil, c.invitePut(m, cmd.Time)
+	case *wire.ClientEnrol:
+		return c.clientEnrol(m, cmd.Time)
 	case *wire.Admit:
 		return c.admit(m, cmd.Time)
 	case *wire.AdmitVote:

@@ -51,6 +51,16 @@ func VerifyMembership(cluster holo.ClusterID, owner holo.PrincipalID, node holo.
 	return chainError(0, "it admits nobody")
 }
 
+// VerifyProof is VerifyMembership of a record as a handshake carries it.
+func VerifyProof(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeID, proof []byte) error {
+	msg, err := wire.Decode(proof)
+	record, ok := msg.(*wire.ChainRecord)
+	if err != nil || !ok {
+		return chainError(0, "node %s shows no membership record", node)
+	}
+	return VerifyMembership(cluster, owner, node, record)
+}
+
 // SpliceChain extends a chain that was verified before by records that begin
 // at position first. What is known never changes: a chain that tells another
 // past, or a shorter one, is refused. The result MUST still be verified.

@@ -43,6 +43,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(script(put, put, end))
 	f.Add(script(end, put))
 	f.Add(script(inviteAs("i", holo.RoleUser), admitUser(4, "i", "bob"), &wire.JobPut{Bound: []holo.ArrayID{1}}))
+	f.Add(script(clientInvite("c", holo.RoleUser), enrol("anna", "c"), enrol("bert", "c")))
 
 	full := &town{Catalog: New(cluster, ownerID())}
 	full.access.epoch = 10 // as of the full town

@@ -26,10 +26,14 @@ func (c *Catalog) clusterInit(m *wire.ClusterInit) (wire.Message, error) {
 // and again by everybody who verifies the chain that grows from it.
 func (c *Catalog) invitePut(m *wire.InvitePut, now int64) error {
 	_, known := c.invites[m.InviteKey]
+	proof := api.InviteProof
+	if m.Client {
+		proof = api.ClientInviteProof
+	}
 	switch {
 	case key.CheckPublic(m.InviteKey) != nil:
 		return holo.Errorf(holo.Invalid, "put invite: its public key is no good")
-	case !key.Verify(c.owner, api.InviteProof(c.cluster, m.InviteKey[:], m.Expires), m.OwnerSig[:]):
+	case !key.Verify(c.owner, proof(c.cluster, m.InviteKey[:], m.Expires), m.OwnerSig[:]):
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "put invite: not signed by this cluster's owner")
 	case now <= 0 || now > m.Expires:
 		return holo.Refuse(holo.Denied, ReasonInviteExpired, "put invite: it expired at %d, now %d", m.Expires, now)
@@ -129,9 +133,11 @@ func (c *Catalog) checkInvite(m *wire.Admit, now int64) (wire.InviteRecord, erro
 		return invite, holo.Refuse(holo.Denied, ReasonUnknownInvite, "admit node %s: no such invite", m.Node)
 	case !key.Verify(m.InviteKey, wire.AdmitProof(c.cluster, m.Node, m.HandshakeHash), m.InviteSig[:]):
 		return invite, holo.Refuse(holo.Denied, ReasonInviteSig, "admit node %s: the invite's signature is wrong", m.Node)
+	case invite.Invite.Client:
+		return invite, holo.Refuse(holo.Denied, ReasonInviteKind, "admit node %s: the invite is for a client", m.Node)
 	case now <= 0 || now > invite.Invite.Expires:
 		return invite, holo.Refuse(holo.Denied, ReasonInviteExpired, "admit node %s: the invite expired at %d, now %d", m.Node, invite.Invite.Expires, now)
-	case !invite.Bound.IsZero() && invite.Bound != m.Node:
+	case invite.Bound != [32]byte{} && invite.Bound != m.Node:
 		return invite, holo.Refuse(holo.Denied, ReasonInviteBound, "admit node %s: the invite was used by another node", m.Node)
 	}
 	return invite, nil

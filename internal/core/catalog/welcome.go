@@ -23,20 +23,32 @@ func (c *Catalog) checkUser(m *wire.Admit, invite *wire.InvitePut, now int64) er
 	return err
 }
 
-// welcome gives the user of a node that was just admitted the invite's role,
-// in the owner's name: the owner's signature of it is the evidence.
+// welcome gives the user of a node that was just admitted the invite's role.
 func (c *Catalog) welcome(m *wire.Admit, invite *wire.InvitePut, now int64) {
-	a := wire.Access{Principal: m.User, Label: m.Name, Role: invite.Role}
-	if _, known := c.sameGrant(&a); known || m.User == (holo.PrincipalID{}) || invite.Role == 0 {
+	if m.User == (holo.PrincipalID{}) || invite.Role == 0 {
 		return
 	}
-	_, err := c.addGrant(wire.GrantRecord{Access: a, By: c.owner, Sig: invite.RoleSig}, now)
+	_, err := c.giveRole(m.User, m.Name, invite, now)
 	invariant.Check(err == nil, "a user who passed every check gets no grant: %v", err)
+}
+
+// giveRole grants an invite's role in the owner's name: the owner's signature of
+// it is the evidence. Who has the role already keeps that grant.
+func (c *Catalog) giveRole(to holo.PrincipalID, label string, invite *wire.InvitePut, now int64) (wire.Message, error) {
+	a := wire.Access{Principal: to, Label: label, Role: invite.Role}
+	if id, known := c.sameGrant(&a); known {
+		r := c.access.grants[id]
+		return &r, nil
+	}
+	return c.addGrant(wire.GrantRecord{Access: a, By: c.owner, Sig: invite.RoleSig}, now)
 }
 
 // checkRole checks an invite's role: the owner's signature, and that it can be
 // granted without a scope.
 func (c *Catalog) checkRole(m *wire.InvitePut) error {
+	if m.Role == 0 && m.Client {
+		return holo.Errorf(holo.Invalid, "put invite: one for a client gives a role")
+	}
 	if m.Role == 0 {
 		return nil
 	}

@@ -274,6 +274,7 @@ type ProveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Principal     string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	ExpiresUnix   int64                  `protobuf:"varint,2,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"` // of a session that a token opened: it ends then
+	Addresses     []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`                         // of members, host:port, for a client on another machine when this node dies
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -320,6 +321,13 @@ func (x *ProveResponse) GetExpiresUnix() int64 {
 		return x.ExpiresUnix
 	}
 	return 0
+}
+
+func (x *ProveResponse) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
 }
 
 type StatusRequest struct {
@@ -775,10 +783,14 @@ type CreateInviteRequest struct {
 	Psk            []byte `protobuf:"bytes,2,opt,name=psk,proto3" json:"psk,omitempty"` // 32 bytes, derived from the seed as invite_key is
 	ExpiresUnix    int64  `protobuf:"varint,3,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"`
 	OwnerSignature []byte `protobuf:"bytes,4,opt,name=owner_signature,json=ownerSignature,proto3" json:"owner_signature,omitempty"`
-	Role           string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`                                        // of the user of the machine that joins; empty: none
+	Role           string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`                                        // of the user of the machine that joins; empty: none; a client must have one
 	RoleSignature  []byte `protobuf:"bytes,6,opt,name=role_signature,json=roleSignature,proto3" json:"role_signature,omitempty"` // by the owner, over "holo/invite-role/1" || 0 || cluster || invite_key || role
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// For a client on another machine, who gets the role; owner_signature is then over
+	//
+	//	"holo/client-invite/1" || 0 || cluster || invite_key || expires_unix
+	Client        bool `protobuf:"varint,7,opt,name=client,proto3" json:"client,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateInviteRequest) Reset() {
@@ -851,6 +863,13 @@ func (x *CreateInviteRequest) GetRoleSignature() []byte {
 		return x.RoleSignature
 	}
 	return nil
+}
+
+func (x *CreateInviteRequest) GetClient() bool {
+	if x != nil {
+		return x.Client
+	}
+	return false
 }
 
 type CreateInviteResponse struct {
@@ -2553,10 +2572,11 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fProveRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"P\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"n\n" +
 	"\rProveResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12!\n" +
-	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\"\x0f\n" +
+	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\"\x0f\n" +
 	"\rStatusRequest\"\xde\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
@@ -2599,7 +2619,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04full\x18\x02 \x01(\rR\x04full\x12)\n" +
 	"\x10under_replicated\x18\x03 \x01(\rR\x0funderReplicated\x12'\n" +
 	"\x0frefusing_writes\x18\x04 \x01(\rR\x0erefusingWrites\x12\x12\n" +
-	"\x04lost\x18\x05 \x01(\rR\x04lost\"\xcd\x01\n" +
+	"\x04lost\x18\x05 \x01(\rR\x04lost\"\xe5\x01\n" +
 	"\x13CreateInviteRequest\x12\x1d\n" +
 	"\n" +
 	"invite_key\x18\x01 \x01(\fR\tinviteKey\x12\x10\n" +
@@ -2607,7 +2627,8 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fexpires_unix\x18\x03 \x01(\x03R\vexpiresUnix\x12'\n" +
 	"\x0fowner_signature\x18\x04 \x01(\fR\x0eownerSignature\x12\x12\n" +
 	"\x04role\x18\x05 \x01(\tR\x04role\x12%\n" +
-	"\x0erole_signature\x18\x06 \x01(\fR\rroleSignature\"4\n" +
+	"\x0erole_signature\x18\x06 \x01(\fR\rroleSignature\x12\x16\n" +
+	"\x06client\x18\a \x01(\bR\x06client\"4\n" +
 	"\x14CreateInviteResponse\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\"\x8a\x02\n" +
 	"\x05Array\x12\x0e\n" +
