@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -69,19 +68,12 @@ func asNode(signer key.Signer, psk handshake.PSK) *stranger {
 
 // withInvite asks to be admitted, as a joining node does.
 func withInvite(signer key.Signer, invite identity.Invite) *stranger {
-	return &stranger{signer: signer, kind: handshake.KindJoin, psk: invitePSK(invite), request: func(hash [32]byte) wire.Message {
+	return &stranger{signer: signer, kind: handshake.KindJoin, psk: invite.PSK(), request: func(hash [32]byte) wire.Message {
 		by := invite.Signer()
 		r := &wire.JoinRequest{Name: "stranger", Capacity: 1 << 30, InviteKey: by.Public()}
 		copy(r.Signature[:], by.Sign(wire.AdmitProof(invite.Cluster, signer.Public(), hash)))
 		return r
 	}}
-}
-
-// invitePSK names an invite's key as nodes do when one joins.
-func invitePSK(invite identity.Invite) handshake.PSK {
-	secret := invite.PSK().Key
-	sum := sha256.Sum256(append([]byte("holocompute/invite-psk-id/1\x00"), secret.Bytes()...))
-	return handshake.PSK{ID: [8]byte(sum[:8]), Key: secret}
 }
 
 // carry carries the attack out and looks what the target made of it.

@@ -40,6 +40,9 @@ func (c Caller) Proof() []byte { return api.RequestProof(c.Procedure, c.Session[
 type Identity interface {
 	Cluster() holo.ClusterID
 	Self() holo.NodeID
+	// Addresses are where members are, host:port: where a client on another
+	// machine goes on when this node dies.
+	Addresses() []string
 	Policy
 }
 

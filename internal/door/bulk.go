@@ -71,7 +71,7 @@ type span struct {
 // then ends with its session. That the body of
 // a PUT is signed is checked when it is there.
 func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
-	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader))
+	c, err := s.gate.sessions.find(r.Header.Get(api.SessionHeader), peerOf(r.Context()))
 	if err != nil {
 		return call{}, err
 	}

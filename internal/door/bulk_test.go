@@ -208,11 +208,11 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 	u := &user{rig: r, signer: newRig(t).stranger().signer}
 	m.allow(u.principal(), holo.RoleUser.Actions()...)
 	open := func() (sessionID, error) {
-		b, err := s.begin(t.Context(), u.principal(), false)
+		b, err := s.begin(t.Context(), u.principal(), false, Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.prove(t.Context(), b.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+		_, err = s.prove(t.Context(), b.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "", Peer{})
 		return b.id, err
 	}
 	id, err := open()
@@ -220,24 +220,24 @@ func TestSessionsEndAndAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.Add(idleAfter)
-	if _, err := s.find(api.EncodeSession(id[:])); err != nil {
+	if _, err := s.find(api.EncodeSession(id[:]), Peer{}); err != nil {
 		t.Errorf("just in time: %v", err)
 	}
 	now = now.Add(idleAfter + 1)
-	if _, err := s.find(api.EncodeSession(id[:])); holo.ReasonOf(err) != "no_session" {
+	if _, err := s.find(api.EncodeSession(id[:]), Peer{}); holo.ReasonOf(err) != "no_session" {
 		t.Errorf("idle for too long: %v", err)
 	}
-	late, err := s.begin(t.Context(), u.principal(), false)
+	late, err := s.begin(t.Context(), u.principal(), false, Peer{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(proveWithin + 1)
-	_, err = s.prove(t.Context(), late.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, late.id[:], late.nonce[:])), "")
+	_, err = s.prove(t.Context(), late.id[:], u.signer.Sign(api.SessionProof(m.cluster, m.self, late.id[:], late.nonce[:])), "", Peer{})
 	if holo.ReasonOf(err) != "no_session" {
 		t.Errorf("proven late: %v", err)
 	}
 	for range maxPending + 10 {
-		if _, err := s.begin(t.Context(), u.principal(), false); err != nil {
+		if _, err := s.begin(t.Context(), u.principal(), false, Peer{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,11 +255,11 @@ func TestSessionsOfOneKeyGiveWayToItsOwn(t *testing.T) {
 		now = now.Add(time.Millisecond)
 		p := holo.PrincipalID(signer.Public())
 		m.allow(p, holo.RoleUser.Actions()...)
-		b, err := s.begin(t.Context(), p, false)
+		b, err := s.begin(t.Context(), p, false, Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+		return s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "", Peer{})
 	}
 	user := key.GenerateSigner()
 	busy, err := open(user)
@@ -276,10 +276,10 @@ func TestSessionsOfOneKeyGiveWayToItsOwn(t *testing.T) {
 			t.Fatalf("locked out of its own node: %v", err)
 		}
 	}
-	if _, err := s.find(api.EncodeSession(idlest.id[:])); holo.ReasonOf(err) != "no_session" {
+	if _, err := s.find(api.EncodeSession(idlest.id[:]), Peer{}); holo.ReasonOf(err) != "no_session" {
 		t.Errorf("the idlest session is still open: %v", err)
 	}
-	if _, err := s.find(api.EncodeSession(busy.id[:])); err != nil {
+	if _, err := s.find(api.EncodeSession(busy.id[:]), Peer{}); err != nil {
 		t.Errorf("a session with a call under way was ended: %v", err)
 	}
 	leave()
@@ -303,11 +303,11 @@ func TestBusySessionsDoNotGiveWay(t *testing.T) {
 	p := holo.PrincipalID(signer.Public())
 	m.allow(p, holo.RoleUser.Actions()...)
 	for n := 0; ; n++ {
-		b, err := s.begin(t.Context(), p, false)
+		b, err := s.begin(t.Context(), p, false, Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		opened, err := s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+		opened, err := s.prove(t.Context(), b.id[:], signer.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "", Peer{})
 		if n == maxOfKey {
 			if holo.ReasonOf(err) != "too_many_sessions" {
 				t.Errorf("%v, want it refused", err)

@@ -34,7 +34,10 @@ type gate struct {
 }
 
 // Reasons of the gate's refusals, beside those of core/authz.
-const reasonUnknownRoute = "unknown_route"
+const (
+	reasonUnknownRoute = "unknown_route"
+	reasonOtherKey     = "other_key" // a session for another key than the link's
+)
 
 type callKey struct{}
 
@@ -60,6 +63,9 @@ func messageOf[P proto.Message](ctx context.Context) P {
 func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		procedure := req.Spec().Procedure
+		if err := g.mayOpen(procedure, peerOf(ctx)); err != nil {
+			return nil, g.refuse(procedure, err)
+		}
 		if !open[procedure] {
 			m, _ := req.Any().(proto.Message)
 			c, err := g.admit(ctx, req.Header(), procedure, m)
@@ -75,13 +81,21 @@ func (g *gate) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	}
 }
 
+// mayOpen bounds how fast a link opens sessions: its key may be a stranger's.
+func (g *gate) mayOpen(procedure string, p Peer) error {
+	if !open[procedure] || !p.remote() {
+		return nil
+	}
+	return g.quotas.take(p.Key, classOpen, time.Now())
+}
+
 // WrapStreamingHandler implements connect.Interceptor. Streams only read, so
 // none carries a signature. The request comes after the head: it is decided
 // about when it is received.
 func (g *gate) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		procedure := conn.Spec().Procedure
-		c, err := g.sessions.find(conn.RequestHeader().Get(api.SessionHeader))
+		c, err := g.sessions.find(conn.RequestHeader().Get(api.SessionHeader), peerOf(ctx))
 		if err != nil {
 			return g.refuse(procedure, err)
 		}
@@ -104,7 +118,7 @@ func (g *gate) rightOf(procedure string, c call) *right {
 // admit finds the route and the caller, checks the signature, decodes and
 // checks the message, and decides.
 func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m proto.Message) (call, error) {
-	c, err := g.sessions.find(h.Get(api.SessionHeader))
+	c, err := g.sessions.find(h.Get(api.SessionHeader), peerOf(ctx))
 	if err != nil {
 		return call{}, err
 	}

@@ -42,7 +42,7 @@ func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.B
 	if len(public) != len(holo.PrincipalID{}) {
 		return nil, holo.Errorf(holo.Invalid, "open session: a public key of %d bytes, want 32", len(public))
 	}
-	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public), req.Msg.GetToken())
+	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public), req.Msg.GetToken(), peerOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,11 @@ func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.B
 }
 
 func (s sessionService) Prove(ctx context.Context, req *connect.Request[holov1.ProveRequest]) (*connect.Response[holov1.ProveResponse], error) {
-	sess, err := s.sessions.prove(ctx, req.Msg.GetSession(), req.Msg.GetSignature(), req.Msg.GetToken())
+	sess, err := s.sessions.prove(ctx, req.Msg.GetSession(), req.Msg.GetSignature(), req.Msg.GetToken(), peerOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	resp := &holov1.ProveResponse{Principal: sess.principal.Hex()}
+	resp := &holov1.ProveResponse{Principal: sess.principal.Hex(), Addresses: s.b.Addresses()}
 	if sess.grant != nil {
 		resp.ExpiresUnix = sess.grant.Until()
 	}

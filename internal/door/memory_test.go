@@ -83,6 +83,7 @@ func newMemory() *memory {
 
 func (m *memory) Cluster() holo.ClusterID { return m.cluster }
 func (m *memory) Self() holo.NodeID       { return m.self }
+func (m *memory) Addresses() []string     { return []string{"192.0.2.1:7600"} }
 
 func (m *memory) Known(_ context.Context, p holo.PrincipalID) error {
 	m.mu.Lock()

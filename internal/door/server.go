@@ -48,12 +48,13 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler:           timed(mux),
+		Handler:           timed(surface(mux, c.Refused)),
 		ReadHeaderTimeout: headerWithin,
 		IdleTimeout:       idleConn,
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withPeer,
 	}
 	// Watches last as long as their job: a closing node ends them.
 	s.RegisterOnShutdown(stop)
@@ -75,6 +76,7 @@ func timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(time.Time{}) // the connection may have the last answer's
+		overdue(control, r)
 		r.Body = &timedBody{ReadCloser: r.Body, control: control}
 		next.ServeHTTP(&timedWriter{ResponseWriter: w, control: control}, r)
 	})

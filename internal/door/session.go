@@ -35,6 +35,7 @@ type session struct {
 	key       holo.PrincipalID // what was proven, and signs
 	principal holo.PrincipalID // whose rights apply
 	grant     *token.Grant     // nil: the principal's own key opened it
+	via       Peer             // the end of the only link on which it is one; zero: the local socket
 	nonce     [api.SessionSize]byte
 	began     time.Time
 	used      time.Time
@@ -49,7 +50,8 @@ func (s *session) over(now time.Time) bool {
 
 // sessions is the table of who has proven what. A session is begun for a named
 // principal with a fresh nonce, gets one try at the proof, and from then on its
-// 32 random bytes name it in every call.
+// 32 random bytes name it in every call, on the link on which it was begun and
+// on no other connection.
 type sessions struct {
 	identity identity
 	now      func() time.Time
@@ -74,8 +76,12 @@ func newSessions(by identity, now func() time.Time) *sessions {
 }
 
 // begin draws a session and a nonce for a principal that the cluster knows, or
-// for a client that says it will present a token.
-func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool) (*session, error) {
+// for a client that says it will present a token. On a link it can only be the
+// one whose key the handshake has proven.
+func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool, via Peer) (*session, error) {
+	if via.remote() && p != via.Key {
+		return nil, holo.Refuse(holo.Denied, reasonOtherKey, "open session: the link was made with the key %s, not %s", via.Key, p)
+	}
 	if err := key.CheckPublic(p); err != nil {
 		return nil, holo.Refuse(holo.Denied, "unknown_principal", "open session: %w", err)
 	}
@@ -85,13 +91,15 @@ func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool
 		}
 	}
 	now := t.now()
-	s := &session{key: p, principal: p, began: now, used: now}
+	s := &session{key: p, principal: p, via: via, began: now, used: now}
 	rand.Read(s.id[:])
 	api.BindSession((*[api.SessionSize]byte)(&s.id), t.identity.Cluster(), t.identity.Self())
 	rand.Read(s.nonce[:])
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.mu.pending, func(_ sessionID, s *session) bool { return now.Sub(s.began) > proveWithin })
+	maps.DeleteFunc(t.mu.pending, func(_ sessionID, s *session) bool {
+		return now.Sub(s.began) > proveWithin || via.remote() && s.via == via // a link begins one at a time: links push nobody out
+	})
 	if len(t.mu.pending) >= maxPending {
 		oldest := slices.MinFunc(slices.Collect(maps.Values(t.mu.pending)), func(a, b *session) int {
 			return cmp.Or(a.began.Compare(b.began), slices.Compare(a.id[:], b.id[:]))
@@ -104,9 +112,9 @@ func (t *sessions) begin(ctx context.Context, p holo.PrincipalID, withToken bool
 
 // prove checks the signature over the nonce, and the token if there is one.
 // Whatever the outcome, the nonce is used up.
-func (t *sessions) prove(ctx context.Context, id, signature []byte, chain string) (*session, error) {
+func (t *sessions) prove(ctx context.Context, id, signature []byte, chain string, via Peer) (*session, error) {
 	s := t.takePending(id)
-	if s == nil {
+	if s == nil || s.via != via {
 		return nil, holo.Refuse(holo.Denied, "no_session", "prove session: it was not begun, or more than %s ago", proveWithin)
 	}
 	prove := t.own
@@ -150,6 +158,9 @@ func (t *sessions) keep(s *session) error {
 	defer t.mu.Unlock()
 	now := t.now()
 	maps.DeleteFunc(t.mu.proven, func(_ sessionID, s *session) bool { return s.over(now) })
+	if s.via.remote() { // a link has one at a time: links bound them
+		t.endOf(s.via)
+	}
 	if !t.makeRoom(s.key) || len(t.mu.proven) >= maxProven {
 		return holo.Refuse(holo.Exhausted, "too_many_sessions", "prove session: %d are open already, or %d of this key are in use", maxProven, maxOfKey)
 	}
@@ -187,12 +198,12 @@ func (t *sessions) makeRoom(of holo.PrincipalID) bool {
 var errGaveWay = holo.Refuse(holo.Denied, "no_session", "the session gave way to newer ones of its key")
 
 // find is the caller behind a Holo-Session header.
-func (t *sessions) find(header string) (Caller, error) {
+func (t *sessions) find(header string, via Peer) (Caller, error) {
 	id, err := api.DecodeSession(header)
 	if err != nil {
 		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the call names no session")
 	}
-	s := t.touch(sessionID(id))
+	s := t.touch(sessionID(id), via)
 	if s == nil {
 		return Caller{}, holo.Refuse(holo.Denied, "no_session", "the session is not open, or has expired")
 	}
@@ -203,11 +214,11 @@ func (t *sessions) find(header string) (Caller, error) {
 	return Caller{Principal: s.principal, Key: s.key, Token: s.grant, Session: s.id, in: s}, nil
 }
 
-func (t *sessions) touch(id sessionID) *session {
+func (t *sessions) touch(id sessionID, via Peer) *session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, now := t.mu.proven[id], t.now()
-	if s == nil {
+	if s == nil || s.via != via {
 		return nil
 	}
 	if s.over(now) {
@@ -224,6 +235,37 @@ func (t *sessions) finish(s *session, why error) {
 	defer t.mu.Unlock()
 	delete(t.mu.proven, s.id)
 	s.end(why)
+}
+
+// end forgets the sessions of a link that has ended.
+func (t *sessions) end(via Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.mu.pending, func(_ sessionID, s *session) bool { return s.via == via })
+	t.endOf(via)
+}
+
+// endOf ends a link's session, and the calls in it. It holds the lock.
+func (t *sessions) endOf(via Peer) {
+	maps.DeleteFunc(t.mu.proven, func(_ sessionID, s *session) bool {
+		ends := s.via == via
+		if ends {
+			s.end(holo.Refuse(holo.Denied, "no_session", "the session of this link has ended"))
+		}
+		return ends
+	})
+}
+
+// borrowed reports whether a session that a token opened is open on a link.
+func (t *sessions) borrowed(via Peer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.mu.proven {
+		if s.via == via && s.grant != nil && !s.over(t.now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // enter gives a call's context, which ends with the session; leave is to be

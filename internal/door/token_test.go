@@ -199,17 +199,17 @@ func TestRevokedTokenIsRefusedAtTheNextCall(t *testing.T) {
 	open := func() string {
 		t.Helper()
 		chain := m.tokens.issue(holo.PrincipalID(lender.Public()), holo.PrincipalID(client.Public()), "READ:**")
-		b, err := s.begin(t.Context(), holo.PrincipalID(client.Public()), true)
+		b, err := s.begin(t.Context(), holo.PrincipalID(client.Public()), true, Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.prove(t.Context(), b.id[:], client.Sign(api.TokenProof(sha256.Sum256([]byte(chain)), m.cluster, m.self, b.id[:], b.nonce[:])), chain); err != nil {
+		if _, err := s.prove(t.Context(), b.id[:], client.Sign(api.TokenProof(sha256.Sum256([]byte(chain)), m.cluster, m.self, b.id[:], b.nonce[:])), chain, Peer{}); err != nil {
 			t.Fatal(err)
 		}
 		return api.EncodeSession(b.id[:])
 	}
 	id := open()
-	c, err := s.find(id)
+	c, err := s.find(id, Peer{})
 	if err != nil || c.Token == nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestRevokedTokenIsRefusedAtTheNextCall(t *testing.T) {
 	ctx, leave := s.enter(context.Background(), session)
 	defer leave()
 	now = time.Unix(session.grant.Until()-1, 0)
-	if _, err := s.find(id); err != nil {
+	if _, err := s.find(id, Peer{}); err != nil {
 		t.Errorf("a second before its end: %v", err)
 	}
 	now = now.Add(time.Second)
@@ -226,13 +226,13 @@ func TestRevokedTokenIsRefusedAtTheNextCall(t *testing.T) {
 	if holo.ReasonOf(context.Cause(ctx)) != "token_expired" {
 		t.Errorf("what was under way when it ended: %v", context.Cause(ctx))
 	}
-	if _, err := s.find(id); holo.ReasonOf(err) != "no_session" {
+	if _, err := s.find(id, Peer{}); holo.ReasonOf(err) != "no_session" {
 		t.Errorf("after its end: %v", err)
 	}
 	now = time.Now()
 	second := open()
 	m.tokens.revoke(holo.TokenID{1, 1})
-	if _, err := s.find(second); holo.ReasonOf(err) != "token_revoked" {
+	if _, err := s.find(second, Peer{}); holo.ReasonOf(err) != "token_revoked" {
 		t.Errorf("after the revocation: %v", err)
 	}
 }
@@ -243,11 +243,11 @@ func TestSessionWithACallUnderWayIsNotIdle(t *testing.T) {
 	s := newSessions(m, func() time.Time { return now })
 	u := key.GenerateSigner()
 	m.allow(holo.PrincipalID(u.Public()), holo.RoleUser.Actions()...)
-	b, err := s.begin(t.Context(), holo.PrincipalID(u.Public()), false)
+	b, err := s.begin(t.Context(), holo.PrincipalID(u.Public()), false, Peer{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := s.prove(t.Context(), b.id[:], u.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "")
+	session, err := s.prove(t.Context(), b.id[:], u.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "", Peer{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,24 +2,15 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
-
-// invitePSK gives an invite's pre-shared key the public name that both sides
-// derive from the key itself: the owner hands the cluster the key and nothing
-// else.
-func invitePSK(k key.Secret) handshake.PSK {
-	sum := sha256.Sum256(append([]byte("holocompute/invite-psk-id/1\x00"), k.Bytes()...))
-	return handshake.PSK{ID: [8]byte(sum[:8]), Key: k}
-}
 
 // findPSK gives a handshake the pre-shared key that the peer says it has: the
 // cluster's for a node, an invite's for a joiner.
@@ -67,9 +58,13 @@ func (n *Node) findInvite(id [8]byte) (r wire.InviteRecord, ok bool) {
 	return *found, true
 }
 
-// serveOther serves a session that is not of a member: a joiner's. It has the
-// routes of its kind and a deadline.
+// serveOther serves a session that is not of a member: a client's, or a
+// joiner's, which has the routes of its kind and a deadline.
 func (n *Node) serveOther(s *transport.Session) {
+	if s.Kind() == handshake.KindClient {
+		n.serveClient(s)
+		return
+	}
 	ctx, cancel := within(n.group.ctx, 2*controlDeadline)
 	defer cancel()
 	defer s.Close("served")
@@ -99,7 +94,7 @@ func (n *Node) serveJoin(ctx context.Context, r *request) error {
 	decided, err := n.propose(ctx, cmd)
 	p, waits := decided.(*wire.PendingRecord)
 	if !waits {
-		err = n.recordJoin(r.from, m.Name, err)
+		err = n.recordJoin("cluster.join", fmt.Sprintf("node %s %s", r.from.Hex(), m.Name), wire.Actor{Kind: wire.ActorNode, Key: r.from}, err)
 	}
 	if err != nil {
 		n.log.Warn("admission refused", "node", r.from.String(), "name", m.Name, "error", err)

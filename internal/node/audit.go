@@ -77,13 +77,11 @@ func reasonOrKind(err error) string {
 	return holo.KindOf(err).String()
 }
 
-// recordJoin keeps what came of a node's asking to be admitted. It returns why
-// the node is not answered: the refusal, or that it cannot be recorded. That
-// nobody could decide is no decision.
-func (n *Node) recordJoin(node holo.NodeID, name string, refusal error) error {
-	r := &wire.AuditRecord{
-		Event: "cluster.join", Resource: wire.AuditText(fmt.Sprintf("node %s %s", node.Hex(), name)), Actor: wire.Actor{Kind: wire.ActorNode, Key: node},
-	}
+// recordJoin keeps what came of a node's asking to be admitted, or a client's to
+// be enrolled. It returns why that is not answered: the refusal, or that it
+// cannot be recorded. That nobody could decide is no decision.
+func (n *Node) recordJoin(event, resource string, by wire.Actor, refusal error) error {
+	r := &wire.AuditRecord{Event: event, Resource: wire.AuditText(resource), Actor: by}
 	switch {
 	case refusal == nil:
 		return n.audit.Permit(r)

@@ -29,10 +29,12 @@ type cluster struct {
 	root  string
 	nodes []*Node
 	dirs  []string
+
+	clients *bool // as Config has it
 }
 
 func (c *cluster) config(i int) Config {
-	return Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Logger: testLogger(c.t)}
+	return Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t)}
 }
 
 func testLogger(t *testing.T) *slog.Logger {
@@ -46,7 +48,12 @@ func testLogger(t *testing.T) *slog.Logger {
 // the voters are those that its size asks for.
 func newCluster(t *testing.T, n int) *cluster {
 	t.Helper()
-	c := &cluster{t: t, root: t.TempDir()}
+	return found(&cluster{t: t, root: t.TempDir()}, n)
+}
+
+func found(c *cluster, n int) *cluster {
+	t := c.t
+	t.Helper()
 	ctx := context.Background()
 	c.addDir()
 	_, err := Init(ctx, InitConfig{Dir: c.dirs[0], ConfigDir: c.configDir(0), NodeName: "n0", MemoryBytes: 64 << 20})

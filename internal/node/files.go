@@ -168,13 +168,3 @@ func writeJSON(path string, from any) error {
 	}
 	return identity.WritePublic(path, append(b, '\n'))
 }
-
-// keyAt reads a signing key, or makes it where there is none.
-func keyAt(path string, keys identity.Keys) (key.Signer, error) {
-	s, err := keys.ReadSigner(path)
-	if err == nil || holo.KindOf(err) != holo.NotFound {
-		return s, err
-	}
-	s = key.GenerateSigner()
-	return s, identity.WriteSigner(path, s)
-}

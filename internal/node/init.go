@@ -47,7 +47,7 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := keyAt(filepath.Join(c.ConfigDir, identity.OwnerKeyFile), c.Keys)
+	owner, err := c.Keys.SignerAt(filepath.Join(c.ConfigDir, identity.OwnerKeyFile))
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +91,10 @@ func newHome(dir, configDir, name string, keys identity.Keys) (*home, error) {
 		return nil, holo.Errorf(holo.Invalid, "node name %q: at most %d bytes", h.settings.NodeName, handshake.MaxName)
 	}
 	var err error
-	if h.signer, err = keyAt(h.path(identity.NodeKeyFile), keys); err != nil {
+	if h.signer, err = keys.SignerAt(h.path(identity.NodeKeyFile)); err != nil {
 		return nil, err
 	}
-	user, err := keyAt(filepath.Join(configDir, identity.UserKeyFile), keys)
+	user, err := keys.SignerAt(filepath.Join(configDir, identity.UserKeyFile))
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ func Join(ctx context.Context, c JoinConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if invite.Client {
+		return nil, holo.Refuse(holo.Invalid, catalog.ReasonInviteKind, "join: this invite is for a client, not for a node: holo connect INVITE")
+	}
 	h, err := newHome(c.Dir, c.ConfigDir, c.NodeName, c.Keys)
 	if err != nil {
 		return nil, err
@@ -139,21 +142,11 @@ func (j *joiner) askAround(ctx context.Context, unreachable error) error {
 // Admit: its membership proof must go back to the owner that the invite names.
 func (j *joiner) local() handshake.Local {
 	return j.config.Policy.apply(handshake.Local{
-		Kind: handshake.KindJoin, Static: j.static, PSK: invitePSK(j.invite.PSK().Key),
+		Kind: handshake.KindJoin, Static: j.static, PSK: j.invite.PSK(),
 		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
-			return verifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
+			return catalog.VerifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
 		},
 	})
-}
-
-// verifyProof checks a membership proof against the owner's pin.
-func verifyProof(cluster holo.ClusterID, owner holo.PrincipalID, peer holo.NodeID, proof []byte) error {
-	msg, err := wire.Decode(proof)
-	record, ok := msg.(*wire.ChainRecord)
-	if err != nil || !ok {
-		return holo.Refuse(holo.Denied, reasonMembership, "node %s shows no membership record", peer)
-	}
-	return catalog.VerifyMembership(cluster, owner, peer, record)
 }
 
 // askIn asks one node in its session.

@@ -67,7 +67,7 @@ func TestStrangerIsRefusedAndCounted(t *testing.T) {
 		{"the right ID of a wrong key", s.local(n.cluster, handshake.KindNode, handshake.PSK{ID: right.ID, Key: wrong.Key}), handshake.ReasonBadHandshake},
 		{"the cluster key, but no member", s.local(n.cluster, handshake.KindNode, right), reasonMembership},
 		{"another cluster", s.local(holo.ClusterID{1}, handshake.KindNode, right), handshake.ReasonWrongCluster},
-		{"an invite that nobody made", s.local(n.cluster, handshake.KindJoin, invitePSK(key.Random())), handshake.ReasonUnknownPSK},
+		{"an invite that nobody made", s.local(n.cluster, handshake.KindJoin, handshake.NewPSK(key.Random())), handshake.ReasonUnknownPSK},
 		{"a client session", s.local(n.cluster, handshake.KindClient, handshake.PSK{}), handshake.ReasonWrongKind},
 	}
 	for _, k := range cases {
@@ -168,7 +168,7 @@ func TestJoinSessionHasNoRouteButJoin(t *testing.T) {
 		&wire.ControlRequest{Body: wire.Encode(&wire.CatalogQuery{What: wire.QueryNodes})}, &wire.UsageRead{}, &wire.RaftOpen{},
 		&wire.RangeRead{Array: 1, Run: wire.PageRun{Count: 1}}, &wire.ModuleRead{}, &wire.Heartbeat{},
 	} {
-		session, err := s.dial(n, s.local(n.cluster, handshake.KindJoin, invitePSK(invite.PSK().Key)))
+		session, err := s.dial(n, s.local(n.cluster, handshake.KindJoin, invite.PSK()))
 		must(t, err)
 		st, err := session.Open(context.Background())
 		must(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
@@ -57,7 +58,7 @@ func (k keyCluster) catalog(t *testing.T) *catalog.Catalog {
 
 func (k keyCluster) invite(public [32]byte) *wire.InvitePut {
 	psk := key.Random()
-	m := &wire.InvitePut{InviteKey: public, PSKID: invitePSK(psk).ID, PSK: psk, Expires: 1000}
+	m := &wire.InvitePut{InviteKey: public, PSKID: handshake.NewPSK(psk).ID, PSK: psk, Expires: 1000}
 	copy(m.OwnerSig[:], k.owner.Sign(api.InviteProof(k.id, public[:], 1000)))
 	return m
 }

@@ -72,10 +72,11 @@ func (n *Node) addrs() (out []string) {
 // exposure is how a node meets the network. What is empty stays as it was.
 type exposure struct {
 	listen, advertise, allow []string
+	clients                  *bool
 }
 
 func (c *Config) exposure() exposure {
-	e := exposure{advertise: c.Advertise, allow: c.Allow}
+	e := exposure{advertise: c.Advertise, allow: c.Allow, clients: c.Clients}
 	if c.Listen != "" {
 		e.listen = append([]string{c.Listen}, c.Also...)
 	}
@@ -94,6 +95,9 @@ func (e exposure) over(s *identity.Cluster) {
 	if len(e.allow) > 0 {
 		s.Allow = e.allow
 	}
+	if e.clients != nil {
+		s.Clients = *e.clients
+	}
 	if s.Listen == "" {
 		s.Listen = anyLoopback
 	}
@@ -102,8 +106,12 @@ func (e exposure) over(s *identity.Cluster) {
 // local is this side of a handshake, as node that dials or that answers.
 func (n *Node) local() handshake.Local {
 	admit := n.members.admit
+	accept := []handshake.Kind{handshake.KindNode, handshake.KindJoin}
+	if n.home.settings.Clients {
+		accept = append(accept, handshake.KindClient)
+	}
 	return n.config.Policy.apply(handshake.Local{
-		Kind: handshake.KindNode, Accept: []handshake.Kind{handshake.KindNode, handshake.KindJoin},
+		Kind: handshake.KindNode, Accept: accept, Owner: n.home.settings.Owner,
 		Static: n.static(), PSK: n.clusterPSK(), Proof: n.members.proof(),
 		FindPSK: func(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
 			psk, ok := n.findPSK(kind, id)

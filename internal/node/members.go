@@ -156,10 +156,11 @@ func (m *members) proof() []byte {
 }
 
 // admit decides inside a handshake about the peer: a node must be a member
-// now; a joiner has proven an invite and may ask, nothing else.
+// now; a joiner has proven an invite and may ask, nothing else; a client has
+// proven a key, and the door asks whether anybody knows it.
 func (m *members) admit(kind handshake.Kind, peer holo.NodeID, _ string, _ []byte) error {
 	switch {
-	case kind == handshake.KindJoin:
+	case kind == handshake.KindJoin || kind == handshake.KindClient:
 		return nil
 	case kind == handshake.KindNode && m.has(peer):
 		return nil

@@ -63,6 +63,7 @@ type Config struct {
 	Advertise   []string      // addresses to tell others; empty: what it was before, at first where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	Socket      string        // path of the client socket; empty: none
+	Clients     *bool         // let clients of other machines in; nil: as before, at first not
 	Policy      Policy        // of its links
 	Keys        identity.Keys // how its keys are read
 	Logger      *slog.Logger  // nil: nothing is logged
@@ -98,6 +99,7 @@ type Node struct {
 	keys       *keyring
 	access     *access
 	tokens     *tokenView
+	clients    *clientLinks
 	configs    *configs
 	records    *records
 	seals      *seals
@@ -107,6 +109,7 @@ type Node struct {
 	modules    *modules
 	runner     *jobs.Runner
 	door       *door.Door
+	doorOpen   chan struct{} // closed when door is set
 
 	over    atomic.Bool
 	ended   chan struct{} // closed when this node was evicted
@@ -149,6 +152,7 @@ func assemble(c Config, h *home) *Node {
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
+		clients: newClientLinks(), doorOpen: make(chan struct{}),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -208,10 +212,13 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.logPosture()
 	n.run()
-	if n.config.Socket == "" {
+	if n.config.Socket == "" && !n.home.settings.Clients {
 		return nil
 	}
 	n.door, err = door.Open(door.Config{Path: n.config.Socket, Backend: n, Logger: n.log, Refused: n.refusals.add})
+	if err == nil {
+		close(n.doorOpen)
+	}
 	return err
 }
 

@@ -55,6 +55,10 @@ const (
 	reasonClosing      = "closing"         // this node is shutting down
 	reasonClockSkew    = "clock_skew"      // a token from the future: clocks are further apart than a minute
 	reasonTokens       = "tokens_refused"  // token keys or revocations that nobody who may has signed
+
+	reasonClientsOff     = "clients_off"      // clients of other machines are not let in
+	reasonTooManyLinks   = "too_many_links"   // clients have as many links as they may
+	reasonTooManyStreams = "too_many_streams" // a client has as many connections in its link as it may
 )
 
 // routine are the reasons for which nodes and clients are sent elsewhere or

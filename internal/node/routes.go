@@ -78,6 +78,7 @@ var routes = table([]entry{
 	{&wire.ModuleRead{}, route{nodesOnly, "module.read", quotaData, false, (*Node).serveModule}},
 
 	{&wire.JoinRequest{}, route{joinersOnly, "cluster.join", quotaJoin, false, (*Node).serveJoin}},
+	{&wire.EnrolRequest{}, route{joinersOnly, "client.enrol", quotaJoin, false, (*Node).serveEnrol}},
 })
 
 type entry struct {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -23,7 +24,7 @@ func TestEveryRouteNamesKindsActionAndHandler(t *testing.T) {
 		if len(r.kinds) == 0 || r.action == "" || r.handle == nil || r.quota >= quotas_ {
 			t.Errorf("route of message %#04x is not complete: %+v", uint16(of), r)
 		}
-		if slices.Contains(r.kinds, handshake.KindJoin) && of != (&wire.JoinRequest{}).Type() {
+		if slices.Contains(r.kinds, handshake.KindJoin) && of != (&wire.JoinRequest{}).Type() && of != (&wire.EnrolRequest{}).Type() {
 			t.Errorf("message %#04x is open to joiners", uint16(of))
 		}
 		if slices.Contains(r.kinds, handshake.KindClient) {
@@ -182,13 +183,13 @@ func TestMembersBelieveTheOwnerAndNobodyElse(t *testing.T) {
 	if _, _, err := m.extend(0, foundedBy(owner, cluster).records); err == nil {
 		t.Error("a second chain of the same owner replaced the first")
 	}
-	must(t, verifyProof(cluster, owner.Public(), h.self(), m.proof()))
+	must(t, catalog.VerifyProof(cluster, owner.Public(), h.self(), m.proof()))
 	for _, proof := range [][]byte{nil, {1, 2, 3}, wire.Encode(&wire.Heartbeat{})} {
-		if verifyProof(cluster, owner.Public(), h.self(), proof) == nil {
+		if catalog.VerifyProof(cluster, owner.Public(), h.self(), proof) == nil {
 			t.Errorf("proof %x was believed", proof)
 		}
 	}
-	if verifyProof(cluster, owner.Public(), holo.NodeID{9}, m.proof()) == nil {
+	if catalog.VerifyProof(cluster, owner.Public(), holo.NodeID{9}, m.proof()) == nil {
 		t.Error("one node's proof served another")
 	}
 	back, err := decodeChain(encodeChain(h.records))

@@ -84,7 +84,7 @@ func TestNodeStaysPendingUntilTheVotesAreIn(t *testing.T) {
 	}
 	refused(t, n, reasonMembership, before)
 	before = n.refusals.all()[reasonNotAllowed]
-	session, err := s.dial(n, s.local(n.cluster, handshake.KindJoin, invitePSK(invite.PSK().Key)))
+	session, err := s.dial(n, s.local(n.cluster, handshake.KindJoin, invite.PSK()))
 	must(t, err)
 	st, err := session.Open(ctx)
 	must(t, err)
