@@ -188,8 +188,12 @@ func (c *Cluster) changeAccess(ctx context.Context, try func(context.Context, *c
 }
 
 // granter is the session in which who may do what is changed: the owner's
-// where its key is here and this cluster's, else the user's.
+// where its key is here and this cluster's, else the user's. A link hears no key
+// but the one that made it.
 func (c *Cluster) granter(ctx context.Context) (*client, error) {
+	if c.client.link != nil {
+		return c.client, nil
+	}
 	owner, err := identity.ReadSigner(filepath.Join(c.config, identity.OwnerKeyFile))
 	if KindOf(err) == NotFound && err != nil {
 		return c.client, nil
@@ -210,7 +214,7 @@ func (c *Cluster) as(owner key.Signer) *client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.owner == nil || c.mu.owner.signer.Public() != owner.Public() {
-		c.mu.owner = &client{http: c.client.http, open: c.client.open, signer: owner}
+		c.mu.owner = &client{http: c.client.http, link: c.client.link, open: c.client.open, signer: owner}
 	}
 	return c.mu.owner
 }

@@ -2,6 +2,8 @@ package holocompute
 
 import (
 	"context"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,9 +18,19 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 )
 
-// Options say how to reach a node. The zero value is right for a node that
-// runs in its default place.
+// Options say how to reach a cluster. The zero value is right for a node that
+// runs in its default place on this machine, and for a machine without one that
+// Enrol or Remember has told its cluster.
 type Options struct {
+	// Address is where nodes on other machines let clients in, as
+	// host:port[,host:port...]. "": HOLO_ADDRESS.
+	Address string
+	// Pin is the fingerprint of the cluster at Address. "": the cluster that was
+	// found there before, and at a first contact Trust decides.
+	Pin string
+	// Trust decides about a first contact by the cluster's fingerprint; true
+	// pins it. nil: there is no first contact.
+	Trust func(fingerprint string) bool
 	// Socket is the node's socket. "": HOLO_SOCKET, or holo.sock in HOLO_DIR,
 	// or in the default data folder.
 	Socket string
@@ -59,8 +71,8 @@ func (o Options) config() (string, error) {
 	return identity.DefaultConfigDir()
 }
 
-// Cluster is a connection to a cluster through the node on this machine. It is
-// safe for use by several goroutines.
+// Cluster is a connection to a cluster, through the node on this machine or one
+// of another. It is safe for use by several goroutines.
 type Cluster struct {
 	client  *client
 	config  string
@@ -79,23 +91,40 @@ type Cluster struct {
 	}
 }
 
-// Connect opens a session with the node on this machine, as the user whose key
-// lies in the configuration folder, or as the subject of a token that is bound
-// to that key.
+// keys reads key files, asking for their passphrase as the options say.
+func (o Options) keys() identity.Keys { return identity.Keys{Ask: o.Passphrase} }
+
+// Connect opens a session with a node, on this machine or another, as the user
+// whose key lies in the configuration folder, or as the subject of a token that
+// is bound to that key.
 func Connect(ctx context.Context, o Options) (*Cluster, error) {
-	socket, err := o.socket()
-	if err != nil {
-		return nil, err
-	}
-	if err := privateSocket(socket); err != nil {
-		return nil, err
-	}
 	config, err := o.config()
 	if err != nil {
 		return nil, err
 	}
-	keys := identity.Keys{Ask: o.Passphrase}
-	signer, err := keys.ReadSigner(filepath.Join(config, identity.UserKeyFile))
+	at, err := o.place(config)
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.reach(ctx, config, at)
+	if err != nil {
+		return nil, err
+	}
+	cluster := newCluster(c, config, o.keys())
+	if _, err := c.session(ctx, nil); err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return cluster, nil
+}
+
+// reach makes the client of a place, which has no session yet.
+func (o Options) reach(ctx context.Context, config string, at place) (*client, error) {
+	if at.socket != "" {
+		if err := privateSocket(at.socket); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := o.keys().ReadSigner(filepath.Join(config, identity.UserKeyFile))
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +133,17 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	c := newClient(socket, signer, o.Token)
+	if at.socket == "" {
+		return connectFar(ctx, config, signer, o.Token, at.remote)
+	}
+	dialer := net.Dialer{}
+	here := func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", at.socket) }
+	return newClient(here, signer, o.Token), nil
+}
+
+func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 	plain := connect.WithAcceptCompression("gzip", nil, nil)
-	cluster := &Cluster{
+	return &Cluster{
 		client: c, config: config, keys: keys,
 		cluster: holov1connect.NewClusterServiceClient(c.http, host, plain),
 		arrays:  holov1connect.NewArrayServiceClient(c.http, host, plain),
@@ -117,10 +154,6 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		access:  holov1connect.NewAccessServiceClient(c.http, host, plain),
 		audit:   holov1connect.NewAuditServiceClient(c.http, host, plain),
 	}
-	if _, err := c.session(ctx, nil); err != nil {
-		return nil, err
-	}
-	return cluster, nil
 }
 
 // privateSocket refuses a socket that another user could have put there. That
@@ -140,6 +173,9 @@ func privateSocket(socket string) error {
 // Close ends the connections. The node forgets the session by itself.
 func (c *Cluster) Close() error {
 	c.client.http.CloseIdleConnections()
+	if c.client.link != nil {
+		return c.client.link.Close()
+	}
 	return nil
 }
 
@@ -161,6 +197,17 @@ func (c *Cluster) Invite(ctx context.Context, lifetime time.Duration) (string, e
 
 // InviteAs is Invite with another role for the machine's user; "" gives none.
 func (c *Cluster) InviteAs(ctx context.Context, lifetime time.Duration, role string) (string, error) {
+	return c.invite(ctx, lifetime, role, false)
+}
+
+// InviteClient makes an invite for one client on another machine, which gets the
+// role: a text to paste there into `holo connect`, or for Enrol. It needs the
+// owner's key in the configuration folder, and is good until it expires.
+func (c *Cluster) InviteClient(ctx context.Context, lifetime time.Duration, role string) (string, error) {
+	return c.invite(ctx, lifetime, role, true)
+}
+
+func (c *Cluster) invite(ctx context.Context, lifetime time.Duration, role string, client bool) (string, error) {
 	if lifetime < time.Minute || lifetime > 30*24*time.Hour {
 		return "", holo.Errorf(Invalid, "make invite: a lifetime of %s, want a minute to 30 days", lifetime)
 	}
@@ -174,11 +221,15 @@ func (c *Cluster) InviteAs(ctx context.Context, lifetime time.Duration, role str
 		return "", err
 	}
 	invite := identity.NewInvite(cluster, holo.PrincipalID(owner.Public()), time.Now().Add(lifetime))
+	invite.Client = client
 	public, psk := invite.Signer().Public(), invite.PSK()
-	expires := invite.Expires.Unix()
+	expires, proof := invite.Expires.Unix(), api.InviteProof
+	if client {
+		proof = api.ClientInviteProof
+	}
 	req := &holov1.CreateInviteRequest{
-		InviteKey: public[:], Psk: psk.Key.Bytes(), ExpiresUnix: expires,
-		OwnerSignature: owner.Sign(api.InviteProof(cluster, public[:], expires)),
+		InviteKey: public[:], Psk: psk.Key.Bytes(), ExpiresUnix: expires, Client: client,
+		OwnerSignature: owner.Sign(proof(cluster, public[:], expires)),
 	}
 	if role != "" {
 		r, err := holo.ParseRole(role)

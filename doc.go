@@ -2,12 +2,15 @@
 // computer that its owner can trust.
 //
 //	your program ── unix socket ── the node on this machine ══ the other nodes
+//	            └── or a link ──── a node on another machine
 //	                                 ║ Noise over QUIC ║
 //	 array "delay"  [page][page][page][page][page][page] ...   64 KiB each
 //	                  n1    n3    n2    n1    n3    n2         memory of all
 //	 kernel "flights" runs where each page lies; only results move
 //
-// Connect reaches the node on this machine. Create makes an Array of numbers
+// Connect reaches the node on this machine, or nodes on others, by their address
+// or as Enrol left it: every byte is sealed, the cluster is the one that was
+// pinned, and another node takes over when the one at hand dies. Create makes an Array of numbers
 // whose pages lie in the memory of all nodes, each on as many as it has copies.
 // PushKernel hands over a WebAssembly module; Map and Reduce run its functions
 // on the nodes that hold the pages, and a Job reports what was done where.

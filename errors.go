@@ -117,6 +117,9 @@ func gaveUp(kind Kind, change bool) Kind {
 // cut is the error of a connection that could not be made, or broke.
 func cut(what string, change bool, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		if far, ok := errors.AsType[*Error](op.Err); ok { // a link says itself what is wrong
+			return &Error{Kind: far.Kind, Reason: ReasonOf(far), Text: about(what, far.Error()), Err: far}
+		}
 		return holo.Refuse(Unavailable, reasonNoNode, "%s: no node answers on this machine: %w", what, op.Err)
 	}
 	if change {

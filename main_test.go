@@ -12,9 +12,17 @@ import (
 )
 
 // TestMain runs the tests and the examples against a node in this process: a
-// cluster of one, reached over its socket like any other.
+// cluster of one, reached over its socket like any other. Started with another
+// argument this program is itself a node, for tests that kill some.
 func TestMain(m *testing.M) {
 	workers.Main()
+	if len(os.Args) == 3 && os.Args[1] == runNodeArg {
+		if err := runNode(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code, err := withNode(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

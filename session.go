@@ -17,6 +17,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/remote"
 )
 
 // RetryFor is how long a call that is refused because the cluster re-arranges
@@ -30,12 +31,14 @@ const (
 	maxConns = 16
 )
 
-// host stands where HTTP wants a name; the socket is what is dialled.
-const host = "http://holo"
+// host stands where HTTP wants a name; a socket or a link is what is dialled.
+const host = "http://" + api.Host
 
-// client is the connection to a node: HTTP over its socket, in a session.
+// client is the connection to a node: HTTP over its socket or inside a link, in
+// a session.
 type client struct {
 	http   *http.Client
+	link   *remote.Link // nil: the socket of this machine's node
 	signer key.Signer
 	token  string // "": none
 	open   holov1connect.SessionServiceClient
@@ -46,12 +49,9 @@ type client struct {
 	}
 }
 
-func newClient(socket string, signer key.Signer, token string) *client {
-	dialer := net.Dialer{}
+func newClient(dial func(context.Context) (net.Conn, error), signer key.Signer, token string) *client {
 	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", socket)
-		},
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		DisableCompression: true,
 		MaxConnsPerHost:    maxConns,
 		IdleConnTimeout:    time.Minute,
@@ -73,7 +73,8 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	}
 	c.mu.session = nil
 	public := c.signer.Public()
-	begun, err := c.open.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: c.token != ""}))
+	var conn net.Conn
+	begun, err := c.open.Begin(noting(ctx, &conn), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: c.token != ""}))
 	if err != nil {
 		return nil, received(ctx, "open session", false, err)
 	}
@@ -81,12 +82,19 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	if len(b.GetSession()) != api.SessionSize || len(b.GetNonce()) != api.SessionSize || len(b.GetCluster()) != 16 || len(b.GetNode()) != 32 {
 		return nil, holo.Errorf(Corrupt, "open session: the node's answer is malformed")
 	}
+	if err := c.vouched(b, conn); err != nil {
+		return nil, err
+	}
 	if !api.SessionOf(b.GetSession(), holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode())) {
 		return nil, holo.Errorf(Corrupt, "open session: it is not one of the node that answers")
 	}
 	prove := &holov1.ProveRequest{Session: b.GetSession(), Signature: c.signer.Sign(c.proof(b)), Token: c.token}
-	if _, err := c.open.Prove(ctx, connect.NewRequest(prove)); err != nil {
-		return nil, received(ctx, "open session", false, err)
+	proven, err := c.open.Prove(ctx, connect.NewRequest(prove))
+	if err != nil {
+		return nil, movedOn(received(ctx, "open session", false, err))
+	}
+	if c.link != nil {
+		c.link.Learn(proven.Msg.GetAddresses())
 	}
 	c.mu.session, c.mu.cluster = b.GetSession(), holo.ClusterID(b.GetCluster())
 	return c.mu.session, nil
@@ -124,7 +132,16 @@ func (c *client) inSession(ctx context.Context, try func(session []byte) error) 
 	if s, err = c.session(ctx, s); err != nil {
 		return err
 	}
-	return try(s)
+	return movedOn(try(s))
+}
+
+// movedOn is the error of a call whose session was a moment old and is not
+// known: another node answers by now, and a new try begins with a session there.
+func movedOn(err error) error {
+	if KindOf(err) != Denied || ReasonOf(err) != reasonNoSession {
+		return err
+	}
+	return holo.Refuse(Unavailable, reasonCut, "%w", err)
 }
 
 // persist runs a call until it succeeds, fails for good, or RetryFor is over.

@@ -17,6 +17,7 @@ type agentFlags struct {
 	logLevel string
 	parent   bool
 	announce bool
+	clients  bool
 	policy   node.Policy
 
 	isolation string
@@ -27,7 +28,17 @@ func (f *agentFlags) add(cmd *cobra.Command) {
 	policyFlags(cmd, &f.policy)
 	cmd.Flags().StringVar(&f.isolation, "isolation", "strongest", "of kernels: strongest that this system has, which status shows; or strict, to run none below full")
 	cmd.Flags().BoolVar(&f.announce, "announce", false, "tell who holds an invite and asks in the local network where this node is")
+	cmd.Flags().BoolVar(&f.clients, "clients", false, "let clients of other machines in where the node listens (remembered; --clients=false ends it)")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
+}
+
+// letIn is whether clients of other machines are let in, nil where the command
+// line does not say.
+func (f *agentFlags) letIn(cmd *cobra.Command) *bool {
+	if !cmd.Flags().Changed("clients") {
+		return nil
+	}
+	return &f.clients
 }
 
 // policyFlags are those about the protocols of links.
@@ -72,7 +83,7 @@ func agentCommand(a *app) *cobra.Command {
 			listen, also := n.at()
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict,
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
 			})
 		},
 	}
@@ -93,7 +104,11 @@ func (a *app) runNode(ctx context.Context, f agentFlags, c node.Config) error {
 	if err != nil {
 		return err
 	}
-	a.note("holo: node %s of cluster %s is ready: nodes %s, clients %s", short(n.Self().Hex()), n.Cluster(), n.Addr(), c.Socket)
+	clients := c.Socket
+	if n.LetsClientsIn() {
+		clients += " and " + n.Addr()
+	}
+	a.note("holo: node %s of cluster %s is ready: nodes %s, clients %s", short(n.Self().Hex()), n.Cluster(), n.Addr(), clients)
 	select {
 	case <-ctx.Done():
 	case <-n.Over():
@@ -152,7 +167,7 @@ func joinCommand(a *app) *cobra.Command {
 			}
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
-				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict,
+				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
 			})
 		},
 	}

@@ -23,6 +23,8 @@ type app struct {
 	dir        string        // the node's folder
 	config     string        // the user's keys
 	socket     string        // the node's client socket
+	local      bool          // a flag says that the node of this machine is meant
+	far        farFlags      // which cluster on other machines is
 	credential string        // file with the passphrase of protected keys
 	typed      []byte        // the passphrase, once it was asked for
 	tokenFile  string        // a client token; empty: none
@@ -76,8 +78,9 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.tokenFile, "token-file", "", "file with a client token to use, which only you can read")
 	flags.StringVarP(&a.output, "output", "o", "table", "what to print: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (default: never)")
+	a.far.add(root)
 	root.AddCommand(
-		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), statusCommand(a),
+		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), connectCommand(a), statusCommand(a),
 		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), tokenCommand(a), versionCommand(a), exitHelp(),
 	)
 	return root
@@ -115,6 +118,10 @@ func usage(format string, args ...any) error {
 // places fills in the folders and the socket: a flag comes before the
 // environment, and a folder that is given says where the socket is.
 func (a *app) places(cmd *cobra.Command) (err error) {
+	a.local = cmd.Flags().Changed("dir") || cmd.Flags().Changed("socket")
+	if a.local && a.far.address != "" {
+		return usage("--address means nodes of other machines, --dir and --socket the one of this: want one of them")
+	}
 	if a.socket == "" && !cmd.Flags().Changed("dir") {
 		a.socket = os.Getenv("HOLO_SOCKET")
 	}
@@ -136,7 +143,7 @@ func (a *app) places(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// connect opens a session with the node on this machine.
+// connect opens a session with the node on this machine, or on another.
 func (a *app) connect(ctx context.Context) (*holocompute.Cluster, error) {
 	o, err := a.options()
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 )
 
 func clusterCommand(a *app) *cobra.Command {
-	return group("cluster", "The cluster as a whole: decisions of its owner", clusterRekey(a), clusterPolicy(a))
+	return group("cluster", "The cluster as a whole: decisions of its owner, and which clusters this machine knows",
+		clusterRekey(a), clusterPolicy(a),
+		group("pin", "Whom this machine takes for which cluster", pinShow(a), pinExport(a), pinImport(a), pinRemove(a)))
 }
 
 func clusterRekey(a *app) *cobra.Command {

@@ -96,7 +96,13 @@ func (a *app) exitOf(err error) int {
 // hints says what to try next, by the reason or else by the kind.
 var hints = map[string]string{
 	"no_node":           "holo agent, which runs the node; or name another one with --dir or --socket",
-	"unknown_principal": "holo grant add KEY ROLE by the cluster's owner; or --config with the folder of a user that something is granted to",
+	"unknown_principal": "holo grant add KEY ROLE by the cluster's owner; or --config with the folder of a user that something is granted to; from another machine holo connect, with an invite of holo invite --client",
+	"unknown_cluster":   "--pin with the fingerprint that holo cluster pin show prints on a machine of the cluster, or holo cluster pin import, or a terminal",
+	"pin_mismatch":      "nothing, until you know why; then holo cluster pin remove",
+	"clients_off":       "holo agent --clients on this machine, or holo invite --client on one that lets clients in",
+	"refused_by_peer":   "holo agent --clients on that machine, or the address of another",
+	"unreachable":       "holo connect with the address of a node that runs",
+	"other_key":         "the same on a machine that is a node: over a link only the key of --config is heard",
 	"not_granted":       "holo auth explain ACTION NAME, which says what is missing",
 	"grant_too_wide":    "holo auth whoami, which shows how far your own rights go; or the owner's key in --config",
 	"policy_stale":      "holo status: this node is cut off from the others",

@@ -3,20 +3,27 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -75,6 +82,8 @@ type stranger struct {
 	t    *testing.T
 	link *transport.Transport
 	id   holo.ClusterID
+
+	clients int // sessions of a client, in which nothing was heard
 }
 
 func newStranger(t *testing.T, cluster holo.ClusterID) *stranger {
@@ -114,10 +123,63 @@ func (s *stranger) dial(address string, kind handshake.Kind, psk handshake.PSK, 
 		Kind: kind, Static: static, PSK: psk, PQ: pq,
 		Admit: func(handshake.Kind, holo.NodeID, string, []byte) error { return nil },
 	}, transport.Control, holo.NodeID{})
-	if err == nil {
-		session.Close("test")
+	if err != nil {
+		return err
 	}
-	return err
+	defer session.Close("test")
+	if kind != handshake.KindClient {
+		return nil
+	}
+	if heard := s.heard(ctx, session); len(heard) > 0 {
+		return nil
+	}
+	s.clients++
+	return errNothingHeard
+}
+
+var errNothingHeard = errors.New("a session in which nothing is heard")
+
+// heard makes every call of the service description, and gives those that are
+// answered otherwise than for the want of a session. Begin is answered that its
+// key is none.
+func (s *stranger) heard(ctx context.Context, session *transport.Session) (heard []string) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return session.Open(ctx) }}}
+	defer client.CloseIdleConnections()
+	for path, want := range calls() {
+		body, kind := "", "application/proto"
+		if path == holov1connect.JobServiceWatchProcedure {
+			body, kind = "\x00\x00\x00\x00\x00", "application/connect+proto"
+		}
+		resp, err := client.Post("http://"+api.Host+path, kind, strings.NewReader(body))
+		if err != nil {
+			s.t.Fatalf("%s: %v", path, err)
+		}
+		answer, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if said := resp.Header.Get(api.ReasonHeader) + string(answer); !strings.Contains(said, want) {
+			heard = append(heard, path+": "+resp.Status+" "+said)
+		}
+	}
+	if len(heard) > 0 {
+		s.t.Errorf("a stranger is heard: %v", heard)
+	}
+	return heard
+}
+
+// calls are all procedures, and what a stranger is told that makes an empty one.
+func calls() map[string]string {
+	all := map[string]string{}
+	protoregistry.GlobalFiles.RangeFilesByPackage("holo.v1", func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			for j := range f.Services().Get(i).Methods().Len() {
+				m := f.Services().Get(i).Methods().Get(j)
+				all[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = "no_session"
+			}
+		}
+		return true
+	})
+	all[holov1connect.SessionServiceBeginProcedure] = "a public key of 0 bytes"
+	return all
 }
 
 // hostile are values that a flag of each type may be given in the hope that a
@@ -134,7 +196,9 @@ func hostile(f *pflag.Flag) []string {
 
 // TestNoFlagLetsAStrangerIn is generated from the command line itself: whatever
 // flag `holo agent` has, and whatever it is given, a node on all interfaces
-// either does not start or makes no session with a stranger.
+// either does not start or makes no session with a stranger. Where it lets clients
+// in, a stranger's session is one in which no call is heard but those that open a
+// session, for which it lacks the key.
 func TestNoFlagLetsAStrangerIn(t *testing.T) {
 	dir, err := os.MkdirTemp("", "holo-exposure-") // a socket's path must be short
 	if err != nil {
@@ -155,7 +219,7 @@ func TestNoFlagLetsAStrangerIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tried, ran := 0, 0
+	tried, ran, told := 0, 0, false
 	try := func(args ...string) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			node := startAgent(t, dir, append([]string{"--listen", "0.0.0.0:0"}, args...)...)
@@ -172,6 +236,9 @@ func TestNoFlagLetsAStrangerIn(t *testing.T) {
 			if len(made) != 0 {
 				t.Errorf("a stranger got sessions: %v", made)
 			}
+			if told = told || slices.Contains(args, "--clients=true"); s.clients > 0 && !told {
+				t.Error("a node that was not told to lets clients in")
+			}
 			if reasons[transport.ReasonRefused] == 0 && !strings.Contains(strings.Join(args, " "), "allow") {
 				t.Errorf("control: the node did not refuse, it was not reached: %v", reasons)
 			}
@@ -182,6 +249,9 @@ func TestNoFlagLetsAStrangerIn(t *testing.T) {
 		for _, value := range hostile(f) {
 			try("--" + f.Name + "=" + value)
 		}
+	}
+	if !told || s.clients == 0 {
+		t.Error("clients were never let in")
 	}
 	if tried < 20 || ran < 8 {
 		t.Errorf("%d command lines were tried and %d ran: the test has lost its way", tried, ran)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/remote"
 	"github.com/holocompute/holocompute/internal/workers"
 )
 
@@ -32,10 +34,22 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOLO_DIR", filepath.Join(e.WorkDir, "n1"))
 			e.Setenv("HOLO_CONFIG", filepath.Join(e.WorkDir, "config"))
-			return nil
+			e.Setenv("LABEL", remote.Label())
+			addr, err := freeAddress()
+			e.Setenv("ADDR", addr)
+			return err
 		},
 		Cmds: scriptCommands,
 	})
+}
+
+// freeAddress is one at which nobody listened a moment ago.
+func freeAddress() (string, error) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return c.LocalAddr().String(), c.Close()
 }
 
 // exits is `exits CODE program argument...`: the program must end with exactly

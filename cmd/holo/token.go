@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -16,11 +17,18 @@ func tokenCommand(a *app) *cobra.Command {
 		tokenKeyCommand(a), tokenIssue(a), tokenNarrow(a), tokenShow(a), tokenList(a), tokenRevoke(a))
 }
 
-// options are those of a client on this machine, with the token of
-// --token-file. A token is a secret: it comes from a file that nobody else can
-// read, never from a flag or the environment.
+// options say where the cluster is: what a flag names comes first; where none
+// does, the SDK looks at the environment and at what holo connect remembered.
+// With them goes the token of --token-file. A token is a secret: it comes from a
+// file that nobody else can read, never from a flag or the environment.
 func (a *app) options() (holocompute.Options, error) {
-	o := holocompute.Options{Socket: a.socket, Config: a.config, Passphrase: a.passphrase}
+	o := holocompute.Options{Config: a.config, Passphrase: a.passphrase, Address: a.far.address, Pin: a.far.pin}
+	if a.local {
+		o.Socket = a.socket
+	}
+	if !a.far.pinned && term.IsTerminal(int(a.in.Fd())) && term.IsTerminal(int(a.err.Fd())) {
+		o.Trust = a.firstContact
+	}
 	if a.tokenFile == "" {
 		return o, nil
 	}

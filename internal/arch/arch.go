@@ -38,13 +38,14 @@ var mayImport = map[string][]string{
 	"internal/format":    {"internal/holo"},
 	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
+	"internal/remote":    {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
 	"internal/door":      {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels"},
 
 	// The faces: all clients of the same door.
-	".":        {"internal/holo", "internal/key", "internal/identity", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token"},
+	".":        {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token"},
 	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
 	"kernels":  {},
 
@@ -119,7 +120,7 @@ var starters = []string{
 // and never protections. Only cmd/holo, internal/identity and the SDK's Connect
 // may read any.
 var environment = []string{
-	"HOLO_DIR", "HOLO_CONFIG", "HOLO_SOCKET", "NO_COLOR", "TERM", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
+	"HOLO_DIR", "HOLO_CONFIG", "HOLO_SOCKET", "HOLO_ADDRESS", "NO_COLOR", "TERM", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
 }
 
 // buildTags lists what a build constraint may name: operating systems and

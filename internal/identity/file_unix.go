@@ -13,6 +13,18 @@ import (
 // plainOnly opens no link, and does not wait for the writer of a pipe.
 const plainOnly = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
+// lock waits until no other process holds the file, and holds it until release.
+func lock(path string) (release func(), err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|plainOnly, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		return nil, holo.Errorf(holo.Unavailable, "lock %s: %w", path, err)
+	}
+	return func() { file.Close() }, nil
+}
+
 // checkOwner refuses what belongs to another user, who could change it at any
 // time, and a file with a second name, under which somebody may hold it.
 func checkOwner(path string, info fs.FileInfo) error {

@@ -1,0 +1,163 @@
+// Package remote connects a client on a machine that is no node: it finds a
+// cluster, proves it to be the one that the client has pinned, and carries the
+// client's connections inside links to its nodes.
+//
+// A client has no secret of the cluster. It knows a pin, which is the cluster's
+// ID and its owner's key, and says who it is only to a node that shows a record
+// by which that owner let it in. The first contact has nothing to compare with:
+// then somebody decides by the fingerprint, or an invite says it.
+//
+// What the client cannot see is whether a node that was let in was put out
+// again since: the record does not show it.
+//
+// Package identity keeps the pins; what is said inside a connection is the
+// SDK's business.
+package remote
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/transport"
+)
+
+// Reasons of refusals, beside identity.ReasonPinMismatch.
+const (
+	ReasonUnknownCluster = "unknown_cluster" // a first contact that nobody decided about
+	ReasonUnreachable    = "unreachable"     // no node answers at any address
+	ReasonInviteRefused  = "invite_refused"  // no node knows the invite: it expired, or is another cluster's
+)
+
+// anywhere is the address that a client dials from.
+const anywhere = ":0"
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// dialler is what it takes to make one link: who we are, and the socket.
+type dialler struct {
+	signer key.Signer
+	socket *transport.Transport
+}
+
+func newDialler(signer key.Signer) (*dialler, error) {
+	socket, err := transport.Outgoing(transport.Config{Listen: anywhere, Logger: quiet})
+	if err != nil {
+		return nil, err
+	}
+	return &dialler{signer: signer, socket: socket}, nil
+}
+
+// local is this side of a handshake with a pinned cluster. The node that
+// answers is verified before it is told who we are.
+func (d *dialler) local(pin identity.Pin, where string) (handshake.Local, error) {
+	static, err := handshake.NewStatic(d.signer, pin.Cluster, Label(), time.Now().Unix())
+	return handshake.Local{
+		Kind: handshake.KindClient, Static: static,
+		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
+			if err := catalog.VerifyProof(pin.Cluster, pin.Owner, peer, proof); err != nil {
+				return holo.Refuse(holo.Denied, identity.ReasonPinMismatch,
+					"ALARM at %s: node %s was not let in by the owner that is pinned (fingerprint %s); nothing was told to it and the pin stays: %w",
+					where, peer, pin.Fingerprint(), err)
+			}
+			return nil
+		},
+	}, err
+}
+
+// link makes a session with the node at an address, of the pinned cluster and
+// no other.
+func (d *dialler) link(ctx context.Context, pin identity.Pin, address string) (*transport.Session, error) {
+	local, err := d.local(pin, address)
+	if err != nil {
+		return nil, err
+	}
+	var s *transport.Session
+	err = patiently(ctx, func() error {
+		s, err = d.socket.Dial(ctx, address, local, transport.Data, holo.NodeID{})
+		return err
+	})
+	if err != nil {
+		return nil, d.explain(ctx, pin, address, err)
+	}
+	return s, nil
+}
+
+// firstPause is how long patiently waits at first, then twice as long.
+const firstPause = 200 * time.Millisecond
+
+// patiently tries up to five times what a node turns away at once: it lets only
+// so many connections of one network in at a time, and a script that runs one
+// command after another reaches that.
+func patiently(ctx context.Context, f func() error) error {
+	for pause := firstPause; ; pause *= 2 {
+		err := f()
+		if holo.ReasonOf(err) != transport.ReasonBroken || pause > 8*firstPause {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+// ask learns which cluster answers at an address.
+func (d *dialler) ask(ctx context.Context, address string) (i handshake.Introduction, err error) {
+	err = patiently(ctx, func() error {
+		i, err = d.socket.Ask(ctx, address)
+		return err
+	})
+	return i, err
+}
+
+// explain finds out why a node refused: because it is another cluster's, which
+// is an alarm, or for a reason of its own. A node tells no stranger why.
+func (d *dialler) explain(ctx context.Context, pin identity.Pin, address string, err error) error {
+	if holo.ReasonOf(err) != transport.ReasonRefused {
+		return err
+	}
+	i, asked := d.ask(ctx, address)
+	switch found := (identity.Pin{Cluster: i.Cluster, Owner: i.Owner}); {
+	case asked != nil:
+		return silent(asked)
+	case !found.Same(pin):
+		return identity.Mismatch(address, pin, found)
+	}
+	return err
+}
+
+// silent is the error of a node that does not say which cluster it is of.
+func silent(err error) error {
+	if holo.ReasonOf(err) != transport.ReasonRefused {
+		return err
+	}
+	return holo.Refuse(holo.Denied, transport.ReasonRefused, "%w: it lets no clients in", err)
+}
+
+// Label is what this machine calls itself: its name, with what a name may not
+// hold left out.
+func Label() string {
+	host, _ := os.Hostname()
+	clean := make([]byte, 0, handshake.MaxName)
+	for i := range len(host) {
+		b := host[i]
+		plain := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9'
+		if len(clean) < handshake.MaxName && (plain || len(clean) > 0 && (b == '-' || b == '.' || b == '_')) {
+			clean = append(clean, b)
+		}
+	}
+	if len(clean) == 0 {
+		return "client"
+	}
+	return string(clean)
+}
