@@ -19,6 +19,7 @@ import (
 	rpc "connectrpc.com/connect"
 
 	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/handshake"
@@ -431,7 +432,8 @@ func TestNodeThatNamesAnotherGetsNoSignature(t *testing.T) {
 		"another node":    {Cluster: cluster[:], Node: bytes.Repeat([]byte{9}, 32)},
 		"another cluster": {Cluster: bytes.Repeat([]byte{9}, 16), Node: record.Node[:]},
 	} {
-		liar.begin.Store(&holov1.BeginResponse{Session: make([]byte, 32), Nonce: make([]byte, 32), Cluster: answer.Cluster, Node: answer.Node})
+		answer.Session, answer.Nonce = sessionOf(answer), make([]byte, 32)
+		liar.begin.Store(answer)
 		_, err := holocompute.Connect(t.Context(), o)
 		if holocompute.KindOf(err) != holocompute.Denied || holocompute.ReasonOf(err) != "wrong_peer" {
 			t.Errorf("%s: %v", what, err)
@@ -440,12 +442,25 @@ func TestNodeThatNamesAnotherGetsNoSignature(t *testing.T) {
 	if n := liar.signatures.Load(); n != 0 {
 		t.Errorf("the client signed %d times", n)
 	}
-	liar.begin.Store(&holov1.BeginResponse{Session: make([]byte, 32), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:]})
+	borrowed := &holov1.BeginResponse{Session: make([]byte, 32), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:]}
+	liar.begin.Store(borrowed) // a session that another node gave out
+	if _, err := holocompute.Connect(t.Context(), o); holocompute.KindOf(err) != holocompute.Corrupt || liar.signatures.Load() != 0 {
+		t.Errorf("another node's session: %v, %d signatures", err, liar.signatures.Load())
+	}
+	honest := &holov1.BeginResponse{Session: sessionOf(borrowed), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:]}
+	liar.begin.Store(honest)
 	c, err := holocompute.Connect(t.Context(), o)
 	if err != nil || liar.signatures.Load() != 1 {
 		t.Fatalf("control: %v", err)
 	}
 	c.Close()
+}
+
+// sessionOf is a session of the node that an answer names.
+func sessionOf(b *holov1.BeginResponse) []byte {
+	session := [api.SessionSize]byte{1}
+	api.BindSession(&session, holo.ClusterID(b.GetCluster()), holo.NodeID(b.GetNode()))
+	return session[:]
 }
 
 // liar begins sessions as it is told to, and counts what it is given for them.

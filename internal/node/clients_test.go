@@ -332,7 +332,7 @@ func TestRemovedClientLosesItsLinks(t *testing.T) {
 		select { // half of what an idle link lasts
 		case <-session.Done():
 		case <-time.After(idleLink / 2):
-			t.Errorf("node %d: the link lasts", i)
+			t.Fatalf("node %d: the link lasts", i)
 		}
 		if knows(c.nodes[i], me) {
 			t.Errorf("node %d knows the client still", i)
