@@ -34,8 +34,14 @@ func (c *cluster) evict(by *Node, node holo.NodeID) {
 	must(c.t, by.EvictNode(context.Background(), door.Caller{}, c.eviction(by, node, false)))
 }
 
-func (c *cluster) leads() int {
-	return slices.IndexFunc(c.nodes, func(n *Node) bool { return n != nil && n.consensus.IsLeader() })
+// leads is which node leads the catalogue, as soon as one does.
+func (c *cluster) leads() (i int) {
+	c.t.Helper()
+	await(c.t, "somebody leads", func() bool {
+		i = slices.IndexFunc(c.nodes, func(n *Node) bool { return n != nil && n.consensus.IsLeader() })
+		return i >= 0
+	})
+	return i
 }
 
 // evictOne removes a node that runs, while an array has copies on it, and wants
