@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -43,9 +44,7 @@ func auditShow(a *app) *cobra.Command {
 // showAudit prints each record when it comes: there may be no end of them.
 func (a *app) showAudit(ctx context.Context, c *holocompute.Cluster, q holocompute.AuditQuery) error {
 	lines := json.NewEncoder(a.out)
-	if a.output == "table" {
-		fmt.Fprintf(a.out, auditLine, "SEQ", "TIME", "EVENT", "DECISION", "ACTOR", "RESOURCE")
-	}
+	head := sync.OnceFunc(func() { fmt.Fprintf(a.out, auditLine, "SEQ", "TIME", "EVENT", "DECISION", "ACTOR", "RESOURCE") })
 	for r, err := range c.Audit(ctx, q) {
 		switch {
 		case err != nil:
@@ -53,6 +52,7 @@ func (a *app) showAudit(ctx context.Context, c *holocompute.Cluster, q holocompu
 		case a.output == "json":
 			err = lines.Encode(r)
 		default:
+			head() // not above an error
 			_, err = fmt.Fprintf(a.out, auditLine, fmt.Sprint(r.Seq), r.Time.Format(time.DateTime), r.Event, decision(r), short(r.Actor), r.Resource)
 		}
 		if err != nil {
