@@ -3,9 +3,10 @@ package jobs
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,9 +15,13 @@ import (
 	"github.com/holocompute/holocompute/internal/workers"
 )
 
-// killWorkers ends all workers of this process as the system would that runs
-// out of memory, and says how many there were.
-func killWorkers(t *testing.T) (killed int) {
+// busyTicks is the processor time, in hundredths of a second, after which a
+// worker is at work and not still starting.
+const busyTicks = 150
+
+// killWorkers ends the workers of this process that are at work, as the system
+// would that runs out of memory.
+func killWorkers(t *testing.T) {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -25,19 +30,17 @@ func killWorkers(t *testing.T) (killed int) {
 	for _, name := range names {
 		cmd, _ := os.ReadFile(name) // it may have ended
 		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "stat"))
-		var pid, parent int
-		var state string
 		after := bytes.LastIndexByte(stat, ')') + 1
-		fmt.Sscan(filepath.Base(filepath.Dir(name)), &pid)
-		fmt.Sscan(string(stat[after:]), &state, &parent)
-		if string(bytes.TrimRight(cmd, "\x00")) != "holo worker" || parent != os.Getpid() || state == "Z" {
+		fields := strings.Fields(string(stat[after:])) // from field 3, the state
+		if string(bytes.TrimRight(cmd, "\x00")) != "holo worker" || len(fields) < 12 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
 			continue
 		}
-		if p, err := os.FindProcess(pid); err == nil && p.Kill() == nil {
-			killed++
+		ticks, _ := strconv.Atoi(fields[11]) // field 14, in user mode
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if p, err := os.FindProcess(pid); err == nil && ticks >= busyTicks {
+			_ = p.Kill() // it may have ended
 		}
 	}
-	return killed
 }
 
 // Each worker that is killed while it runs a task costs one try of that task
