@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -23,7 +24,7 @@ type JoinConfig struct {
 	ConfigDir   string        // where the user's key is, or is made
 	Invite      string        // as pasted
 	Addresses   []string      // to try before those of the invite
-	NodeName    string        // empty: the machine's name
+	NodeName    string        // empty: the machine's name, with the node's own behind it where that is taken
 	Listen      string        // host:port; empty: a free port of the address from which the invite's nodes are reached
 	Also        []string      // further addresses to listen on
 	Allow       []string      // networks to talk with, CIDR; empty: all
@@ -95,10 +96,29 @@ func (j *joiner) await(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		err := j.ask(ctx)
+		if holo.ReasonOf(err) == catalog.ReasonNameTaken && j.rename() {
+			continue
+		}
 		if holo.ReasonOf(err) != reasonPending || !sleep(ctx, timer, voteLook) {
 			return err
 		}
 	}
+}
+
+// maxMachineName leaves room for what rename adds, within what a handshake
+// carries of a name.
+const maxMachineName = 50
+
+// rename gives a node that is called as its machine, because nobody named it, a
+// name of its own, once: machines are often called alike.
+func (j *joiner) rename() bool {
+	own := "-" + j.home.self().String()
+	name := j.home.settings.NodeName
+	if j.config.NodeName != "" || strings.HasSuffix(name, own) {
+		return false
+	}
+	j.home.settings.NodeName = name[:min(len(name), maxMachineName)] + own
+	return true
 }
 
 // pending is the error of a request that waits for votes.

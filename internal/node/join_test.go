@@ -185,3 +185,23 @@ func TestJoinSessionHasNoRouteButJoin(t *testing.T) {
 		t.Errorf("%d refusals counted, want 6", got)
 	}
 }
+
+// Machines are often called alike. A node that nobody named takes its machine's
+// name, and where that is taken adds its own.
+func TestMachinesThatAreCalledAlikeJoin(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	n := c.nodes[0]
+	for _, dir := range []string{"one", "two"} {
+		dir = filepath.Join(c.root, dir)
+		_, err := Join(context.Background(), JoinConfig{Dir: dir, ConfigDir: dir + "-config", Invite: c.invite(time.Hour).Text()})
+		must(t, err)
+	}
+	names := map[string]bool{}
+	for _, id := range n.members.ids() {
+		names[n.members.name(id)] = true
+	}
+	if len(names) != 3 {
+		t.Errorf("members are called %v", names)
+	}
+}

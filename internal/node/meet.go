@@ -103,7 +103,7 @@ func (j *joiner) askAll(ctx context.Context, addresses []string) (err error) {
 		if err == nil {
 			j.settle(m.from)
 		}
-		decided := holo.KindOf(err) == holo.Denied && holo.ReasonOf(err) != "" || holo.ReasonOf(err) == reasonPending
+		decided := holo.KindOf(err) == holo.Denied && holo.ReasonOf(err) != "" || holo.KindOf(err) == holo.Exists || holo.ReasonOf(err) == reasonPending
 		if err == nil || decided || ctx.Err() != nil {
 			return err
 		}
