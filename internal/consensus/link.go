@@ -32,7 +32,9 @@ type link struct {
 		inlets    map[holo.NodeID]*inlet
 		expected  holo.NodeID // zero: nobody
 		progress  map[holo.NodeID]progress
-		changed   chan struct{} // closed when progress changes
+		round     uint64 // the latest that was begun
+		answered  map[holo.NodeID]answer
+		changed   chan struct{} // closed when progress or answered changes
 		closed    bool
 	}
 }
@@ -40,10 +42,15 @@ type link struct {
 // progress is how much of the log a node has acknowledged in a term.
 type progress struct{ term, index uint64 }
 
+// answer is the latest round that had begun when the node was asked something,
+// as its leader in a term, and agreed.
+type answer struct{ term, round uint64 }
+
 func newLink(c Config, logger logger, g *group) *link {
 	l := &link{config: c, logger: logger, group: g, requests: make(chan raft.RPC)}
 	l.mu.inlets = map[holo.NodeID]*inlet{}
 	l.mu.progress = map[holo.NodeID]progress{}
+	l.mu.answered = map[holo.NodeID]answer{}
 	l.mu.changed = make(chan struct{})
 	l.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: newOutlet(c, g), MaxPool: pooled, MaxRPCsInFlight: 1, Timeout: rpcTimeout, Logger: logger,
@@ -160,25 +167,68 @@ func (l *link) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.Ap
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
-// AppendEntries sends entries and notes what the node has after them.
+// AppendEntries sends entries, or a heartbeat, and notes what the node has
+// after them, and that it followed this node when it was asked.
 func (l *link) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	round := l.presentRound()
 	err := l.NetworkTransport.AppendEntries(id, target, args, resp)
 	if node, bad := holo.ParseNodeID(string(id)); err == nil && bad == nil && resp.Success && resp.Term <= args.Term {
-		l.note(node, progress{args.Term, args.PrevLogEntry + uint64(len(args.Entries))})
+		l.note(node, progress{args.Term, args.PrevLogEntry + uint64(len(args.Entries))}, answer{args.Term, round})
 	}
 	return err
 }
 
-func (l *link) note(node holo.NodeID, p progress) {
+func (l *link) note(node holo.NodeID, p progress, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old := l.mu.progress[node]
-	if p.term < old.term || p.term == old.term && p.index <= old.index {
-		return
+	further, newer := p.after(l.mu.progress[node]), a.after(l.mu.answered[node])
+	if further {
+		l.mu.progress[node] = p
 	}
-	l.mu.progress[node] = p
-	close(l.mu.changed)
-	l.mu.changed = make(chan struct{})
+	if newer {
+		l.mu.answered[node] = a
+	}
+	if further || newer {
+		close(l.mu.changed)
+		l.mu.changed = make(chan struct{})
+	}
+}
+
+func (p progress) after(old progress) bool {
+	return p.term > old.term || p.term == old.term && p.index > old.index
+}
+
+func (a answer) after(old answer) bool {
+	return a.term > old.term || a.term == old.term && a.round > old.round
+}
+
+func (l *link) presentRound() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.round
+}
+
+// beginRound begins a round of questions and numbers it.
+func (l *link) beginRound() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.round++
+	return l.mu.round
+}
+
+// confirmed reports whether a majority of the voters, this node among them,
+// followed it in the term when they were asked in this round or later, and a
+// channel that closes when more is known.
+func (l *link) confirmed(voters []holo.NodeID, term, round uint64) (bool, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	agree := 0
+	for _, v := range voters {
+		if a := l.mu.answered[v]; v == l.config.Self || a.term == term && a.round >= round {
+			agree++
+		}
+	}
+	return agree > len(voters)/2, l.mu.changed
 }
 
 // acknowledged is how much of the log the node is known to hold in a term, and

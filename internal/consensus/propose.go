@@ -43,63 +43,6 @@ func (g *Group) Propose(ctx context.Context, cmd []byte) (any, error) {
 	return result, nil
 }
 
-// Barrier returns when everything committed in earlier terms is applied here,
-// which a new leader must wait for before it answers from its state. It costs
-// an entry once per term and nothing afterwards.
-func (g *Group) Barrier(ctx context.Context) error {
-	term := g.Term()
-	g.barrier.Lock()
-	done := g.barrier.term == term
-	g.barrier.Unlock()
-	if done && g.IsLeader() {
-		return nil
-	}
-	err := g.await(ctx, "barrier", func(timeout time.Duration) error { return g.raft.Barrier(timeout).Error() })
-	if err != nil {
-		return unread(err)
-	}
-	g.barrier.Lock()
-	defer g.barrier.Unlock()
-	if g.Term() == term {
-		g.barrier.term = term
-	}
-	return nil
-}
-
-// VerifyLeader returns when a majority has confirmed, after the call, that
-// this node still leads. A leader that was deposed without knowing it gets an
-// error here and nowhere else, so no lease and no answer may go out without.
-func (g *Group) VerifyLeader(ctx context.Context) error {
-	return unread(g.await(ctx, "verify leadership", func(time.Duration) error { return g.raft.VerifyLeader().Error() }))
-}
-
-// unread is the error of a call that changes nothing: there is nothing about
-// it that may have happened.
-func unread(err error) error {
-	if holo.KindOf(err) != holo.Indeterminate {
-		return err
-	}
-	return holo.Refuse(holo.Unavailable, ReasonNotLeader, "%w", err)
-}
-
-// Read returns when the state machine here holds everything that was
-// acknowledged anywhere before the call: what is read afterwards is
-// linearizable.
-func (g *Group) Read(ctx context.Context) error {
-	for {
-		term := g.Term()
-		if err := g.Barrier(ctx); err != nil {
-			return err
-		}
-		if err := g.VerifyLeader(ctx); err != nil {
-			return err
-		}
-		if g.Term() == term { // else another leader came and went in between
-			return nil
-		}
-	}
-}
-
 // await runs a call of Raft's that cannot be interrupted and stops waiting
 // when ctx ends. Raft ends the call soon after in any case: a leader without a
 // majority steps down.
