@@ -132,6 +132,40 @@ func ExampleCluster_Reduce() {
 	// tasks 4 bytes processed 400000 bytes moved 0
 }
 
+// Each node signs what it did for a job. The receipts can be checked anywhere,
+// and `holo verify` runs the tasks again.
+func ExampleJob_Receipts() {
+	ctx := context.Background()
+	cluster, err := holocompute.Connect(ctx, holocompute.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close()
+	if _, err := cluster.PushKernel(ctx, "basic", kernels.Get("basic")); err != nil {
+		log.Fatal(err)
+	}
+	a, err := holocompute.Create[int16](ctx, cluster, "example/proven", 200_000, holocompute.ArrayOptions{Extent: 65536})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.Seal(ctx); err != nil {
+		log.Fatal(err)
+	}
+	job, err := cluster.Reduce(ctx, holocompute.Call{Kernel: "basic", Function: "stats", Inputs: []*holocompute.Raw{a.Raw()}}, 120)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := job.Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	receipts, err := job.Receipts(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(receipts.Tasks()), "tasks, signatures:", receipts.Check())
+	// Output: 4 tasks, signatures: <nil>
+}
+
 // Errors have a kind that says what can be done about them.
 func ExampleError() {
 	ctx := context.Background()

@@ -36,7 +36,8 @@ var mayImport = map[string][]string{
 	"internal/confine":   {},
 	"internal/workers":   {"internal/holo", "internal/module", "internal/sandbox", "internal/confine"},
 	"internal/format":    {"internal/holo"},
-	"internal/jobs":      {"internal/holo", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
+	"internal/receipt":   {"internal/holo", "internal/key", "internal/wire"},
+	"internal/jobs":      {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/remote":    {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
 	"internal/door":      {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
@@ -45,8 +46,8 @@ var mayImport = map[string][]string{
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels"},
 
 	// The faces: all clients of the same door.
-	".":        {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token"},
-	"cmd/holo": {".", "internal/holo", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
+	".":        {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt"},
+	"cmd/holo": {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
 	"kernels":  {},
 
 	// The proofs.

@@ -62,6 +62,7 @@ type Backend interface {
 	Arrays
 	Kernels
 	Jobs
+	Receipts
 	Grants
 	Tokens
 }

@@ -341,6 +341,14 @@ func (m *memory) GetKernel(_ context.Context, _ Caller, name string) (*holov1.Ke
 
 func (m *memory) ListKernels(context.Context, Caller) ([]*holov1.Kernel, error) { return nil, nil }
 
+func (m *memory) GetReceipts(_ context.Context, _ Caller, id holo.JobID) (*holov1.Receipts, error) {
+	return &holov1.Receipts{Job: uint64(id)}, nil
+}
+
+func (m *memory) GetModule(_ context.Context, _ Caller, name string) (*holov1.ModuleBytes, error) {
+	return nil, holo.Errorf(holo.NotFound, "no kernel %s", name)
+}
+
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
 	m.changed(c)
 	return &holov1.Job{Id: 1, State: "running"}, nil

@@ -76,6 +76,9 @@ var routes = map[string]route{
 	holov1connect.JobServiceCancelProcedure: change("job.cancel", nothing[holov1.CancelRequest], func(m *holov1.CancelRequest) []Access { return job(holo.ActionRun, m.GetJob()) }),
 	holov1connect.JobServiceSubmitProcedure: change("job.submit", checkSubmit, submitNeeds),
 
+	holov1connect.ReceiptServiceGetProcedure:    read(nothing[holov1.GetReceiptsRequest], func(m *holov1.GetReceiptsRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
+	holov1connect.ReceiptServiceModuleProcedure: read(checkGetModule, func(m *holov1.GetModuleRequest) []Access { return kernel(holo.ActionRun, m.GetName(), false) }),
+
 	holov1connect.AuditServiceReadProcedure: read(checkReadAudit, cluster[*holov1.ReadAuditRequest](holo.ActionAuditRead)),
 
 	holov1connect.AccessServiceWhoAmIProcedure:      lasting(read(nothing[holov1.WhoAmIRequest], cluster[*holov1.WhoAmIRequest](holo.ActionObserve))),

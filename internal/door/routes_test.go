@@ -222,6 +222,10 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.ReadAuditRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.GetReceiptsRequest:
+		return unary(ctx, u, procedure, m)
+	case *holov1.GetModuleRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.WatchRequest:
 		stream, err := connect.NewClient[holov1.WatchRequest, holov1.JobProgress](u.http, "http://holo"+procedure).CallServerStream(ctx, inSession(u.session, m))
 		if err != nil {
@@ -290,6 +294,10 @@ func sample(procedure string) proto.Message {
 		m.Job = 1
 	case *holov1.WatchRequest:
 		m.Job = 1
+	case *holov1.GetReceiptsRequest:
+		m.Job = 1
+	case *holov1.GetModuleRequest:
+		m.Name = "k"
 	}
 	return m
 }

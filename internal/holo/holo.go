@@ -167,6 +167,9 @@ type Digest [32]byte
 // String is the first 12 hexadecimal digits, for people.
 func (d Digest) String() string { return hex.EncodeToString(d[:6]) }
 
+// Hex is all of the digest.
+func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
+
 // Time is a reading of one machine's monotonic clock in nanoseconds. Readings
 // of two machines cannot be compared.
 type Time int64

@@ -33,6 +33,8 @@ func (j *job) answer(a sched.Assign, t *wire.RunTask, r *wire.TaskResult, err er
 		e.err = r.Failure.Err()
 	case len(r.Partial) != int(t.AccBytes):
 		e.err = holo.Errorf(holo.Corrupt, "task %d of job %d: node %s answered with %d bytes, want %d", t.Task, t.Job, a.Node, len(r.Partial), t.AccBytes)
+	default:
+		e.err = j.checkReceipt(a, t, r)
 	}
 	return e
 }

@@ -44,6 +44,13 @@ type Cluster interface {
 	// CancelTasks tells another node to abandon a job's tasks.
 	CancelTasks(ctx context.Context, node holo.NodeID, c *wire.CancelTasks) error
 
+	// SignReceipt puts this node, the time and the node's signature into the
+	// receipt of a task that ran here.
+	SignReceipt(t *wire.RunTask, r *wire.Receipt)
+	// CheckReceipt reports whether the receipt of a task is signed by the node
+	// that it names.
+	CheckReceipt(t *wire.RunTask, r *wire.Receipt) bool
+
 	// ReadPages reads count pages of one extent, as they are at some moment
 	// between call and return: from this node's memory where it is the
 	// extent's home (or, for a sealed array, any member), without a copy;
@@ -78,6 +85,9 @@ type Pages struct {
 type Page struct {
 	Kind wire.PageKind
 	Data []byte // wire.PageData: the page; wire.PageFill: the pattern; else nil
+
+	Digest holo.Digest // of Data, when Hashed
+	Hashed bool
 }
 
 // TaskCommit is the output of one task: whole pages of one extent.
@@ -88,5 +98,6 @@ type TaskCommit struct {
 	Array holo.ArrayID
 	Shard holo.ShardID
 	First holo.PageIndex
-	Pages [][]byte // of holo.PageSize each
+	Pages [][]byte      // of holo.PageSize each
+	Sums  []holo.Digest // of each page
 }

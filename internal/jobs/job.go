@@ -42,10 +42,11 @@ type job struct {
 
 	view struct {
 		sync.Mutex
-		stopped bool
-		lost    []holo.NodeID // told by nodeLost, not yet told to sched
-		now     Job
-		changed chan struct{} // closed when now changes
+		stopped  bool
+		lost     []holo.NodeID // told by nodeLost, not yet told to sched
+		now      Job
+		receipts []kept        // of tasks that count
+		changed  chan struct{} // closed when now changes
 	}
 }
 
@@ -146,7 +147,11 @@ func (j *job) takeResult(e event) {
 	if e.Node != j.runner.cluster.Self() {
 		r.Sent = uint64(len(e.result.Partial))
 	}
-	if !j.sched.Done(e.Assign, r) || j.spec.Kind != wire.TaskReduce {
+	if !j.sched.Done(e.Assign, r) {
+		return
+	}
+	j.keep(e)
+	if j.spec.Kind != wire.TaskReduce {
 		return
 	}
 	j.partials[e.Task] = e.result.Partial

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
 	"github.com/holocompute/holocompute/kernels"
@@ -40,6 +41,8 @@ type lan struct {
 	chaos int
 	// onRun is told each task that a node is sent, before it runs.
 	onRun func(node int, t *wire.RunTask)
+	// onAnswer is told each answer of a node to another, before it arrives.
+	onAnswer func(node int, r *wire.TaskResult)
 	// onCommit is told each commit, before it is applied.
 	onCommit func(node int, c *TaskCommit)
 }
@@ -58,6 +61,7 @@ type peer struct {
 	lan    *lan
 	number int
 	runner *Runner
+	signer key.Signer
 	dead   chan struct{} // closed when it is killed
 }
 
@@ -69,7 +73,7 @@ func newLAN(t *testing.T, nodes int, o Options) *lan {
 	}
 	l.changed.L = &l.mu
 	for i := range nodes {
-		l.peers = append(l.peers, &peer{lan: l, number: i, dead: make(chan struct{})})
+		l.peers = append(l.peers, &peer{lan: l, number: i, signer: key.GenerateSigner(), dead: make(chan struct{})})
 	}
 	for s := range holo.ShardID(holo.MaxClass * holo.ShardCount) {
 		l.homes[s] = int(s) % nodes
@@ -117,7 +121,7 @@ func (l *lan) array(a Array, content []byte) holo.ArrayID {
 	for i := range a.Shape.Pages() {
 		page := make([]byte, holo.PageSize)
 		copy(page, content[i*holo.PageSize:])
-		l.pages[holo.PageID{Array: a.ID, Index: holo.PageIndex(i)}] = Page{wire.PageData, page}
+		l.pages[holo.PageID{Array: a.ID, Index: holo.PageIndex(i)}] = Page{Kind: wire.PageData, Data: page}
 	}
 	return a.ID
 }
@@ -243,7 +247,19 @@ func (p *peer) RunTask(ctx context.Context, node holo.NodeID, t *wire.RunTask) (
 	if err != nil {
 		return nil, err
 	}
+	if p.lan.onAnswer != nil {
+		p.lan.onAnswer(to.number, m.(*wire.TaskResult))
+	}
 	return m.(*wire.TaskResult), nil
+}
+
+func (p *peer) SignReceipt(t *wire.RunTask, r *wire.Receipt) {
+	r.Node, r.Time = p.id(), 1
+	copy(r.Signature[:], p.signer.Sign(r.Proof(holo.ClusterID{1}, t)))
+}
+
+func (p *peer) CheckReceipt(t *wire.RunTask, r *wire.Receipt) bool {
+	return key.Verify(p.lan.peer(r.Node).signer.Public(), r.Proof(holo.ClusterID{1}, t), r.Signature[:])
 }
 
 func (p *peer) CancelTasks(_ context.Context, node holo.NodeID, c *wire.CancelTasks) error {
@@ -277,7 +293,7 @@ func (p *peer) CommitTask(_ context.Context, c *TaskCommit) error {
 	}
 	p.lan.applied[key] = c.Epoch
 	for i, page := range c.Pages {
-		p.lan.pages[holo.PageID{Array: c.Array, Index: c.First + holo.PageIndex(i)}] = Page{wire.PageData, page}
+		p.lan.pages[holo.PageID{Array: c.Array, Index: c.First + holo.PageIndex(i)}] = Page{Kind: wire.PageData, Data: page}
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func TestNodeKilledAfterItsCommitChangesNothing(t *testing.T) {
 		l.commits[taskKey{c.Job, c.Task}]++
 		l.applied[taskKey{c.Job, c.Task}] = c.Epoch
 		for i, page := range c.Pages {
-			l.pages[holo.PageID{Array: c.Array, Index: c.First + holo.PageIndex(i)}] = Page{wire.PageData, page}
+			l.pages[holo.PageID{Array: c.Array, Index: c.First + holo.PageIndex(i)}] = Page{Kind: wire.PageData, Data: page}
 		}
 		l.mu.Unlock()
 		l.kill(1)
@@ -134,7 +134,7 @@ func TestResumedMapTakesEffectOnce(t *testing.T) {
 		for i := range count {
 			page := make([]byte, holo.PageSize)
 			copy(page, bytesOf(ramp(int64(first+holo.PageIndex(i))*8192, 8192)))
-			l.pages[holo.PageID{Array: counter, Index: first + holo.PageIndex(i)}] = Page{wire.PageData, page}
+			l.pages[holo.PageID{Array: counter, Index: first + holo.PageIndex(i)}] = Page{Kind: wire.PageData, Data: page}
 		}
 	}
 	l.mu.Unlock()

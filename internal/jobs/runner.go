@@ -67,6 +67,9 @@ func (o Options) withDefaults() Options {
 	o.MaxRunning = cmp.Or(o.MaxRunning, 8)
 	o.MaxFinished = cmp.Or(o.MaxFinished, 64)
 	o.Schedule.Slots = o.Slots
+	if o.Count == nil {
+		o.Count = func(string) {}
+	}
 	return o
 }
 

@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 
+	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -11,15 +12,20 @@ import (
 // immutable and shared.
 type source struct {
 	elem    holo.ElementType
+	used    uint64 // bytes of elements, from the first page on
 	pages   []Page
 	pattern []byte // what filled was made from
 	filled  []byte // a page of pattern
+
+	filledSum holo.Digest // of the last filled page that was summed
 }
 
 // zeroPage is what a page that was never written reads as.
 var zeroPage = make([]byte, holo.PageSize)
 
-func newSource(t holo.ElementType, pages []Page) *source { return &source{elem: t, pages: pages} }
+func newSource(t holo.ElementType, used uint64, pages []Page) *source {
+	return &source{elem: t, used: used, pages: pages}
+}
 
 // read fills b from byte `from` of the extent on.
 func (s *source) read(b []byte, from uint64) {
@@ -48,4 +54,35 @@ func (s *source) fill(pattern []byte) []byte {
 		s.pattern, s.filled = pattern, bytes.Repeat(pattern, holo.PageSize/len(pattern))
 	}
 	return s.filled
+}
+
+// root is the root of the digests of the extent's pages. Where the pages lie
+// their digests are known, and it costs next to nothing.
+func (s *source) root() holo.Digest {
+	sums := make([]holo.Digest, len(s.pages))
+	for i := range s.pages {
+		sums[i] = s.sum(i)
+	}
+	return digest.Root(sums)
+}
+
+// sum is the digest of a page's 64 KiB, with zeros behind the last element
+// whatever lies there.
+func (s *source) sum(i int) holo.Digest {
+	p := &s.pages[i]
+	switch {
+	case p.Kind == wire.PageZero:
+		return digest.Zero
+	case uint64(i+1)*holo.PageSize > s.used:
+		var last [holo.PageSize]byte
+		copy(last[:s.used%holo.PageSize], s.page(uint64(i)))
+		return digest.Of(last[:])
+	case p.Kind == wire.PageData && p.Hashed:
+		return p.Digest
+	case p.Kind == wire.PageData:
+		return digest.Of(p.Data)
+	case i == 0 || s.pages[i-1].Kind != wire.PageFill || !bytes.Equal(p.Data, s.pages[i-1].Data):
+		s.filledSum = digest.Of(s.fill(p.Data))
+	}
+	return s.filledSum
 }

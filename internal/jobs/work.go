@@ -21,7 +21,8 @@ type work struct {
 
 	inputs []*source
 	acc    []byte
-	output [][]byte // pages of the extent, for a map
+	output [][]byte      // pages of the extent, for a map
+	summed []holo.Digest // of output
 }
 
 func (w *work) do(ctx context.Context) error {
@@ -33,9 +34,18 @@ func (w *work) do(ctx context.Context) error {
 	}
 	if w.task.Kind == wire.TaskReduce {
 		w.result.Partial = w.acc
-		return nil
+	} else if err := w.commit(ctx); err != nil {
+		return err
 	}
-	return w.commit(ctx)
+	w.receipt()
+	return nil
+}
+
+// receipt states what was done, and has the node sign it.
+func (w *work) receipt() {
+	r := &w.result.Receipt
+	*r = w.statement()
+	w.cluster.SignReceipt(w.task, r)
 }
 
 // shape is an array's, as far as a task knows it. The message's decoder has
@@ -63,7 +73,7 @@ func (w *work) read(ctx context.Context) error {
 			return holo.Errorf(holo.Internal, "read %d pages of array a%d: %d came", count, uint64(in.Array), len(got.Pages))
 		}
 		w.count(in, got.Moved)
-		w.inputs = append(w.inputs, newSource(in.Type, got.Pages))
+		w.inputs = append(w.inputs, newSource(in.Type, w.task.Count*in.Type.Size(), got.Pages))
 	}
 	return nil
 }
@@ -149,6 +159,6 @@ func (w *work) commit(ctx context.Context) error {
 	w.count(t.Output, !ok || home != w.cluster.Self())
 	first, _ := w.pages(t.Output)
 	return w.cluster.CommitTask(ctx, &TaskCommit{
-		Job: t.Job, Epoch: t.Epoch, Task: t.Task, Array: t.Output.Array, Shard: t.Output.Shard, First: first, Pages: w.output,
+		Job: t.Job, Epoch: t.Epoch, Task: t.Task, Array: t.Output.Array, Shard: t.Output.Shard, First: first, Pages: w.output, Sums: w.sums(),
 	})
 }

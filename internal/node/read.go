@@ -13,8 +13,10 @@ import (
 // content is what a page is made of. Data is nil, a pattern, or all 64 KiB, and
 // is never modified.
 type content struct {
-	kind wire.PageKind
-	data []byte
+	kind   wire.PageKind
+	data   []byte
+	digest holo.Digest // of data, when hashed
+	hashed bool
 }
 
 // copyTo writes the part of the page from an offset into dst.
@@ -35,6 +37,9 @@ func (c content) copyTo(dst []byte, offset int) {
 func (c content) sum() holo.Digest {
 	if c.kind == wire.PageZero {
 		return digest.Zero
+	}
+	if c.kind == wire.PageData && c.hashed {
+		return c.digest
 	}
 	if c.kind == wire.PageData {
 		return digest.Of(c.data)
@@ -123,7 +128,7 @@ func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRe
 			return true, holo.Refuse(holo.Corrupt, reasonDigest, "page %v from node %s does not have its digest", holo.PageID{Array: req.Array, Index: f.First}, peer)
 		}
 		for range f.Count {
-			pages = append(pages, content{f.Kind, f.Data})
+			pages = append(pages, content{f.Kind, f.Data, f.Digest, f.Kind != wire.PageZero})
 		}
 		return len(pages) == int(req.Run.Count), nil
 	})
@@ -179,7 +184,7 @@ func (n *Node) contentHere(ctx context.Context, array holo.ArrayID, sealed bool,
 	}
 	pages := make([]content, len(views))
 	for i := range views {
-		pages[i] = content{views[i].Kind, views[i].Data}
+		pages[i] = content{views[i].Kind, views[i].Data, views[i].Digest, views[i].Hashed}
 	}
 	return pages, nil
 }

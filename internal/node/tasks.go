@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/liveness"
-	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/jobs"
 	"github.com/holocompute/holocompute/internal/placement"
@@ -140,7 +139,7 @@ func (t taskSide) ReadPages(ctx context.Context, array holo.ArrayID, s holo.Shar
 	}
 	out := jobs.Pages{Pages: make([]jobs.Page, len(pages)), Moved: moved}
 	for i, p := range pages {
-		out.Pages[i] = jobs.Page{Kind: p.kind, Data: p.data}
+		out.Pages[i] = jobs.Page{Kind: p.kind, Data: p.data, Digest: p.digest, Hashed: p.hashed}
 	}
 	return out, nil
 }
@@ -151,9 +150,8 @@ func (t taskSide) CommitTask(ctx context.Context, c *jobs.TaskCommit) error {
 		Op: t.n.ops.next(), Kind: wire.MutateTask, Array: c.Array, Job: c.Job, Task: c.Task, Changes: make([]wire.Change, len(c.Pages)),
 	}
 	for i, p := range c.Pages {
-		mu.Changes[i] = slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p})
+		mu.Changes[i] = slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p, Digest: c.Sums[i]})
 	}
-	shard.SignMutation(mu)
 	_, err := t.n.mutate(ctx, c.Shard, mu)
 	return err
 }

@@ -92,9 +92,10 @@ type TaskResult struct {
 	Task       holo.TaskID
 	Attempt    holo.Attempt
 	Gas        holo.Gas
-	BytesLocal uint64 // element bytes of inputs and output that lay on the node
-	BytesMoved uint64 // element bytes that came from, or went to, another node's shard
-	Partial    []byte // the accumulator of a TaskReduce
+	BytesLocal uint64  // element bytes of inputs and output that lay on the node
+	BytesMoved uint64  // element bytes that came from, or went to, another node's shard
+	Partial    []byte  // the accumulator of a TaskReduce
+	Receipt    Receipt // unless Failed
 	Failed     bool
 	Failure    Failure // when Failed
 }
@@ -244,7 +245,9 @@ func (m *TaskResult) encode(e *Encoder) {
 	e.Bool(m.Failed)
 	if m.Failed {
 		m.Failure.encode(e)
+		return
 	}
+	m.Receipt.encode(e)
 }
 
 func (m *TaskResult) decode(d *Decoder) {
@@ -259,7 +262,9 @@ func (m *TaskResult) decode(d *Decoder) {
 	m.Failed = d.Bool()
 	if m.Failed {
 		m.Failure.decode(d)
+		return
 	}
+	m.Receipt.decode(d)
 }
 
 func (m *CancelTasks) encode(e *Encoder) {

@@ -1,0 +1,125 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/holocompute/holocompute/internal/core/sched"
+	"github.com/holocompute/holocompute/internal/digest"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/workers"
+)
+
+// MaxReceipts is the most tasks of a job whose receipts are kept, of some 300
+// bytes each. Of a job with more none are.
+const MaxReceipts = 4096
+
+// ReasonBadReceipt is why an answer is not taken whose receipt says something
+// else, or is not signed by the node that answered.
+const ReasonBadReceipt = "bad_receipt"
+
+// Receipt is a task and the word of the node on it whose result counts.
+type Receipt struct {
+	Task *wire.RunTask
+	Said *wire.Receipt
+}
+
+// statement is a receipt without who says it.
+func (w *work) statement() wire.Receipt {
+	r := wire.Receipt{Prices: module.Version, Gas: w.result.Gas}
+	for _, in := range w.inputs {
+		r.Inputs = append(r.Inputs, in.root())
+	}
+	if w.task.Kind == wire.TaskReduce {
+		r.Output = digest.Of(w.acc)
+	} else {
+		r.Output = digest.Root(w.sums())
+	}
+	return r
+}
+
+// sums are the digests of the output's pages. Nothing changes them any more.
+func (w *work) sums() []holo.Digest {
+	for len(w.summed) < len(w.output) {
+		w.summed = append(w.summed, digest.Of(w.output[len(w.summed)]))
+	}
+	return w.summed
+}
+
+// Replay runs a task again, here, from pages that somebody read: a copy of the
+// module, and of each input the pages of the task's extent. It commits nothing.
+// The receipt that it gives is signed by nobody.
+func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs [][]Page) (wire.Receipt, error) {
+	w := &work{workers: pool, module: m, task: t, result: new(wire.TaskResult)}
+	for i, in := range t.Inputs {
+		if _, count := w.pages(in); len(inputs) != len(t.Inputs) || len(inputs[i]) != int(count) {
+			return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: want %d pages of each of %d inputs", t.Task, count, len(t.Inputs))
+		}
+		w.inputs = append(w.inputs, newSource(in.Type, t.Count*in.Type.Size(), inputs[i]))
+	}
+	if err := w.compute(ctx); err != nil {
+		return wire.Receipt{}, taskError(t, err)
+	}
+	return w.statement(), nil
+}
+
+// kept is the receipt of the attempt that counts.
+type kept struct {
+	sched.Assign
+	said *wire.Receipt
+}
+
+// keep remembers a receipt.
+func (j *job) keep(e event) {
+	if j.inputs[0].Shape.Extents() > MaxReceipts {
+		return
+	}
+	j.view.Lock()
+	defer j.view.Unlock()
+	j.view.receipts = append(j.view.receipts, kept{e.Assign, &e.result.Receipt})
+}
+
+// checkReceipt holds a receipt against the answer that it came with.
+func (j *job) checkReceipt(a sched.Assign, t *wire.RunTask, r *wire.TaskResult) error {
+	said := &r.Receipt
+	wrong := ""
+	switch {
+	case said.Node != a.Node:
+		wrong = "names another node"
+	case said.Gas != r.Gas:
+		wrong = "names other gas"
+	case said.Prices != module.Version:
+		wrong = "names another table of prices"
+	case len(said.Inputs) != len(t.Inputs):
+		wrong = "names other inputs"
+	case t.Kind == wire.TaskReduce && !digest.Check(r.Partial, said.Output):
+		wrong = "names another result"
+	}
+	if wrong == "" && j.runner.cluster.CheckReceipt(t, said) {
+		return nil
+	}
+	j.runner.opt.Count(ReasonBadReceipt)
+	return holo.Refuse(holo.Corrupt, ReasonBadReceipt, "task %d of job %d: the receipt of node %s %s", t.Task, t.Job, a.Node, cmp.Or(wrong, "is not signed by it"))
+}
+
+// Receipts are those of the tasks of a job that this node coordinates or
+// remembers which have counted so far, in the order in which they did.
+func (r *Runner) Receipts(id holo.JobID) ([]Receipt, error) {
+	j, err := r.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if n := j.inputs[0].Shape.Extents(); n > MaxReceipts {
+		return nil, holo.Errorf(holo.NotFound, "receipts of job %d: it has %d tasks, and receipts are kept of jobs of at most %d", id, n, MaxReceipts)
+	}
+	j.view.Lock()
+	all := j.view.receipts
+	j.view.Unlock()
+	list := make([]Receipt, len(all))
+	for i, k := range all {
+		list[i] = Receipt{Task: j.message(k.Assign), Said: k.said}
+	}
+	return list, nil
+}

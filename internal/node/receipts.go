@@ -1,0 +1,62 @@
+package node
+
+import (
+	"context"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// SignReceipt makes a receipt this node's word.
+func (t taskSide) SignReceipt(task *wire.RunTask, r *wire.Receipt) {
+	r.Node, r.Time = t.n.self, unixNow()
+	copy(r.Signature[:], t.n.home.signer.Sign(r.Proof(t.n.cluster, task)))
+}
+
+// CheckReceipt reports whether a receipt is signed by the node that it names.
+func (t taskSide) CheckReceipt(task *wire.RunTask, r *wire.Receipt) bool {
+	return key.Verify(r.Node, r.Proof(t.n.cluster, task), r.Signature[:])
+}
+
+// GetReceipts gives the receipts of a job that this node coordinated and has
+// not forgotten. The tasks go without the parameters, which all have alike.
+func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID) (*holov1.Receipts, error) {
+	list, err := n.runner.Receipts(id)
+	if err != nil {
+		return nil, n.receiptsElsewhere(ctx, id, err)
+	}
+	out := &holov1.Receipts{Cluster: n.cluster[:], Job: uint64(id)}
+	for _, r := range list {
+		out.Params, r.Task.Params = r.Task.Params, nil
+		out.Receipts = append(out.Receipts, &holov1.Receipt{Task: wire.Encode(r.Task), Receipt: wire.Encode(r.Said)})
+	}
+	return out, nil
+}
+
+// receiptsElsewhere says where to ask, where that is known.
+func (n *Node) receiptsElsewhere(ctx context.Context, id holo.JobID, err error) error {
+	rec, unknown := n.jobRecord(ctx, id)
+	if unknown != nil {
+		return unknown
+	}
+	if rec.Coordinator != n.self {
+		return holo.Refuse(holo.Unavailable, reasonElsewhere, "receipts of job %d: node %s coordinated it: ask there", uint64(id), rec.Coordinator)
+	}
+	return err
+}
+
+// GetModule gives a module's bytes, whose hash is its name.
+func (n *Node) GetModule(ctx context.Context, _ door.Caller, name string) (*holov1.ModuleBytes, error) {
+	k, err := n.kernel(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := n.moduleBytes(ctx, k.Module)
+	if err != nil {
+		return nil, err
+	}
+	return &holov1.ModuleBytes{Module: k.Module.Hex(), Wasm: b}, nil
+}
