@@ -132,6 +132,35 @@ func ExampleCluster_Reduce() {
 	// tasks 4 bytes processed 400000 bytes moved 0
 }
 
+// Many programs may count in one element at once; each addition counts once.
+func ExampleArray_Add() {
+	ctx := context.Background()
+	cluster, err := holocompute.Connect(ctx, holocompute.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close()
+	counters, err := holocompute.Create[int64](ctx, cluster, "example/counters", 8, holocompute.ArrayOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		if _, err := counters.Add(ctx, 2, 7); err != nil {
+			log.Fatal(err)
+		}
+	}
+	before, err := counters.Max(ctx, 2, 100)
+	if err != nil {
+		log.Fatal(err)
+	}
+	met, swapped, err := counters.CompareAndSwap(ctx, 2, 99, 5)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(before, met, swapped)
+	// Output: 21 100 false
+}
+
 // Each node signs what it did for a job. The receipts can be checked anywhere,
 // and `holo verify` runs the tasks again.
 func ExampleJob_Receipts() {

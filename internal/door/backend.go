@@ -60,6 +60,7 @@ type Backend interface {
 	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
 	Nodes
 	Arrays
+	Atomics
 	Kernels
 	Jobs
 	Receipts

@@ -349,6 +349,11 @@ func (m *memory) GetModule(_ context.Context, _ Caller, name string) (*holov1.Mo
 	return nil, holo.Errorf(holo.NotFound, "no kernel %s", name)
 }
 
+func (m *memory) Atomic(_ context.Context, c Caller, _ *holov1.ApplyAtomicRequest) (*holov1.AtomicResponse, error) {
+	m.changed(c)
+	return &holov1.AtomicResponse{Applied: true}, nil
+}
+
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
 	m.changed(c)
 	return &holov1.Job{Id: 1, State: "running"}, nil

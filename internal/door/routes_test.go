@@ -282,6 +282,8 @@ func sample(procedure string) proto.Message {
 		m.Kind, m.Name, m.Authority, m.Signature = "token", make([]byte, 32), make([]byte, 32), make([]byte, 64)
 	case *holov1.FillRequest:
 		m.Array, m.Count, m.Value = 1, 1, []byte{1, 2}
+	case *holov1.ApplyAtomicRequest:
+		m.Array, m.Operation, m.Kind, m.Operand = 1, make([]byte, 16), "add", []byte{1, 2}
 	case *holov1.SealRequest:
 		m.Array = 1
 	case *holov1.DeleteRequest:

@@ -43,6 +43,9 @@ func (t ElementType) Size() uint64 { return elementSizes[t] }
 // Float reports whether t is a floating-point type.
 func (t ElementType) Float() bool { return t == F32 || t == F64 }
 
+// Signed reports whether it is a signed integer.
+func (t ElementType) Signed() bool { return t >= I8 && t <= I64 }
+
 // ParseElementType reads "i16", "f64", ...
 func ParseElementType(s string) (ElementType, error) {
 	for t, name := range elementNames {

@@ -47,12 +47,23 @@ func (n *Node) call(ctx context.Context, to holo.NodeID, class transport.Class, 
 			return cut(ctx, to, err)
 		}
 		if f, ok := msg.(*wire.Failure); ok {
-			return f.Err()
+			return given(ctx, to, f)
 		}
 		if done, err := each(msg); done || err != nil {
 			return err
 		}
 	}
+}
+
+// given is the error that a peer answered with. That it was cancelled over
+// there, though nobody here has given up, says that the peer is closing: what it
+// was asked for may be done.
+func given(ctx context.Context, from holo.NodeID, f *wire.Failure) error {
+	err := f.Err()
+	if holo.KindOf(err) == holo.Cancelled && ctx.Err() == nil {
+		return holo.Refuse(holo.Indeterminate, reasonUnreachable, "answer of node %s: %w", from, err)
+	}
+	return err
 }
 
 // cut is the error of a request whose answer did not come.

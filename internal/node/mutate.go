@@ -28,18 +28,18 @@ func (o *operations) next() holo.OpID {
 // mutate brings a mutation to the home of its shard until it has taken effect,
 // is refused for good, or the deadline ends. Only then may its outcome be
 // unknown.
-func (n *Node) mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (v holo.Version, err error) {
+func (n *Node) mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (done wire.Mutated, err error) {
 	err = retry(ctx, opDeadline, &n.configs.changed, func(ctx context.Context) error {
-		v, err = n.mutateOnce(ctx, s, mu)
+		done, err = n.mutateOnce(ctx, s, mu)
 		return err
 	})
-	return v, err
+	return done, err
 }
 
-func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (holo.Version, error) {
+func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (wire.Mutated, error) {
 	home, err := n.homeOf(ctx, mu.Array, s)
 	if err != nil {
-		return holo.Version{}, err
+		return wire.Mutated{}, err
 	}
 	if home == n.self {
 		return n.mutateHere(ctx, s, mu)
@@ -48,40 +48,40 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 	defer stop()
 	release, err := n.flows.take(ctx, home, mutationBytes(mu))
 	if err != nil {
-		return holo.Version{}, err
+		return wire.Mutated{}, err
 	}
 	defer release()
 	m, err := n.ask(ctx, home, transport.Data, &wire.Mutate{Shard: s, Mutation: *mu})
 	if err != nil {
-		return holo.Version{}, err
+		return wire.Mutated{}, err
 	}
 	done, ok := m.(*wire.Mutated)
 	if !ok {
-		return holo.Version{}, unexpected(home, m)
+		return wire.Mutated{}, unexpected(home, m)
 	}
-	return done.Version, nil
+	return *done, nil
 }
 
 // mutateHere gives a mutation to this node's own replica and waits for the
 // outcome.
-func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (holo.Version, error) {
+func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (wire.Mutated, error) {
 	outcome := make(chan shard.Answer, 1)
 	posted := n.loop.post(ctx, func(now holo.Time) {
 		n.loop.submit(now, s, mu, func(a shard.Answer) { outcome <- a })
 	})
 	if !posted {
-		return holo.Version{}, n.loop.gone(ctx)
+		return wire.Mutated{}, n.loop.gone(ctx)
 	}
 	select {
 	case a := <-outcome:
-		return a.Version, a.Err
+		return wire.Mutated{Version: a.Version, Applied: a.Applied, Old: a.Old}, a.Err
 	case <-n.group.ctx.Done():
-		return holo.Version{}, n.loop.gone(ctx)
+		return wire.Mutated{}, n.loop.gone(ctx)
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return holo.Version{}, holo.Errorf(holo.Cancelled, "write to shard %d: %w", s, ctx.Err())
+			return wire.Mutated{}, holo.Errorf(holo.Cancelled, "write to shard %d: %w", s, ctx.Err())
 		}
-		return holo.Version{}, holo.Refuse(holo.Indeterminate, reasonSlow, "write to shard %d: not every member has it yet", s)
+		return wire.Mutated{}, holo.Refuse(holo.Indeterminate, reasonSlow, "write to shard %d: not every member has it yet", s)
 	}
 }
 
@@ -94,11 +94,11 @@ func (n *Node) serveMutate(ctx context.Context, r *request) error {
 	}
 	ctx, cancel := within(ctx, opDeadline)
 	defer cancel()
-	v, err := n.mutateHere(ctx, m.Shard, &m.Mutation)
+	done, err := n.mutateHere(ctx, m.Shard, &m.Mutation)
 	if err != nil {
 		return err
 	}
-	return r.answer(&wire.Mutated{Version: v, Applied: true})
+	return r.answer(&done)
 }
 
 // mutationBytes is about what a mutation takes on the wire.

@@ -36,6 +36,7 @@ type reply struct {
 	sent      holo.Time
 	version   holo.Version
 	applied   bool
+	old       uint64
 	views     []shard.View
 	lease     shard.Lease
 	err       error
@@ -89,8 +90,10 @@ func (c *client) draw() operation {
 	switch x := r.IntN(20); {
 	case x < 9:
 		o.kind, o.cached = readOp, c.w.oneIn(2)
-	case x < 14:
+	case x < 12:
 		o.kind = writeOp
+	case x < 14:
+		o.kind = foldOp
 	case x < 18:
 		o.kind, o.expect = swapOp, c.seen[o.page]
 	default:
@@ -185,6 +188,8 @@ func (c *client) mutation(o *operation) wire.Mutation {
 		return mu
 	case swapOp:
 		mu.Kind, mu.Expect = wire.MutateSwap, binary.LittleEndian.AppendUint64(nil, o.expect)
+	case foldOp:
+		mu.Kind, mu.Fold, mu.Element = wire.MutateFold, holo.FoldAdd, holo.U64
 	case taskOp:
 		mu.Kind, mu.Job, mu.Task = wire.MutateTask, 1, holo.TaskID(o.page.Index)
 	default:
@@ -192,7 +197,7 @@ func (c *client) mutation(o *operation) wire.Mutation {
 	}
 	ch := wire.Change{Page: o.page.Index, Kind: wire.PageDelta, Data: data}
 	switch way := o.id.Num % 8; {
-	case o.kind == swapOp || way < 4:
+	case mu.Atomic() || way < 4:
 	case way < 7:
 		ch.Kind = wire.PageFill
 	default:
@@ -234,7 +239,7 @@ func (c *client) reply(r *reply) {
 		c.cache.Put(r.sent, c.op.shard, r.lease, r.views)
 		c.finish(outcome{value: valueOf(&r.views[0]), version: r.views[0].Version})
 	default:
-		c.finish(outcome{applied: r.applied, version: r.version})
+		c.finish(outcome{applied: r.applied, value: r.old, version: r.version})
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	readOp  kind = 'r'
 	writeOp kind = 'w'
 	swapOp  kind = 'c'
+	foldOp  kind = 'a' // adds its value
 	taskOp  kind = 't' // writes a page once, whoever comes first
 	sealOp  kind = 's' // makes the page's array immutable in the shard
 	dropOp  kind = 'd' // deletes the page's array in the shard
@@ -34,7 +35,7 @@ type operation struct {
 
 // outcome is what the client was told.
 type outcome struct {
-	value   uint64 // read
+	value   uint64 // read, or what an atomic operation met
 	version holo.Version
 	applied bool
 	dropped bool // the array is deleted
@@ -92,7 +93,9 @@ func (r *record) agrees(s state) bool {
 	case r.kind == readOp:
 		return r.outcome.value == s.value
 	case r.kind == swapOp:
-		return r.applied == (s.value == r.expect)
+		return r.applied == (s.value == r.expect) && r.outcome.value == s.value
+	case r.kind == foldOp:
+		return r.applied && r.outcome.value == s.value
 	}
 	return true
 }
@@ -104,6 +107,8 @@ func (r *record) effect(s state) state {
 		return state{dropped: true}
 	case s.dropped || r.kind == readOp || r.kind == sealOp, r.kind == swapOp && s.value != r.expect, r.kind == taskOp && s.value != 0:
 		return s
+	case r.kind == foldOp:
+		return state{value: s.value + r.operation.value}
 	}
 	return state{value: r.operation.value}
 }

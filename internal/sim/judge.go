@@ -84,7 +84,7 @@ func (w *world) ledger(p pageIn) {
 	}
 	for i := range w.history {
 		r := &w.history[i]
-		wrote := r.kind == writeOp || r.kind == taskOp || r.kind == swapOp && r.applied
+		wrote := r.kind == writeOp || r.kind == taskOp || r.kind == foldOp || r.kind == swapOp && r.applied
 		if last != nil && !last.dropped && wrote && r.about(p) && !r.unknown && !r.dropped && last.version.Before(r.version) {
 			w.fail(fmt.Sprintf("page %v: the write of version %v was acknowledged, and %v is there", p.page, r.version, last.version))
 		}

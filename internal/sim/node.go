@@ -161,7 +161,7 @@ func (n *node) drain() {
 }
 
 func (n *node) answer(wt waiting, a shard.Answer) {
-	r := &reply{op: wt.op, version: a.Version, applied: a.Applied, err: a.Err, hint: -1}
+	r := &reply{op: wt.op, version: a.Version, applied: a.Applied, old: a.Old, err: a.Err, hint: -1}
 	if a.Err != nil {
 		n.w.tally("refused " + holo.ReasonOf(a.Err))
 		r.hint = n.hint(wt.shard)

@@ -73,6 +73,7 @@ type Mutate struct {
 type Mutated struct {
 	Version holo.Version
 	Applied bool
+	Old     uint64 // what an atomic operation met
 }
 
 // DigestRead asks a member of a shard for the digests of a sealed array's
@@ -177,11 +178,13 @@ func (m *Mutate) decode(d *Decoder) {
 func (m *Mutated) encode(e *Encoder) {
 	e.version(m.Version)
 	e.Bool(m.Applied)
+	e.U64(m.Old)
 }
 
 func (m *Mutated) decode(d *Decoder) {
 	m.Version = d.version()
 	m.Applied = d.Bool()
+	m.Old = d.U64()
 }
 
 func (m *DigestRead) encode(e *Encoder) {

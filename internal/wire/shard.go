@@ -39,6 +39,7 @@ const (
 	MutateTask                          // the output of a task, at most once per (job, task)
 	MutateSeal                          // the array's pages in the shard become immutable
 	MutateDrop                          // the array's pages in the shard are forgotten
+	MutateFold                          // the one delta, an element, is combined with what is there
 )
 
 // Mutation is one change of an array within one shard: all or nothing, and at
@@ -50,6 +51,8 @@ type Mutation struct {
 	Job     holo.JobID  // of a task, else 0
 	Task    holo.TaskID // of a task, else 0
 	Expect  []byte      // of a compare-and-set: what must be where the delta goes
+	Fold    holo.Fold   // of a fold
+	Element holo.ElementType
 	Changes []Change
 }
 
@@ -60,6 +63,9 @@ type Entry struct {
 	Seq     holo.Seq
 	Epoch   holo.Epoch
 	Applied bool // false: a compare-and-set that found something else
+	// Old is what was where the delta of a compare-and-set or a fold goes. The
+	// primary saw it; the delta of an ordered fold is the result.
+	Old uint64
 	Mutation
 }
 
@@ -125,6 +131,7 @@ type OpRecord struct {
 	Array   holo.ArrayID
 	Version holo.Version
 	Applied bool
+	Old     uint64
 }
 
 // Transfer is one chunk of a replica's state: what lies above a watermark.

@@ -14,8 +14,6 @@ const (
 	MaxChanges = holo.MaxExtentPages
 	// MaxTransfer bounds each list of a chunk.
 	MaxTransfer = 1 << 16
-	// MaxSwap is the most bytes that a compare-and-set compares.
-	MaxSwap = 64
 	// MaxInval bounds the pages of one invalidation.
 	MaxInval = 4096
 
@@ -23,7 +21,7 @@ const (
 	changeBytes = 8 + 1
 	imageBytes  = 16 + 16 + 1
 	markBytes   = 8 + 1 + 16
-	recordBytes = 16 + 1 + 8 + 4 + 8 + 16 + 1
+	recordBytes = 16 + 1 + 8 + 4 + 8 + 16 + 1 + 8
 )
 
 func (h *ShardHead) encode(e *Encoder) {
@@ -140,6 +138,9 @@ func (m *Mutation) encode(e *Encoder) {
 		e.U32(uint32(m.Task))
 	case MutateSwap:
 		e.Bytes(m.Expect)
+	case MutateFold:
+		e.U8(uint8(m.Fold))
+		e.U8(uint8(m.Element))
 	}
 	e.Count(len(m.Changes))
 	for i := range m.Changes {
@@ -156,7 +157,10 @@ func (m *Mutation) decode(d *Decoder) {
 		m.Job = holo.JobID(d.U64())
 		m.Task = holo.TaskID(d.U32())
 	case MutateSwap:
-		m.Expect = d.Bytes(MaxSwap)
+		m.Expect = d.Bytes(holo.MaxAtom)
+	case MutateFold:
+		m.Fold = holo.Fold(d.U8())
+		m.Element = holo.ElementType(d.U8())
 	}
 	if k := d.Count(MaxChanges, changeBytes); k > 0 {
 		m.Changes = make([]Change, k)
@@ -175,9 +179,11 @@ func (m *Mutation) Check() error {
 	case MutateWrite, MutateTask:
 		ok = n > 0 && n <= MaxChanges
 	case MutateSwap:
-		ok = n == 1 && m.Changes[0].Kind == PageDelta && len(m.Expect) == len(m.Changes[0].Data) && len(m.Expect) <= MaxSwap
+		ok = n == 1 && m.Changes[0].Kind == PageDelta && len(m.Expect) == len(m.Changes[0].Data) && len(m.Expect) <= holo.MaxAtom
 	case MutateSeal, MutateDrop:
 		ok = n == 0
+	case MutateFold:
+		ok = n == 1 && m.folds(&m.Changes[0])
 	}
 	if !ok {
 		return holo.Errorf(holo.Invalid, "mutation of kind %d with %d changes and %d expected bytes", m.Kind, n, len(m.Expect))
@@ -191,11 +197,26 @@ func (m *Mutation) Check() error {
 	return nil
 }
 
+// folds reports whether a change is one element, where an element can be.
+func (m *Mutation) folds(c *Change) bool {
+	if !m.Fold.Valid() || !m.Element.Valid() {
+		return false
+	}
+	size := m.Element.Size()
+	return c.Kind == PageDelta && uint64(len(c.Data)) == size && uint64(c.Offset)%size == 0
+}
+
+// Atomic reports whether the outcome says what was there before.
+func (m *Mutation) Atomic() bool { return m.Kind == MutateSwap || m.Kind == MutateFold }
+
 func (n *Entry) encode(e *Encoder) {
 	e.U64(uint64(n.Seq))
 	e.U64(uint64(n.Epoch))
 	e.Bool(n.Applied)
 	n.Mutation.encode(e)
+	if n.Atomic() {
+		e.U64(n.Old)
+	}
 }
 
 func (n *Entry) decode(d *Decoder) {
@@ -204,6 +225,9 @@ func (n *Entry) decode(d *Decoder) {
 	n.Applied = d.Bool()
 	n.Mutation.decode(d)
 	d.Valid(n.Applied || n.Kind == MutateSwap, "entry without effect")
+	if n.Atomic() {
+		n.Old = d.U64()
+	}
 }
 
 func (m *Repl) encode(e *Encoder) {

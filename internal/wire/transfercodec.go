@@ -38,6 +38,7 @@ func (r *OpRecord) encode(e *Encoder) {
 	e.U64(uint64(r.Array))
 	e.version(r.Version)
 	e.Bool(r.Applied)
+	e.U64(r.Old)
 }
 
 func (r *OpRecord) decode(d *Decoder) {
@@ -48,6 +49,7 @@ func (r *OpRecord) decode(d *Decoder) {
 	r.Array = holo.ArrayID(d.U64())
 	r.Version = d.version()
 	r.Applied = d.Bool()
+	r.Old = d.U64()
 }
 
 func (t *Transfer) encode(e *Encoder) {

@@ -113,8 +113,9 @@ type Ready struct {
 type Answer struct {
 	ID        uint64
 	Version   holo.Version
-	Applied   bool // false: a compare-and-set found something else
-	Duplicate bool // it had been applied before
+	Applied   bool   // false: a compare-and-set found something else
+	Old       uint64 // what an atomic operation met, as in memory
+	Duplicate bool   // it had been applied before
 	Err       error
 }
 

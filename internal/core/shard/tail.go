@@ -119,7 +119,7 @@ func (r *replica) append(n *wire.Entry) *item {
 	v := holo.Version{Epoch: n.Epoch, Seq: n.Seq}
 	it := &item{seq: n.Seq, entry: n, size: entrySize(n)}
 	it.records = []wire.OpRecord{{
-		Op: n.Op, ByTask: n.Kind == wire.MutateTask, Job: n.Job, Task: n.Task, Array: n.Array, Version: v, Applied: n.Applied,
+		Op: n.Op, ByTask: n.Kind == wire.MutateTask, Job: n.Job, Task: n.Task, Array: n.Array, Version: v, Applied: n.Applied, Old: n.Old,
 	}}
 	switch n.Kind {
 	case wire.MutateSeal:

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -49,6 +48,9 @@ func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutat
 	r := m.replica(s)
 	if err := m.serving(r); err != nil {
 		return err
+	}
+	if rec, ok := r.table.records[keyOf(&mu)]; ok && rec.Array != mu.Array {
+		return holo.Errorf(holo.Invalid, "write to array %d: the operation's ID was used for array %d", mu.Array, rec.Array)
 	}
 	if m.repeated(r, id, &mu) {
 		return nil
@@ -99,7 +101,7 @@ func (m *Machine) accepts(now holo.Time, r *replica) error {
 func (m *Machine) repeated(r *replica, id uint64, mu *wire.Mutation) bool {
 	k := keyOf(mu)
 	if rec, ok := r.table.records[k]; ok {
-		m.answer(Answer{ID: id, Version: rec.Version, Applied: rec.Applied, Duplicate: true})
+		m.answer(Answer{ID: id, Version: rec.Version, Applied: rec.Applied, Old: rec.Old, Duplicate: true})
 		return true
 	}
 	if it, ok := r.tail.pending[k]; ok {
@@ -160,8 +162,8 @@ func (m *Machine) order(r *replica, q *request) {
 		return
 	}
 	n := &wire.Entry{Seq: r.seq + 1, Epoch: r.promised, Applied: true, Mutation: *mu}
-	if mu.Kind == wire.MutateSwap {
-		n.Applied = r.matches(mu)
+	if mu.Atomic() {
+		r.decide(n)
 	}
 	it := r.append(n)
 	for _, id := range q.waiters {
@@ -175,20 +177,11 @@ func (m *Machine) order(r *replica, q *request) {
 	m.touch(r)
 }
 
-// matches reports whether the page, with all that is ordered before, holds what
-// a compare-and-set expects.
-func (r *replica) matches(mu *wire.Mutation) bool {
-	c := &mu.Changes[0]
-	have := make([]byte, len(mu.Expect))
-	r.latest(holo.PageID{Array: mu.Array, Index: c.Page}).at(have, c.Offset)
-	return bytes.Equal(have, mu.Expect)
-}
-
 // committed answers those who wait for an item.
 func (m *Machine) committed(it *item) {
 	for _, w := range it.waiters {
 		rec := &it.records[w.record]
-		m.answer(Answer{ID: w.id, Version: rec.Version, Applied: rec.Applied})
+		m.answer(Answer{ID: w.id, Version: rec.Version, Applied: rec.Applied, Old: rec.Old})
 	}
 	it.waiters = nil
 }
