@@ -81,6 +81,7 @@ type Cluster struct {
 	arrays   holov1connect.ArrayServiceClient
 	kernels  holov1connect.KernelServiceClient
 	jobs     holov1connect.JobServiceClient
+	drains   holov1connect.DrainServiceClient
 	atomics  holov1connect.AtomicServiceClient
 	receipts holov1connect.ReceiptServiceClient
 	nodes    holov1connect.NodeServiceClient
@@ -151,6 +152,7 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 		arrays:   holov1connect.NewArrayServiceClient(c.http, host, plain),
 		kernels:  holov1connect.NewKernelServiceClient(c.http, host, plain),
 		jobs:     holov1connect.NewJobServiceClient(c.http, host, plain),
+		drains:   holov1connect.NewDrainServiceClient(c.http, host, plain),
 		atomics:  holov1connect.NewAtomicServiceClient(c.http, host, plain),
 		receipts: holov1connect.NewReceiptServiceClient(c.http, host, plain),
 		nodes:    holov1connect.NewNodeServiceClient(c.http, host, plain),

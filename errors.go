@@ -130,8 +130,10 @@ func cut(what string, change bool, err error) error {
 
 // Reasons of the SDK's own.
 const (
-	reasonNoNode    = "no_node"
-	reasonCut       = "cut_off"
-	reasonNoSession = "no_session"
-	reasonOwnerSig  = "bad_owner_signature" // of the node: not signed by the owner for the chain as it is
+	reasonNoNode     = "no_node"
+	reasonNotGranted = "not_granted"
+	reasonNotDrained = "not_drained" // a node that still holds something
+	reasonCut        = "cut_off"
+	reasonNoSession  = "no_session"
+	reasonOwnerSig   = "bad_owner_signature" // of the node: not signed by the owner for the chain as it is
 )

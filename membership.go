@@ -18,10 +18,11 @@ import (
 type MemberInfo struct {
 	ID        string `json:"id"` // public key, hexadecimal
 	Name      string `json:"name"`
-	State     string `json:"state"`     // active, dead
+	State     string `json:"state"`     // active, draining, drained, dead
 	Admission string `json:"admission"` // hash of the record that admitted it, hexadecimal
 	Joined    int64  `json:"joined"`    // seconds since 1970
 	Address   string `json:"address"`
+	Held      int    `json:"held"` // of a node that drains: shards that it still holds
 }
 
 // Members lists who belongs to the cluster.
@@ -32,10 +33,7 @@ func (c *Cluster) Members(ctx context.Context) ([]MemberInfo, error) {
 	}
 	out := make([]MemberInfo, len(r.GetMembers()))
 	for i, m := range r.GetMembers() {
-		out[i] = MemberInfo{
-			ID: hex.EncodeToString(m.GetNode()), Name: m.GetName(), State: m.GetState(), Admission: hex.EncodeToString(m.GetAdmission()),
-			Joined: m.GetJoinedUnix(), Address: m.GetAddress(),
-		}
+		out[i] = memberInfo(m)
 	}
 	return out, nil
 }

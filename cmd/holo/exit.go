@@ -103,6 +103,8 @@ var hints = map[string]string{
 	"refused_by_peer":   "holo agent --clients on that machine, or the address of another",
 	"unreachable":       "holo connect with the address of a node that runs",
 	"other_key":         "the same on a machine that is a node: over a link only the key of --config is heard",
+	"not_drained":       "holo node drain NAME, and wait until it is drained; holo node evict where it does not run any more",
+	"draining":          "holo node list, for a node that takes work; holo node undrain NAME",
 	"not_granted":       "holo auth explain ACTION NAME, which says what is missing",
 	"grant_too_wide":    "holo auth whoami, which shows how far your own rights go; or the owner's key in --config",
 	"policy_stale":      "holo status: this node is cut off from the others",

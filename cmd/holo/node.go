@@ -11,7 +11,7 @@ import (
 )
 
 func nodeCommand(a *app) *cobra.Command {
-	return group("node", "Nodes: who belongs to the cluster", nodeList(a), nodeApprove(a), nodeEvict(a))
+	return group("node", "Nodes: who belongs to the cluster", nodeList(a), nodeApprove(a), nodeDrain(a), nodeUndrain(a), nodeRemove(a), nodeEvict(a))
 }
 
 func nodeList(a *app) *cobra.Command {

@@ -85,7 +85,7 @@ func (a *app) awaitStatus(ctx context.Context, wait time.Duration, nodes int) (*
 // the catalogue that was asked says that the node lives.
 func leases(s *holocompute.Status) (n int) {
 	for _, node := range s.Nodes {
-		if node.Lease && node.State == "active" {
+		if node.Lease && node.State != "dead" {
 			n++
 		}
 	}

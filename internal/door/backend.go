@@ -59,6 +59,7 @@ type Backend interface {
 	ReadAudit(context.Context, Caller, *holov1.ReadAuditRequest) (*holov1.ReadAuditResponse, error)
 	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
 	Nodes
+	Drains
 	Arrays
 	Atomics
 	Kernels

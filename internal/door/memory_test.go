@@ -354,6 +354,11 @@ func (m *memory) Atomic(_ context.Context, c Caller, _ *holov1.ApplyAtomicReques
 	return &holov1.AtomicResponse{Applied: true}, nil
 }
 
+func (m *memory) SetDrain(_ context.Context, c Caller, _ *holov1.SetDrainRequest) error {
+	m.changed(c)
+	return nil
+}
+
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
 	m.changed(c)
 	return &holov1.Job{Id: 1, State: "running"}, nil

@@ -54,6 +54,7 @@ var routes = map[string]route{
 	holov1connect.NodeServiceApproveProcedure:   change("node.approve", checkApprove, cluster[*holov1.ApproveRequest](holo.ActionNodeApprove)),
 	holov1connect.NodeServiceSetPolicyProcedure: change("cluster.policy", checkPolicy, cluster[*holov1.PolicyRequest](holo.ActionPolicyWrite)),
 	holov1connect.NodeServiceRekeyProcedure:     change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
+	holov1connect.DrainServiceSetProcedure:      change("node.drain", checkDrain, cluster[*holov1.SetDrainRequest](holo.ActionDrain)),
 
 	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
 	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),

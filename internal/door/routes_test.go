@@ -266,6 +266,8 @@ func sample(procedure string) proto.Message {
 		m.Node, m.Admission, m.OwnerSignature = make([]byte, 32), make([]byte, 32), make([]byte, 64)
 	case *holov1.RekeyRequest:
 		m.OwnerSignature = make([]byte, 64)
+	case *holov1.SetDrainRequest:
+		m.Node = make([]byte, 32)
 	case *holov1.ApproveRequest:
 		m.Node = make([]byte, 32)
 	case *holov1.PolicyRequest:

@@ -21,11 +21,12 @@ const (
 	ActionTokenIssue                    // issue tokens by a token key of one's own
 	ActionPolicyWrite                   // say who may do what
 	ActionAuditRead                     // see what others may and may not
+	ActionDrain                         // have a node hold nothing, or again
 	actions
 )
 
 var actionNames = [...]string{
-	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "NODE_EVICT", "KEY_ROTATE", "TOKEN_ISSUE", "POLICY_WRITE", "AUDIT_READ",
+	"NONE", "OBSERVE", "READ", "WRITE", "ALLOCATE", "FREE", "MODULE_PUT", "RUN", "COMPUTE", "NODE_APPROVE", "NODE_EVICT", "KEY_ROTATE", "TOKEN_ISSUE", "POLICY_WRITE", "AUDIT_READ", "DRAIN",
 }
 
 // String is the action's stable name, in capitals.

@@ -22,6 +22,7 @@ const (
 	RoleUser
 	RoleAdmin
 	RoleSecurity
+	RoleOperator
 	roles
 )
 
@@ -31,7 +32,7 @@ var roleTable = [roles]struct {
 	actions     []Action
 }{
 	RoleOwner: {"owner", "the owner's key: says who may do what; of the data it may read nothing until it grants itself that, on record",
-		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite, ActionAuditRead}},
+		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite, ActionAuditRead, ActionDrain}},
 	RoleReader:    {"reader", "reads arrays", []Action{ActionObserve, ActionRead}},
 	RoleWriter:    {"writer", "reads, writes and seals arrays", []Action{ActionObserve, ActionRead, ActionWrite}},
 	RoleAllocator: {"allocator", "makes and deletes arrays", []Action{ActionObserve, ActionAllocate, ActionFree}},
@@ -41,7 +42,8 @@ var roleTable = [roles]struct {
 	RoleUser: {"user", "works with arrays and kernels: all of the roles above but analyst; issues tokens for itself",
 		[]Action{ActionObserve, ActionRead, ActionWrite, ActionAllocate, ActionFree, ActionModulePut, ActionRun, ActionTokenIssue}},
 	RoleAdmin: {"admin", "says who may do what, within what it may itself; asks for nodes to be let in and put out; sees no data",
-		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite}},
+		[]Action{ActionObserve, ActionNodeApprove, ActionNodeEvict, ActionKeyRotate, ActionTokenIssue, ActionPolicyWrite, ActionDrain}},
+	RoleOperator: {"operator", "keeps nodes: drains them; sees no data", []Action{ActionObserve, ActionDrain}},
 	RoleSecurity: {"security", "sees what others may do", []Action{ActionObserve, ActionAuditRead}},
 }
 

@@ -23,6 +23,9 @@ func submitter(ctx context.Context) door.Caller {
 
 // SubmitJob starts a job, which this node coordinates.
 func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitRequest) (*holov1.Job, error) {
+	if err := n.takesWork(); err != nil {
+		return nil, err
+	}
 	k, err := n.kernel(ctx, m.GetKernel())
 	if err != nil {
 		return nil, err

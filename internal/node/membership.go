@@ -50,7 +50,7 @@ func (n *Node) ListMembers(ctx context.Context, _ door.Caller) (*holov1.ListMemb
 }
 
 func membershipOut(r *wire.NodeRecord) *holov1.Membership {
-	m := &holov1.Membership{Node: r.Node[:], Name: r.Name, State: lifeOf(r), Admission: r.Admission[:], JoinedUnix: r.Joined}
+	m := &holov1.Membership{Node: r.Node[:], Name: r.Name, State: lifeOf(r), Admission: r.Admission[:], JoinedUnix: r.Joined, Held: r.Held}
 	if len(r.Place.Addresses) > 0 {
 		m.Address = r.Place.Addresses[0]
 	}
@@ -58,10 +58,15 @@ func membershipOut(r *wire.NodeRecord) *holov1.Membership {
 }
 
 func lifeOf(r *wire.NodeRecord) string {
-	if r.Alive {
-		return "active"
+	switch {
+	case !r.Alive:
+		return "dead"
+	case r.Draining && r.Held > 0:
+		return "draining"
+	case r.Draining:
+		return "drained"
 	}
-	return "dead"
+	return "active"
 }
 
 var _ door.Nodes = (*Node)(nil)

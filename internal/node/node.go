@@ -99,6 +99,7 @@ type Node struct {
 	keys       *keyring
 	access     *access
 	tokens     *tokenView
+	drains     *drains
 	clients    *clientLinks
 	configs    *configs
 	records    *records
@@ -152,7 +153,7 @@ func assemble(c Config, h *home) *Node {
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
-		clients: newClientLinks(), doorOpen: make(chan struct{}),
+		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}

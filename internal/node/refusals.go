@@ -46,6 +46,7 @@ const (
 	reasonModuleHash   = "module_hash"     // module bytes that are not what their hash says
 	reasonNoHome       = "no_home"         // nobody serves the shard just now
 	reasonLost         = "data_lost"       // no holder of a shard is left
+	reasonDraining     = "draining"        // the node takes no new work
 	reasonElsewhere    = "elsewhere"       // another node has to be asked
 	reasonSlow         = "slow"            // not done yet; it may be later
 	reasonEvicted      = "evicted"         // this node was removed from the cluster

@@ -102,11 +102,8 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 	parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
 		r := nodes[i]
 		o := &holov1.Node{
-			Id: r.Node.Hex(), Name: r.Name, State: "dead", Voter: slices.Contains(h.Voters, r.Node),
+			Id: r.Node.Hex(), Name: r.Name, State: lifeOf(r), Voter: slices.Contains(h.Voters, r.Node),
 			Lease: slices.Contains(h.Leased, r.Node), CapacityBytes: r.Place.Capacity, Incarnation: uint64(r.Incarnation),
-		}
-		if r.Alive {
-			o.State = "active"
 		}
 		if len(r.Place.Addresses) > 0 {
 			o.Address = r.Place.Addresses[0]
@@ -254,6 +251,9 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 	for _, r := range nodes {
 		if !r.Alive {
 			out = append(out, fmt.Sprintf("Node %s (%s) is dead or has not registered.", r.Name, r.Node))
+		}
+		if r.Draining {
+			out = append(out, drainWarning(r))
 		}
 	}
 	if shards.RefusingWrites > 0 {

@@ -48,6 +48,9 @@ func (d *leadership) promote(ctx context.Context) {
 // new voters are made nonvoters first, so that the cluster passes through two
 // voters as briefly as it can.
 func (d *leadership) promoteOnce(ctx context.Context) error {
+	if d.n.drains.has(d.n.self) && len(d.n.consensus.Voters()) > 1 {
+		return d.n.consensus.TransferLeadership(ctx) // before this node loses its vote, or is switched off
+	}
 	add, remove := d.voterChanges()
 	if len(add) == 0 && len(remove) == 0 {
 		return nil
@@ -80,7 +83,7 @@ func (d *leadership) voterChanges() (add, remove []holo.NodeID) {
 	var alive []holo.NodeID
 	d.n.catalog.read(func(c *catalog.Catalog) {
 		for _, m := range c.Members() {
-			if r, ok := c.Node(m.Node); ok && r.Alive {
+			if r, ok := c.Node(m.Node); ok && r.Alive && !r.Draining {
 				alive = append(alive, m.Node)
 			}
 		}
@@ -130,6 +133,7 @@ func (d *leadership) sweep(ctx context.Context) {
 		}
 		if d.n.consensus.IsLeader() {
 			seen = d.sweepOnce(ctx, seen)
+			d.drained()
 			d.n.resumeOrphans(ctx)
 		}
 	}

@@ -11,14 +11,14 @@ import (
 // one shard per node; plain rendezvous would fill one node of three 10 % above
 // its share too often for an array that nearly fills them all.
 func (t *Table) Create(class holo.Class) error {
-	nodes := t.Alive()
+	nodes := t.Open()
 	switch {
 	case !class.Valid():
 		return holo.Errorf(holo.Invalid, "create shards: %d copies, want 1 to %d", class, holo.MaxClass)
 	case t.HasClass(class):
 		return holo.Errorf(holo.Exists, "create shards: class %d exists", class)
 	case len(nodes) < wire.MinAck(class):
-		return holo.Refuse(holo.Unavailable, ReasonFloor, "create shards of %d copies: %d nodes are alive, %d needed", class, len(nodes), wire.MinAck(class))
+		return holo.Refuse(holo.Unavailable, ReasonFloor, "create shards of %d copies: %d nodes live and do not drain, %d needed", class, len(nodes), wire.MinAck(class))
 	}
 	copies, primaries := newShares(nodes), newShares(nodes)
 	for n := range uint64(holo.ShardCount) {
@@ -184,7 +184,7 @@ func (t *Table) Transfer(cmd *wire.ShardTransfer) error {
 // recorded which arrays lost data with it: they read as DataLost for ever.
 func (t *Table) Recover(shard holo.ShardID) error {
 	c, ok := t.Get(shard)
-	nodes := t.Alive()
+	nodes := t.Open()
 	switch {
 	case !ok || !c.Lost:
 		return holo.Errorf(holo.Invalid, "recover shard %d: it is not lost", shard)

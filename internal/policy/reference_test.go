@@ -16,7 +16,7 @@ func mayIt(records []wire.GrantRecord, q authz.Question, f Facts) bool {
 	}
 	if q.Principal == owner {
 		switch q.Action {
-		case holo.ActionObserve, holo.ActionNodeApprove, holo.ActionNodeEvict, holo.ActionKeyRotate, holo.ActionTokenIssue, holo.ActionPolicyWrite, holo.ActionAuditRead:
+		case holo.ActionObserve, holo.ActionNodeApprove, holo.ActionNodeEvict, holo.ActionKeyRotate, holo.ActionTokenIssue, holo.ActionPolicyWrite, holo.ActionAuditRead, holo.ActionDrain:
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 
@@ -227,6 +228,8 @@ func (c *control) transition(cmd wire.Message) error {
 		return err
 	case *wire.NodeDead:
 		return c.table.NodeDead(cmd)
+	case *wire.NodeDrain:
+		return c.drainNode(cmd)
 	case *wire.ShardLearner:
 		return c.table.SetLearner(cmd)
 	case *wire.ShardPromote:
@@ -239,12 +242,23 @@ func (c *control) transition(cmd wire.Message) error {
 	return holo.Errorf(holo.Internal, "command %#04x is not one about shards", uint16(cmd.Type()))
 }
 
+// drainNode keeps, as the catalogue does, enough nodes for all copies.
+func (c *control) drainNode(cmd *wire.NodeDrain) error {
+	err := c.table.Drain(cmd.Node, cmd.On)
+	if err == nil && cmd.On && len(c.table.Open()) < int(c.w.o.Copies) {
+		return errors.Join(holo.Errorf(holo.Conflict, "too few nodes"), c.table.Drain(cmd.Node, false))
+	}
+	return err
+}
+
 func commandName(cmd wire.Message) string {
 	switch cmd.(type) {
 	case *wire.NodeRegister:
 		return "register"
 	case *wire.NodeDead:
 		return "dead"
+	case *wire.NodeDrain:
+		return "drain"
 	case *wire.ShardLearner:
 		return "learner"
 	case *wire.ShardPromote:

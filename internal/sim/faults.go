@@ -20,7 +20,7 @@ type faults struct {
 func newFaults(w *world) faults {
 	r := w.rng
 	f := faults{
-		w: w, gentle: w.o.Seed%3 == 0, weights: make([]int, 8),
+		w: w, gentle: w.o.Seed%3 == 0, weights: make([]int, 9),
 		gap:     []holo.Duration{60 * ms, 150 * ms, 400 * ms}[r.IntN(3)],
 		stalls:  []int{0, 60, 15}[r.IntN(3)],
 		crashes: []int{0, 200, 40}[r.IntN(3)],
@@ -68,6 +68,8 @@ func (f *faults) strike() {
 		f.changeLeader()
 	case 7:
 		f.moveShard()
+	case 8:
+		f.drain()
 	}
 	f.w.after(f.gap/4+f.w.upTo(2*f.gap), f.strike)
 }
@@ -207,6 +209,22 @@ func (f *faults) changeLeader() {
 		}
 	}
 	f.w.control.depose(blind, f.w.upTo(900*ms))
+}
+
+// drain has a node hold nothing any more, or again, as long as enough nodes are
+// left for all copies.
+func (f *faults) drain() {
+	n, t := f.anyNode(), f.w.control.table
+	seat, _ := t.Seat(nodeID(n.addr))
+	staying := 0
+	for _, s := range t.Seats() {
+		if !s.Draining {
+			staying++
+		}
+	}
+	if seat.Draining || staying > int(f.w.o.Copies) {
+		f.w.control.propose(f.w.control.leader, &wire.NodeDrain{Node: nodeID(n.addr), On: !seat.Draining})
+	}
 }
 
 // moveShard asks a primary to give its shard to a member.

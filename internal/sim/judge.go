@@ -40,6 +40,8 @@ func (w *world) unrestored() string {
 			return fmt.Sprintf("shard %d is lost", c.Shard)
 		case len(c.Members) != int(w.o.Copies) || c.Learner != wire.Member{}:
 			return fmt.Sprintf("shard %d has %d copies of %d", c.Shard, len(c.Members), w.o.Copies)
+		case len(w.control.table.Leaving(c)) > 0:
+			return fmt.Sprintf("shard %d is held by a node that drains", c.Shard)
 		}
 		if st := w.nodes[addressOf(c.Primary)].machine.Status(c.Shard); st.State != shard.Active {
 			return fmt.Sprintf("shard %d: its primary is %v", c.Shard, st.State)

@@ -96,7 +96,7 @@ func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
-		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead,
+		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
 		*TokenKeyChange, *TokenIssued, *TokenRevoke:
 		return true

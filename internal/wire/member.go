@@ -197,6 +197,8 @@ type NodeRecord struct {
 	Admission   [32]byte // hash of its chain record
 	Incarnation holo.Incarnation
 	Alive       bool
+	Draining    bool
+	Held        uint32 // of a node that drains: shards that it still holds
 	Changed     uint64 // catalogue index of the last change of name or place
 }
 
@@ -241,7 +243,7 @@ const (
 	MaxChain = maxRecords
 
 	chainRecordBytes = 32 + 1 + 8 + 32
-	nodeRecordBytes  = 32 + 4 + 4 + 8 + 8 + 8 + 32 + 8 + 1 + 8
+	nodeRecordBytes  = 32 + 4 + 4 + 8 + 8 + 8 + 32 + 8 + 1 + 1 + 4 + 8
 )
 
 // Type is the number on the wire.

@@ -184,6 +184,8 @@ func (m *NodeRecord) encode(e *Encoder) {
 	e.Fixed(m.Admission[:])
 	e.U64(uint64(m.Incarnation))
 	e.Bool(m.Alive)
+	e.Bool(m.Draining)
+	e.U32(m.Held)
 	e.U64(m.Changed)
 }
 
@@ -195,6 +197,8 @@ func (m *NodeRecord) decode(d *Decoder) {
 	d.Fixed(m.Admission[:])
 	m.Incarnation = holo.Incarnation(d.U64())
 	m.Alive = d.Bool()
+	m.Draining = d.Bool()
+	m.Held = d.U32()
 	m.Changed = d.U64()
 }
 

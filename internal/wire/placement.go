@@ -17,6 +17,7 @@ type Seat struct {
 	Alive       bool             // it may hold a lease; dead: its lease ran out
 	Life        uint64           // counts the changes of Incarnation and Alive: commands name it
 	Weight      uint64           // memory offered, in MiB
+	Draining    bool             // it is to hold nothing
 	Retired     []holo.Incarnation
 }
 
@@ -59,6 +60,12 @@ type NodeDead struct {
 	Life        uint64
 }
 
+// NodeDrain has a node hold nothing any more, or takes that back.
+type NodeDrain struct {
+	Node holo.NodeID
+	On   bool
+}
+
 // ShardLearner names a shard's next learner, by compare-and-set on epoch and
 // generation. A zero learner takes the present one away.
 type ShardLearner struct {
@@ -73,8 +80,9 @@ const (
 	typeNodeDead     = Type(0x0114)
 	typeShardLearner = Type(0x0115)
 	typeShardTable   = Type(0x0116)
+	typeNodeDrain    = Type(0x0117)
 
-	seatBytes = 32 + 8 + 1 + 8 + 8 + 4
+	seatBytes = 32 + 8 + 1 + 8 + 8 + 1 + 4
 	slotBytes = 8 + shardConfigBytes
 )
 
@@ -83,9 +91,10 @@ func (*NodeRegister) Type() Type { return typeNodeRegister }
 func (*NodeDead) Type() Type     { return typeNodeDead }
 func (*ShardLearner) Type() Type { return typeShardLearner }
 func (*ShardTable) Type() Type   { return typeShardTable }
+func (*NodeDrain) Type() Type    { return typeNodeDrain }
 
 var _ = []struct{}{
-	register[NodeRegister](), register[NodeDead](), register[ShardLearner](), register[ShardTable](),
+	register[NodeRegister](), register[NodeDead](), register[ShardLearner](), register[ShardTable](), register[NodeDrain](),
 }
 
 func (m *NodeRegister) encode(e *Encoder) {
@@ -106,6 +115,16 @@ func (m *NodeDead) encode(e *Encoder) {
 func (m *NodeDead) decode(d *Decoder) {
 	m.Node, m.Incarnation = d.life()
 	m.Life = d.U64()
+}
+
+func (m *NodeDrain) encode(e *Encoder) {
+	e.Fixed(m.Node[:])
+	e.Bool(m.On)
+}
+
+func (m *NodeDrain) decode(d *Decoder) {
+	d.Fixed(m.Node[:])
+	m.On = d.Bool()
 }
 
 // life reads a node and the incarnation it must have.
@@ -161,6 +180,7 @@ func (s *Seat) encode(e *Encoder) {
 	e.Bool(s.Alive)
 	e.U64(s.Life)
 	e.U64(s.Weight)
+	e.Bool(s.Draining)
 	e.Count(len(s.Retired))
 	for _, inc := range s.Retired {
 		e.U64(uint64(inc))
@@ -174,6 +194,7 @@ func (s *Seat) decode(d *Decoder) {
 	s.Alive = d.Bool()
 	s.Life = d.U64()
 	s.Weight = d.U64()
+	s.Draining = d.Bool()
 	for range d.Count(MaxRetired, 8) {
 		s.Retired = append(s.Retired, holo.Incarnation(d.U64()))
 	}

@@ -55,16 +55,16 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 		return err
 	}
 	_, taken := c.arrayNames[r.Name]
-	alive := len(c.table.Alive())
+	alive := len(c.table.Open())
 	switch {
 	case taken:
 		return holo.Errorf(holo.Exists, "create array %s: the name is taken", r.Name)
 	case !r.Class.Valid():
 		return holo.Errorf(holo.Invalid, "create array %s: %d copies, want 1 to %d", r.Name, r.Class, holo.MaxClass)
-	case int(r.Class) > len(c.chain.members):
-		return holo.Refuse(holo.Invalid, ReasonFewNodes, "create array %s: %d copies wanted, the cluster has %d nodes", r.Name, r.Class, len(c.chain.members))
+	case int(r.Class) > c.staying():
+		return holo.Refuse(holo.Invalid, ReasonFewNodes, "create array %s: %d copies wanted, the cluster has %d nodes that do not drain", r.Name, r.Class, c.staying())
 	case alive < wire.MinAck(r.Class):
-		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: writes need %d nodes, %d are alive", r.Name, wire.MinAck(r.Class), alive)
+		return holo.Refuse(holo.Unavailable, ReasonFewNodes, "create array %s: writes need %d nodes, %d live and do not drain", r.Name, wire.MinAck(r.Class), alive)
 	}
 	if err := full("create array "+r.Name, c.arrays, MaxArrays); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 	return c.checkRoom(r)
 }
 
-// Room is what the living nodes offer and what the arrays take of it, in
+// Room is what the living nodes that do not drain offer and what the arrays take of it, in
 // bytes. An array takes its pages times its copies, deleted ones until they
 // are purged.
 type Room struct{ Memory, Spill, Taken uint64 }
@@ -80,7 +80,7 @@ type Room struct{ Memory, Spill, Taken uint64 }
 // Room sums it up.
 func (c *Catalog) Room() (r Room) {
 	for _, s := range c.table.Seats() {
-		if s.Alive {
+		if s.Alive && !s.Draining {
 			r.Memory += c.nodes[s.Node].Place.Capacity
 			r.Spill += c.nodes[s.Node].Place.Spill
 		}
@@ -101,8 +101,8 @@ func (c *Catalog) checkRoom(r *wire.ArrayRecord) error {
 		return nil
 	}
 	return holo.Refuse(holo.Exhausted, ReasonQuota,
-		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes)",
-		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Alive()))
+		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes that do not drain)",
+		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Open()))
 }
 
 func mib(bytes uint64) string {

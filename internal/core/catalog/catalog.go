@@ -200,6 +200,8 @@ func (c *Catalog) place(msg wire.Message) error {
 		return err
 	case *wire.NodeDead:
 		return c.table.NodeDead(m)
+	case *wire.NodeDrain:
+		return c.nodeDrain(m)
 	case *wire.ShardLearner:
 		return c.table.SetLearner(m)
 	case *wire.ShardShrink:

@@ -59,7 +59,11 @@ func (c *Catalog) Answered(id wire.RequestID) bool {
 func (c *Catalog) Node(id holo.NodeID) (wire.NodeRecord, bool) {
 	r, ok := c.nodes[id]
 	if ok {
-		r.Incarnation, r.Alive = c.table.Registered(id)
+		s, _ := c.table.Seat(id)
+		r.Incarnation, r.Alive, r.Draining = s.Incarnation, s.Alive, s.Draining
+		if r.Draining {
+			r.Held = uint32(c.table.Held(id))
+		}
 	}
 	return r, ok
 }

@@ -275,7 +275,7 @@ func (k *Keeper) push(view View) {
 func (k *Keeper) candidates(now holo.Time, t *placement.Table) []holo.NodeID {
 	var ids []holo.NodeID
 	for _, s := range t.Seats() {
-		if heard, ok := k.Heard(s.Node, s.Incarnation); s.Alive && ok && !k.doomed(&s) && now.Sub(heard) <= 2*k.timing.Beat {
+		if heard, ok := k.Heard(s.Node, s.Incarnation); s.Alive && !s.Draining && ok && !k.doomed(&s) && now.Sub(heard) <= 2*k.timing.Beat {
 			ids = append(ids, s.Node)
 		}
 	}

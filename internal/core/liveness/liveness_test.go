@@ -203,6 +203,9 @@ func (c *cluster) obeyHints() {
 		if h, ok := env.Msg.(*wire.ShrinkHint); ok {
 			c.keeper.Request(c.now, env.To, &wire.ShardShrink{Shard: h.Shard, Epoch: h.Epoch, By: c.member(int(env.To[0])), Drop: h.Drop})
 		}
+		if h, ok := env.Msg.(*wire.Handoff); ok {
+			c.keeper.Request(c.now, env.To, &wire.ShardTransfer{Shard: h.Shard, Epoch: c.config(h.Shard).Epoch, By: c.member(int(env.To[0])), To: h.To})
+		}
 	}
 	c.sent = nil
 }

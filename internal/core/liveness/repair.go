@@ -135,8 +135,8 @@ func (k *Keeper) echo(m wire.Member) uint64 {
 // repair adds learners where copies are missing, the fewest copies first, and
 // hints at drops where there are too many.
 func (k *Keeper) repair(now holo.Time, t *placement.Table) {
-	budget := maxLearners
-	var short []*wire.ShardConfig
+	budget, moves := maxLearners, maxMoves
+	var short, moving []*wire.ShardConfig
 	for c := range t.All() {
 		k.watchLearner(now, c)
 		switch {
@@ -144,14 +144,22 @@ func (k *Keeper) repair(now holo.Time, t *placement.Table) {
 			delete(k.wanted, c.Shard)
 		case c.Learner != wire.Member{}:
 			budget--
+			moves--
 			if k.stuck(now, c) {
 				short = append(short, c)
 			}
 		case len(c.Members) < int(c.Shard.Class()):
 			short = append(short, c)
+		case len(t.Leaving(c)) > 0:
+			if k.relieve(now, t, c, t.Leaving(c)) {
+				moving = append(moving, c)
+			}
 		case len(c.Members) > int(c.Shard.Class()):
 			k.trim(now, c)
 		}
+	}
+	if len(short) == 0 { // who has too few copies comes before who only moves
+		short = moving[:min(len(moving), max(moves, 0))]
 	}
 	if len(short) == 0 {
 		return

@@ -157,11 +157,12 @@ type Membership struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // 32 bytes
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`         // active, dead
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`         // active, draining, drained, dead
 	Admission     []byte                 `protobuf:"bytes,4,opt,name=admission,proto3" json:"admission,omitempty"` // hash of the record that admitted it
 	JoinedUnix    int64                  `protobuf:"varint,5,opt,name=joined_unix,json=joinedUnix,proto3" json:"joined_unix,omitempty"`
 	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
 	KeyEpoch      uint64                 `protobuf:"varint,7,opt,name=key_epoch,json=keyEpoch,proto3" json:"key_epoch,omitempty"` // of the last cluster key that it has confirmed
+	Held          uint32                 `protobuf:"varint,8,opt,name=held,proto3" json:"held,omitempty"`                         // of a node that drains: shards that it still holds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +242,13 @@ func (x *Membership) GetAddress() string {
 func (x *Membership) GetKeyEpoch() uint64 {
 	if x != nil {
 		return x.KeyEpoch
+	}
+	return 0
+}
+
+func (x *Membership) GetHeld() uint32 {
+	if x != nil {
+		return x.Held
 	}
 	return 0
 }
@@ -764,7 +772,7 @@ const file_holo_v1_node_proto_rawDesc = "" +
 	"keySettled\x12.\n" +
 	"\apending\x18\x05 \x03(\v2\x14.holo.v1.PendingNodeR\apending\x12\x14\n" +
 	"\x05votes\x18\x06 \x01(\rR\x05votes\x12\x16\n" +
-	"\x06policy\x18\a \x01(\fR\x06policy\"\xc0\x01\n" +
+	"\x06policy\x18\a \x01(\fR\x06policy\"\xd4\x01\n" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x12\n" +
@@ -774,7 +782,8 @@ const file_holo_v1_node_proto_rawDesc = "" +
 	"\vjoined_unix\x18\x05 \x01(\x03R\n" +
 	"joinedUnix\x12\x18\n" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x1b\n" +
-	"\tkey_epoch\x18\a \x01(\x04R\bkeyEpoch\"\x86\x01\n" +
+	"\tkey_epoch\x18\a \x01(\x04R\bkeyEpoch\x12\x12\n" +
+	"\x04held\x18\b \x01(\rR\x04held\"\x86\x01\n" +
 	"\fEvictRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x1c\n" +
 	"\tadmission\x18\x02 \x01(\fR\tadmission\x12\x1b\n" +

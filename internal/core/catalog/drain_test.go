@@ -1,0 +1,38 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// N-05: the nodes that stay must be able to hold what there is: the bytes, and
+// the copies. Otherwise nothing happens.
+func TestDrainThatTheOthersCannotHoldIsRefused(t *testing.T) {
+	w := settled(t, 3)
+	w.array("most", 300, 2)
+	err := w.refused(ReasonQuota, &wire.NodeDrain{Node: node(3), On: true})
+	if !strings.Contains(err.Error(), "the arrays take 600 MiB, and the 2 nodes that would be left offer 512 MiB") {
+		t.Error(err)
+	}
+	if r, _ := w.Node(node(3)); r.Draining || w.Room().Memory != 768<<20 {
+		t.Error("it drains all the same")
+	}
+	w.do(&wire.ArrayDelete{Array: 1})
+	w.do(&wire.ArrayPurge{Array: 1})
+	w.array("thrice", 10, 3)
+	w.refused(ReasonFewNodes, &wire.NodeDrain{Node: node(3), On: true})
+	w.do(&wire.ArrayDelete{Array: 2})
+	w.do(&wire.NodeDrain{Node: node(3), On: true})
+	r, _ := w.Node(node(3))
+	if !r.Draining || r.Held == 0 || r.Changed != w.Version() || w.Room().Memory != 512<<20 {
+		t.Errorf("a node that drains: %+v, room %+v", r, w.Room())
+	}
+	w.refused(ReasonFewNodes, create("thrice", 1, 3)) // nobody is to hold a third copy
+	w.do(&wire.NodeDrain{Node: node(3)})
+	if r, _ := w.Node(node(3)); r.Draining {
+		t.Error("it was taken back, and drains")
+	}
+	w.array("thrice", 1, 3)
+}

@@ -1,0 +1,146 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+func (c *cluster) drain(by, node *Node, on bool) error {
+	return by.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: node.self[:], On: on})
+}
+
+// stateOf is what the catalogue says of a node.
+func (c *cluster) stateOf(by, node *Node) (state string, held uint32) {
+	c.t.Helper()
+	r, err := by.ListMembers(context.Background(), door.Caller{})
+	must(c.t, err)
+	for _, m := range r.Members {
+		if holo.NodeID(m.Node) == node.self {
+			return m.State, m.Held
+		}
+	}
+	c.t.Fatal("no such member")
+	return "", 0
+}
+
+// N-05: a node is drained under load. What has one copy and what has two moves
+// to the others, every write that was acknowledged is there, and the node may
+// be switched off and thrown away without a byte being lost.
+func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	ctx := context.Background()
+	stays, leaves := c.nodes[0], c.nodes[1]
+	once, err := stays.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 3 << 20, ExtentElements: holo.PageSize, Copies: 1})
+	must(t, err)
+	twice := c.create(stays, "twice", 3<<20)
+	data := noise(7, 3<<20)
+	must(t, stays.WriteRange(ctx, holo.ArrayID(once.Id), 0, data))
+	must(t, stays.WriteRange(ctx, holo.ArrayID(twice.Id), 0, data))
+	if c.held(leaves) == 0 {
+		t.Fatal("the node holds nothing")
+	}
+
+	var stop atomic.Bool
+	var load sync.WaitGroup
+	load.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			at := (i * holo.PageSize) % len(data)
+			if err := stays.WriteRange(ctx, holo.ArrayID(once.Id), uint64(at), data[at:][:holo.PageSize]); err != nil {
+				t.Errorf("a write while a node drains: %v", err)
+				return
+			}
+			if err := stays.ReadRange(ctx, holo.ArrayID(twice.Id), uint64(at), make([]byte, holo.PageSize)); err != nil {
+				t.Errorf("a read while a node drains: %v", err)
+				return
+			}
+		}
+	})
+	must(t, c.drain(stays, leaves, true))
+	await(t, "the node to hold nothing", func() bool { state, _ := c.stateOf(stays, leaves); return state == "drained" })
+	stop.Store(true)
+	load.Wait()
+	if n := c.held(leaves); n != 0 {
+		t.Errorf("a drained node holds %d shards", n)
+	}
+	await(t, "the drained node to know", func() bool { return leaves.takesWork() != nil })
+	if _, err := leaves.SubmitJob(ctx, door.Caller{}, &holov1.SubmitRequest{}); holo.ReasonOf(err) != reasonDraining {
+		t.Errorf("a job for a node that drains: %v", err)
+	}
+	must(t, leaves.Close())
+	c.nodes[1] = nil
+	for _, a := range []*holov1.Array{once, twice} {
+		wantBytes(t, c.nodes[2], a.Id, 0, data)
+	}
+	c.verifyAudit(0)
+	for _, event := range []string{"node.drain.start", "node.drain.done"} {
+		await(t, event, func() bool {
+			return slices.ContainsFunc(c.live(), func(n *Node) bool {
+				return slices.ContainsFunc(recordsOf(t, n, event), func(r *wire.AuditRecord) bool { return strings.Contains(r.Resource, leaves.self.Hex()) })
+			})
+		})
+	}
+}
+
+// held is in how many shards a node is, by the replica of the catalogue of one
+// that lives.
+func (c *cluster) held(node *Node) (n int) {
+	c.live()[0].catalog.read(func(cat *catalog.Catalog) {
+		for s := range cat.Shards().All() {
+			if s.Has(node.self) {
+				n++
+			}
+		}
+	})
+	return n
+}
+
+// What the others cannot hold, or too few of them, is refused, and nothing
+// happens.
+func TestDrainThatCannotBeIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	by := c.nodes[0]
+	c.create(by, "twice", 1<<20)
+	if err := c.drain(by, c.nodes[1], true); holo.ReasonOf(err) != "under_replicated" {
+		t.Errorf("one of two nodes, and two copies: %v", err)
+	}
+	if state, _ := c.stateOf(by, c.nodes[1]); state != "active" {
+		t.Errorf("it is %s all the same", state)
+	}
+	if err := by.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: make([]byte, 32), On: true}); holo.KindOf(err) != holo.NotFound {
+		t.Errorf("a stranger: %v", err)
+	}
+	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{}); err != nil {
+		t.Errorf("no node may pass on a drain: %v", err)
+	}
+}
+
+// A leader that drains has another node lead.
+func TestLeaderThatDrainsHandsOver(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	old := c.nodes[c.leads()]
+	must(t, c.drain(old, old, true))
+	await(t, "another leader", func() bool {
+		for _, n := range c.nodes {
+			if n != old && n.consensus.IsLeader() {
+				return true
+			}
+		}
+		return false
+	})
+	other := c.nodes[(slices.Index(c.nodes, old)+1)%3]
+	must(t, c.drain(other, old, false))
+	await(t, "the node to take work again", func() bool { return old.takesWork() == nil })
+}
