@@ -11,23 +11,32 @@ import (
 // one shard per node; plain rendezvous would fill one node of three 10 % above
 // its share too often for an array that nearly fills them all.
 func (t *Table) Create(class holo.Class) error {
+	plan, err := t.Plan(class)
+	for _, c := range plan {
+		t.put(c)
+	}
+	return err
+}
+
+// Plan is what Create would make.
+func (t *Table) Plan(class holo.Class) ([]wire.ShardConfig, error) {
 	nodes := t.Open()
 	switch {
 	case !class.Valid():
-		return holo.Errorf(holo.Invalid, "create shards: %d copies, want 1 to %d", class, holo.MaxClass)
+		return nil, holo.Errorf(holo.Invalid, "create shards: %d copies, want 1 to %d", class, holo.MaxClass)
 	case t.HasClass(class):
-		return holo.Errorf(holo.Exists, "create shards: class %d exists", class)
+		return nil, holo.Errorf(holo.Exists, "create shards: class %d exists", class)
 	case len(nodes) < wire.MinAck(class):
-		return holo.Refuse(holo.Unavailable, ReasonFloor, "create shards of %d copies: %d nodes live and do not drain, %d needed", class, len(nodes), wire.MinAck(class))
+		return nil, holo.Refuse(holo.Unavailable, ReasonFloor, "create shards of %d copies: %d nodes live and do not drain, %d needed", class, len(nodes), wire.MinAck(class))
 	}
+	plan := make([]wire.ShardConfig, holo.ShardCount)
 	copies, primaries := newShares(nodes), newShares(nodes)
-	for n := range uint64(holo.ShardCount) {
-		shard := holo.MakeShardID(class, n)
+	for n := range plan {
+		shard := holo.MakeShardID(class, uint64(n))
 		chosen := copies.pick(Rank(shard, nodes), min(int(class), len(nodes)))
-		c := wire.ShardConfig{Shard: shard, Epoch: 1, Primary: primaries.pick(chosen, 1)[0], Members: t.members(chosen)}
-		t.put(c)
+		plan[n] = wire.ShardConfig{Shard: shard, Epoch: 1, Primary: primaries.pick(chosen, 1)[0], Members: t.members(chosen)}
 	}
-	return nil
+	return plan, nil
 }
 
 func (t *Table) members(nodes []holo.NodeID) []wire.Member {

@@ -31,9 +31,58 @@ func TestAdmissionCountsCopiesAgainstMemory(t *testing.T) {
 		t.Errorf("room %+v", r)
 	}
 	w.refused(ReasonQuota, create("more", 65, 2))
-	w.array("rest", 64, 2)
+	w.array("rest", 40, 2)
 	w.bury(3)
 	w.refused(ReasonQuota, create("little", 1, 1)) // a dead node offers nothing
+}
+
+// Unlike nodes: what fits the sum of all does not fit, because a node holds one
+// copy of a shard, and the others cannot hold as much as the large one.
+func TestAdmissionCountsEachNode(t *testing.T) {
+	w := settled(t, 3)
+	w.do(&wire.NodeAddress{Node: node(1), Place: place(1024)})
+	w.array("first", 64, 2) // the shards of two copies are placed now
+	err := w.refused(ReasonQuota, create("much", 600, 2))
+	for _, figure := range []string{"would hold", "of its 2 copies", "and offers 256 MiB (memory 256 MiB, spill 0 MiB)"} {
+		if !strings.Contains(err.Error(), figure) {
+			t.Errorf("the refusal does not say %q: %v", figure, err)
+		}
+	}
+	w.array("less", 128, 2)
+	held := uint64(0)
+	for i := 1; i <= 3; i++ {
+		n, _ := w.Node(node(i))
+		if b := w.held(node(i)); b > n.Place.Capacity {
+			t.Errorf("node %d is to hold %d MiB of %d", i, b>>20, n.Place.Capacity>>20)
+		}
+		held += w.held(node(i))
+	}
+	if r := w.Room(); held != r.Taken {
+		t.Errorf("the nodes are to hold %d bytes, the arrays take %d", held, r.Taken)
+	}
+	before := w.loads
+	w.array("gone", 10, 2)
+	w.do(&wire.ArrayDelete{Array: 3})
+	w.do(&wire.ArrayPurge{Array: 3})
+	if w.loads != before {
+		t.Error("a purged array still counts in its shards")
+	}
+	back := New(cluster, ownerID())
+	if err := back.Restore(w.Snapshot()); err != nil || back.loads != before {
+		t.Errorf("after a snapshot other loads: %v", err)
+	}
+}
+
+// Shards stay where they are: a node that joins later offers memory to arrays
+// of classes that were placed before, and can hold nothing of them.
+func TestAdmissionCountsNothingOnNodesThatHoldNoShard(t *testing.T) {
+	w := settled(t, 2)
+	w.array("first", 200, 2)
+	w.do(invite("late", 1<<40))
+	w.do(admit(3, "late"))
+	w.register(3, 30)
+	w.refused(ReasonQuota, create("second", 100, 2))
+	w.array("elsewhere", 100, 1)
 }
 
 func TestSpillCountsAndIsShown(t *testing.T) {

@@ -32,11 +32,14 @@ func (c *Catalog) arrayCreate(m *wire.ArrayCreate, now int64) (wire.Message, err
 	if err := c.checkWithin(m, &r); err != nil {
 		return nil, err
 	}
+	if err := c.checkNodes(&r); err != nil {
+		return nil, err
+	}
 	if err := c.openClass(&r); err != nil {
 		return nil, err
 	}
 	c.lastArray++
-	c.arrays[r.ID] = r
+	c.keep(r)
 	c.arrayNames[r.Name] = r.ID
 	return &r, nil
 }
@@ -70,46 +73,6 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 		return err
 	}
 	return c.checkRoom(r)
-}
-
-// Room is what the living nodes that do not drain offer and what the arrays take of it, in
-// bytes. An array takes its pages times its copies, deleted ones until they
-// are purged.
-type Room struct{ Memory, Spill, Taken uint64 }
-
-// Room sums it up.
-func (c *Catalog) Room() (r Room) {
-	for _, s := range c.table.Seats() {
-		if s.Alive && !s.Draining {
-			r.Memory += c.nodes[s.Node].Place.Capacity
-			r.Spill += c.nodes[s.Node].Place.Spill
-		}
-	}
-	for _, a := range c.arrays {
-		r.Taken += footprint(&a)
-	}
-	return r
-}
-
-func footprint(r *wire.ArrayRecord) uint64 {
-	return uint64(r.Class) * r.Shape.Pages() * holo.PageSize
-}
-
-func (c *Catalog) checkRoom(r *wire.ArrayRecord) error {
-	room, want := c.Room(), footprint(r)
-	if room.Taken+want <= room.Memory+room.Spill {
-		return nil
-	}
-	return holo.Refuse(holo.Exhausted, ReasonQuota,
-		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes that do not drain)",
-		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Open()))
-}
-
-func mib(bytes uint64) string {
-	if bytes%(1<<20) == 0 {
-		return fmt.Sprintf("%d MiB", bytes>>20)
-	}
-	return fmt.Sprintf("%.2f MiB", float64(bytes)/(1<<20))
 }
 
 // openClass makes the shards of the array's class when there are none, and
@@ -200,7 +163,7 @@ func (c *Catalog) arrayPurge(m *wire.ArrayPurge) error {
 	case r.State != wire.ArrayDeleted:
 		return holo.Refuse(holo.Conflict, ReasonState, "purge array %s: it is %s", r.Name, r.State)
 	}
-	delete(c.arrays, m.Array)
+	c.drop(r)
 	return nil
 }
 

@@ -74,6 +74,7 @@ type Catalog struct {
 	keys    *clusterKeys
 
 	arrays     map[holo.ArrayID]wire.ArrayRecord
+	loads      loads // of arrays
 	arrayNames map[string]holo.ArrayID
 	lastArray  holo.ArrayID
 	kernels    map[string]wire.KernelRecord

@@ -146,7 +146,7 @@ func (c *Catalog) loadTable(m *wire.ShardTable) (err error) {
 }
 
 func (c *Catalog) loadArray(m *wire.ArrayRecord) {
-	c.arrays[m.ID] = *m
+	c.keep(*m)
 	if m.State != wire.ArrayDeleted {
 		c.arrayNames[m.Name] = m.ID
 	}
