@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -177,7 +178,9 @@ func TestClockTenMinutesAheadIsRefusedAndTheStatusSaysSo(t *testing.T) {
 	})
 	must(t, err)
 	defer link.Close()
-	skewed := &stranger{t: t, signer: c.nodes[1].home.signer, link: link} // a member otherwise
+	signer, err := identity.ReadSigner(c.nodes[1].home.path(identity.NodeKeyFile))
+	must(t, err)
+	skewed := &stranger{t: t, signer: signer, link: link} // a member otherwise
 	local := skewed.local(n.cluster, handshake.KindNode, n.clusterPSK())
 	if status, err := n.Status(context.Background(), door.Caller{}); err != nil || warns(status, handshake.ReasonClockSkew) {
 		t.Fatalf("warned without a reason: %v, %v", status, err)

@@ -280,8 +280,8 @@ func (n *Node) resign() {
 }
 
 // Close ends everything in order: clients first, then jobs, then Raft, then
-// the links, the audit log last. The others notice at once, because the
-// sessions end.
+// the links, the audit log last, which the node's key signs; then that is
+// wiped. The others notice at once, because the sessions end.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	closed := n.mu.closed
@@ -311,5 +311,7 @@ func (n *Node) Close() error {
 		errs = append(errs, n.transport.Close())
 	}
 	n.group.close()
-	return errors.Join(append(errs, n.closeAudit())...)
+	errs = append(errs, n.closeAudit())
+	n.wipe()
+	return errors.Join(errs...)
 }

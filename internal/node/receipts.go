@@ -13,7 +13,7 @@ import (
 // SignReceipt makes a receipt this node's word.
 func (t taskSide) SignReceipt(task *wire.RunTask, r *wire.Receipt) {
 	r.Node, r.Time = t.n.self, unixNow()
-	copy(r.Signature[:], t.n.home.signer.Sign(r.Proof(t.n.cluster, task)))
+	copy(r.Signature[:], t.n.sign(r.Proof(t.n.cluster, task)))
 }
 
 // CheckReceipt reports whether a receipt is signed by the node that it names.

@@ -25,7 +25,7 @@ func (n *Node) Approve(ctx context.Context, _ door.Caller, m *holov1.ApproveRequ
 			return nil, err
 		}
 		vote.Voter = n.self
-		copy(vote.Sig[:], n.home.signer.Sign(n.voteProof(&p.Admit)))
+		copy(vote.Sig[:], n.sign(n.voteProof(&p.Admit)))
 	}
 	decided, err := n.propose(ctx, &wire.AdmitVote{Node: id, Vote: vote})
 	if err != nil {
