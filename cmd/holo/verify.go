@@ -125,6 +125,15 @@ func (v *verifier) run(ctx context.Context, a *app, c *holocompute.Cluster, job 
 	pool := workers.New(workers.Options{Max: 1})
 	defer pool.Close()
 	s := &source{c: c, modules: map[holo.ModuleID]*module.Module{}, arrays: map[holo.ArrayID]*holocompute.Raw{}}
+	found, err := v.compare(ctx, a, s, pool, members, job)
+	if err != nil {
+		return err
+	}
+	return v.tell(a, job, found)
+}
+
+// compare runs each task again and names, for each, what differs.
+func (v *verifier) compare(ctx context.Context, a *app, s *source, pool *workers.Pool, members []holocompute.MemberInfo, job receipt.Job) ([][]string, error) {
 	meter := a.meter("verify", int64(len(job.Tasks)), countUnit)
 	defer meter.end()
 	found := make([][]string, len(job.Tasks))
@@ -134,12 +143,12 @@ func (v *verifier) run(ctx context.Context, a *app, c *holocompute.Cluster, job 
 		}
 		again, err := s.again(ctx, pool, t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found[i] = append(found[i], t.Differences(&again)...)
 		meter.at(int64(i + 1))
 	}
-	return v.tell(a, job, found)
+	return found, nil
 }
 
 // verified is what came of one task.
