@@ -13,7 +13,7 @@ import (
 
 func arrayCommand(a *app) *cobra.Command {
 	return group("array", "Arrays: numbers in the memory of all nodes",
-		arrayCreate(a), arrayList(a), arrayShow(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a))
+		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a))
 }
 
 // arrayFlags say what an array is besides its name, type and length.
