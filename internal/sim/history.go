@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -140,6 +141,11 @@ func (r *record) about(p pageIn) bool {
 	return r.shard == p.shard && r.page.Array == p.page.Array && (r.kind == dropOp || r.page.Index == p.page.Index)
 }
 
+// patience bounds the search for an order of one page's history. A history that
+// has one is searched in less than 0.2 s; one that has none, with additions in it
+// whose outcome is unknown, could take for ever.
+const patience = 10 * time.Second
+
 // linearizable checks one page's history. An operation whose outcome is unknown
 // may take effect at any time until the end of the world.
 func (w *world) linearizable(p pageIn) bool {
@@ -155,5 +161,5 @@ func (w *world) linearizable(p pageIn) bool {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: i, Input: r, Call: int64(r.call), Return: done})
 	}
-	return porcupine.CheckOperations(model, ops)
+	return porcupine.CheckOperationsTimeout(model, ops, patience) == porcupine.Ok
 }
