@@ -15,7 +15,8 @@ func nodeDrain(a *app) *cobra.Command {
 		Use:   "drain NAME|ID",
 		Short: "Have a node give what it holds to the others, before it is switched off",
 		Long: "Have a node give what it holds to the others, each part copied before it is given up, and take no new work. It is\n" +
-			"named by its name or its whole ID. It is refused where the others cannot hold it all. The command waits until the node\n" +
+			"named by its name or its whole ID, and asked at that node (--dir, --address). It is refused where the others\n" +
+			"cannot hold it all. The command waits until the node\n" +
 			"holds nothing; with --detach it does not. `holo node undrain` takes it back.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -201,9 +201,11 @@ func mayPropose(from holo.NodeID, msg wire.Message) error {
 	allowed := false
 	switch m := msg.(type) {
 	case *wire.InvitePut, *wire.ClientEnrol, *wire.Admit, *wire.AdmitVote, *wire.PolicyPut, *wire.Evict, *wire.ClusterRekey, *wire.TokenKeyChange, *wire.TokenIssued, *wire.TokenRevoke, *wire.GrantPut, *wire.GrantRevoke, // the evidence is in them
-		*wire.ArrayCreate, *wire.ArraySealing, *wire.ArraySealed, *wire.ArrayDelete, *wire.ArrayPurge, *wire.KernelPut, *wire.JobState, *wire.NodeDrain:
+		*wire.ArrayCreate, *wire.ArraySealing, *wire.ArraySealed, *wire.ArrayDelete, *wire.ArrayPurge, *wire.KernelPut, *wire.JobState:
 		allowed = true
 	case *wire.NodeAddress:
+		allowed = m.Node == from
+	case *wire.NodeDrain:
 		allowed = m.Node == from
 	case *wire.ClusterKeyConfirm:
 		allowed = m.Node == from

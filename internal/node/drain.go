@@ -50,9 +50,15 @@ func (d *drains) finish(id holo.NodeID) (news bool) {
 	return true
 }
 
-// SetDrain has a node give away what it holds, or hold things again.
+// SetDrain has a node give away what it holds, or hold things again. Nothing in
+// the command proves who asked, so it is taken from one node only: the one that is
+// to drain.
 func (n *Node) SetDrain(ctx context.Context, _ door.Caller, m *holov1.SetDrainRequest) error {
-	_, err := n.propose(ctx, &wire.NodeDrain{Node: holo.NodeID(m.GetNode()), On: m.GetOn()})
+	node := holo.NodeID(m.GetNode())
+	if node != n.self {
+		return holo.Refuse(holo.Conflict, reasonElsewhere, "drain node %s: ask that node, and not node %s", node, n.self)
+	}
+	_, err := n.propose(ctx, &wire.NodeDrain{Node: node, On: m.GetOn()})
 	return err
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-func (c *cluster) drain(by, node *Node, on bool) error {
-	return by.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: node.self[:], On: on})
+func (c *cluster) drain(node *Node, on bool) error {
+	return node.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: node.self[:], On: on})
 }
 
 // stateOf is what the catalogue says of a node.
@@ -66,7 +66,7 @@ func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
 			}
 		}
 	})
-	must(t, c.drain(stays, leaves, true))
+	must(t, c.drain(leaves, true))
 	await(t, "the node to hold nothing", func() bool { state, _ := c.stateOf(stays, leaves); return state == "drained" })
 	stop.Store(true)
 	load.Wait()
@@ -112,17 +112,21 @@ func TestDrainThatCannotBeIsRefused(t *testing.T) {
 	c := newCluster(t, 2)
 	by := c.nodes[0]
 	c.create(by, "twice", 1<<20)
-	if err := c.drain(by, c.nodes[1], true); holo.ReasonOf(err) != "under_replicated" {
+	if err := c.drain(c.nodes[1], true); holo.ReasonOf(err) != "under_replicated" {
 		t.Errorf("one of two nodes, and two copies: %v", err)
 	}
 	if state, _ := c.stateOf(by, c.nodes[1]); state != "active" {
 		t.Errorf("it is %s all the same", state)
 	}
-	if err := by.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: make([]byte, 32), On: true}); holo.KindOf(err) != holo.NotFound {
-		t.Errorf("a stranger: %v", err)
+	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{Node: holo.NodeID{2}}); holo.ReasonOf(err) != reasonNotAllowed {
+		t.Errorf("a member that has another one drained: %v", err)
 	}
-	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{}); err != nil {
-		t.Errorf("no node may pass on a drain: %v", err)
+	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{Node: holo.NodeID{1}}); err != nil {
+		t.Errorf("a member that drains: %v", err)
+	}
+	ask := &holov1.SetDrainRequest{Node: by.self[:], On: true}
+	if err := c.nodes[1].SetDrain(context.Background(), door.Caller{}, ask); holo.ReasonOf(err) != reasonElsewhere {
+		t.Errorf("asked of another node: %v", err)
 	}
 }
 
@@ -131,7 +135,7 @@ func TestLeaderThatDrainsHandsOver(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
 	old := c.nodes[c.leads()]
-	must(t, c.drain(old, old, true))
+	must(t, c.drain(old, true))
 	await(t, "another leader", func() bool {
 		for _, n := range c.nodes {
 			if n != old && n.consensus.IsLeader() {
@@ -140,7 +144,6 @@ func TestLeaderThatDrainsHandsOver(t *testing.T) {
 		}
 		return false
 	})
-	other := c.nodes[(slices.Index(c.nodes, old)+1)%3]
-	must(t, c.drain(other, old, false))
+	must(t, c.drain(old, false))
 	await(t, "the node to take work again", func() bool { return old.takesWork() == nil })
 }
