@@ -88,7 +88,7 @@ var onlyImporter = map[string]string{
 
 // attackersImport names the libraries that an attacker in a test speaks for
 // itself, because a peer that keeps the rules cannot break them.
-var attackersImport = map[string]string{"github.com/quic-go/quic-go": "internal/attack"}
+var attackersImport = map[string][]string{"github.com/quic-go/quic-go": {"internal/attack", "internal/node"}}
 
 // pure is all of the standard library that words and machines may use: no I/O,
 // no clock, no lock.
@@ -113,8 +113,7 @@ var pureExtra = map[string][]string{
 // goroutines that it starts and waits for them.
 var starters = []string{
 	"internal/node/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
-	"internal/jobs/group.go", "scripts/capture/main_linux.go", "scripts/exposure/wire_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
-	"internal/jobs/group.go", "internal/workers/group.go", "scripts/capture/main_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
+	"internal/jobs/group.go", "internal/workers/group.go", "scripts/capture/main_linux.go", "scripts/exposure/wire_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
 }
 
 // environment lists the variables that the program reads, all of them places

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/quic"
+	"github.com/quic-go/quic-go"
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -32,7 +32,7 @@ func wrongClock(t *testing.T, local handshake.Local) string {
 		if err != nil {
 			return err
 		}
-		state := c.ConnectionState()
+		state := c.ConnectionState().TLS
 		if local.Exporter, err = state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32); err != nil {
 			return err
 		}
@@ -51,8 +51,9 @@ func wrongClock(t *testing.T, local handshake.Local) string {
 			if err != nil {
 				return err
 			}
-			s.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
-			s.Flush()
+			if _, err := s.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...)); err != nil {
+				return err
+			}
 		}
 	})
 }
@@ -61,9 +62,9 @@ func wrongClock(t *testing.T, local handshake.Local) string {
 // connections.
 func answering(t *testing.T, protocol string, serve func(context.Context, *quic.Conn) error) string {
 	t.Helper()
-	e, err := quic.Listen("udp", anyLoopback, &quic.Config{TLSConfig: &tls.Config{
+	e, err := quic.ListenAddr(anyLoopback, &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{protocol}, Certificates: []tls.Certificate{selfSigned(t)},
-	}})
+	}, nil)
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -76,12 +77,12 @@ func answering(t *testing.T, protocol string, serve func(context.Context, *quic.
 			}
 			if err := serve(ctx, c); err != nil {
 				t.Logf("%s: %v", protocol, err)
-				c.Abort(nil)
+				c.CloseWithError(0, "")
 			}
 		}
 	}()
-	t.Cleanup(func() { cancel(); e.Close(ctx); <-ended })
-	return e.LocalAddr().String()
+	t.Cleanup(func() { cancel(); e.Close(); <-ended })
+	return e.Addr().String()
 }
 
 // otherVersion is a QUIC server that speaks another protocol.

@@ -109,9 +109,13 @@ func (d *leadership) drained() {
 	}
 }
 
-func drainWarning(r *wire.NodeRecord) string {
-	if r.Held == 0 {
-		return fmt.Sprintf("Node %s (%s) is drained: it holds nothing and can be switched off.", r.Name, r.Node)
+// drainWarning says whether a node that drains may be switched off.
+func drainWarning(r *wire.NodeRecord, needed bool) string {
+	switch {
+	case r.Held > 0:
+		return fmt.Sprintf("Node %s (%s) drains: %d shards are still there. Do not switch it off yet.", r.Name, r.Node, r.Held)
+	case needed:
+		return fmt.Sprintf("Node %s (%s) holds nothing any more, but without its vote all shared state stops. Do not switch it off: holo node remove %s", r.Name, r.Node, r.Name)
 	}
-	return fmt.Sprintf("Node %s (%s) drains: %d shards are still there. Do not switch it off yet.", r.Name, r.Node, r.Held)
+	return fmt.Sprintf("Node %s (%s) is drained: it holds nothing and can be switched off.", r.Name, r.Node)
 }

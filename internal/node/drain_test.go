@@ -66,10 +66,11 @@ func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
 			}
 		}
 	})
+	end := func() { stop.Store(true); load.Wait() }
+	defer end()
 	must(t, c.drain(leaves, true))
 	await(t, "the node to hold nothing", func() bool { state, _ := c.stateOf(stays, leaves); return state == "drained" })
-	stop.Store(true)
-	load.Wait()
+	end()
 	if n := c.held(leaves); n != 0 {
 		t.Errorf("a drained node holds %d shards", n)
 	}
@@ -146,4 +147,52 @@ func TestLeaderThatDrainsHandsOver(t *testing.T) {
 	})
 	must(t, c.drain(old, false))
 	await(t, "the node to take work again", func() bool { return old.takesWork() == nil })
+}
+
+// All voters drain: those who stay vote and lead before they go, and each may be
+// switched off.
+func TestVotersThatAllDrainKeepALeader(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 6)
+	voters := c.nodes[0].consensus.Voters()
+	var leaving, staying []*Node
+	for _, n := range c.nodes {
+		if slices.Contains(voters, n.self) {
+			leaving = append(leaving, n)
+		} else {
+			staying = append(staying, n)
+		}
+	}
+	for _, n := range leaving {
+		must(t, c.drain(n, true))
+	}
+	await(t, "the others to vote", func() bool {
+		now := staying[0].consensus.Voters()
+		return len(now) == wantVoters && !slices.ContainsFunc(now, func(id holo.NodeID) bool { return slices.Contains(voters, id) })
+	})
+	for i, n := range c.nodes {
+		if slices.Contains(leaving, n) {
+			must(t, n.Close())
+			c.nodes[i] = nil
+		}
+	}
+	c.create(staying[0], "after", 1<<20)
+}
+
+// The only voter of two nodes drains: the other votes and leads, and goes on
+// alone. What drains is not said to be free to go before that.
+func TestOnlyVoterDrains(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	leaves, stays := c.nodes[0], c.nodes[1]
+	must(t, c.drain(leaves, true))
+	free := func() bool {
+		r, err := stays.Status(context.Background(), door.Caller{})
+		return err == nil && slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "can be switched off") })
+	}
+	await(t, "the node to be free to go", free)
+	must(t, leaves.Close())
+	c.nodes[0] = nil
+	_, err := stays.CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: "after", Type: "u8", Length: 1, Copies: 1})
+	must(t, err)
 }

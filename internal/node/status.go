@@ -253,7 +253,7 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 			out = append(out, fmt.Sprintf("Node %s (%s) is dead or has not registered.", r.Name, r.Node))
 		}
 		if r.Draining {
-			out = append(out, drainWarning(r))
+			out = append(out, drainWarning(r, newVoting(h.Leader, h.Voters, nodes).needs(r.Node)))
 		}
 	}
 	if shards.RefusingWrites > 0 {

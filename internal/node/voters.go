@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -44,24 +43,27 @@ func (d *leadership) promote(ctx context.Context) {
 	}
 }
 
-// promoteOnce brings the configuration a step nearer to what is wanted. Both
-// new voters are made nonvoters first, so that the cluster passes through two
-// voters as briefly as it can.
+// promoteOnce brings the configuration a step nearer to what is wanted. New
+// voters are made nonvoters first, so that the cluster passes through two voters
+// as briefly as it can; who is replaced goes after them.
 func (d *leadership) promoteOnce(ctx context.Context) error {
-	if d.n.drains.has(d.n.self) && len(d.n.consensus.Voters()) > 1 {
-		return d.n.consensus.TransferLeadership(ctx) // before this node loses its vote, or is switched off
-	}
-	add, remove := d.voterChanges()
-	if len(add) == 0 && len(remove) == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
 	defer cancel()
-	for _, id := range remove {
-		if err := d.n.consensus.Remove(ctx, id); err != nil {
-			return err
-		}
+	v := d.voting()
+	gone, add, replaced := v.plan()
+	if len(gone)+len(add)+len(replaced) == 0 {
+		return d.cedeTo(ctx, v.successors())
 	}
+	if err := d.removeVoters(ctx, gone); err != nil {
+		return err
+	}
+	if err := d.addVoters(ctx, add); err != nil {
+		return err
+	}
+	return d.removeVoters(ctx, replaced)
+}
+
+func (d *leadership) addVoters(ctx context.Context, add []holo.NodeID) error {
 	for _, id := range add {
 		if err := d.n.consensus.AddNonvoter(ctx, id); err != nil {
 			return err
@@ -76,47 +78,37 @@ func (d *leadership) promoteOnce(ctx context.Context) error {
 	return nil
 }
 
-// voterChanges decides who should become a voter, and who should leave Raft's
-// configuration because it is no member any more. A dead voter is replaced only
-// where a living node can take its place.
-func (d *leadership) voterChanges() (add, remove []holo.NodeID) {
-	var alive []holo.NodeID
+func (d *leadership) removeVoters(ctx context.Context, remove []holo.NodeID) error {
+	for _, id := range remove {
+		if err := d.n.consensus.Remove(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cedeTo has one of the voters lead, by chance, so that one that does not take
+// it is not asked for ever.
+func (d *leadership) cedeTo(ctx context.Context, voters []holo.NodeID) error {
+	if len(voters) == 0 {
+		return nil
+	}
+	return d.n.consensus.TransferTo(ctx, voters[newRand().IntN(len(voters))])
+}
+
+// voting is what the leader decides from about the voters.
+func (d *leadership) voting() voting {
+	var nodes []*wire.NodeRecord
 	d.n.catalog.read(func(c *catalog.Catalog) {
 		for _, m := range c.Members() {
-			if r, ok := c.Node(m.Node); ok && r.Alive && !r.Draining {
-				alive = append(alive, m.Node)
+			if r, ok := c.Node(m.Node); ok {
+				nodes = append(nodes, &r)
 			}
 		}
 	})
-	voters := d.n.consensus.Voters()
-	for _, v := range voters {
-		if !d.n.members.has(v) && v != d.n.self {
-			remove = append(remove, v)
-		}
-	}
-	living := 0
-	var spare []holo.NodeID
-	for _, id := range alive {
-		if slices.Contains(voters, id) {
-			living++
-		} else {
-			spare = append(spare, id)
-		}
-	}
-	missing := wantVoters - living
-	if missing <= 0 || len(alive) < wantVoters {
-		return nil, remove
-	}
-	add = spare[:min(missing, len(spare))]
-	for _, v := range voters { // each newcomer takes a dead one's place
-		if len(voters)-len(remove)+len(add) <= wantVoters {
-			break
-		}
-		if !slices.Contains(alive, v) && !slices.Contains(remove, v) {
-			remove = append(remove, v)
-		}
-	}
-	return add, remove
+	v := newVoting(d.n.self, d.n.consensus.Voters(), nodes)
+	v.member = d.n.members.has
+	return v
 }
 
 // sweep finishes what others began: a deleted array is dropped by its shards

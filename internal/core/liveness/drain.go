@@ -15,7 +15,7 @@ const maxMoves = 8
 // reports whether a learner is wanted.
 func (k *Keeper) relieve(now holo.Time, t *placement.Table, c *wire.ShardConfig, leaving []holo.NodeID) (learner bool) {
 	stay := len(c.Members) - len(leaving)
-	if stay < min(int(c.Shard.Class()), len(t.Open())) {
+	if stay < min(int(c.Shard.Class()), staying(t)) {
 		k.wanted[c.Shard] = leaving[0]
 		return true
 	}
@@ -28,6 +28,17 @@ func (k *Keeper) relieve(now holo.Time, t *placement.Table, c *wire.ShardConfig,
 	}
 	k.handOver(now, t, c)
 	return false
+}
+
+// staying counts the nodes that do not drain. One that is dead may come back, and
+// until it does or is evicted, a copy on a node that drains stands for its own.
+func staying(t *placement.Table) (n int) {
+	for _, s := range t.Seats() {
+		if !s.Draining {
+			n++
+		}
+	}
+	return n
 }
 
 // handOver asks the primary, the only member that drains, to give the shard to

@@ -86,3 +86,35 @@ func TestRepairComesBeforeMoves(t *testing.T) {
 		t.Error("nothing is repaired")
 	}
 }
+
+// A dead node is not taken for one that is gone for good: what drains keeps its
+// copy until there are as many without it, and is relieved when the dead node is
+// back.
+func TestDrainWaitsForANodeThatDied(t *testing.T) {
+	c := newCluster(t, 4, 3)
+	c.silent[4] = true
+	c.run(c.timing.Patience() + holo.Second)
+	c.begin()
+	c.must(c.table.Drain(id(1), true))
+	before := c.table.Held(id(1))
+	step := func() { c.promoteLearners(); c.obeyHints(); c.run(100 * ms) }
+	for range 200 {
+		step()
+		if n := c.table.Held(id(1)); n != before {
+			t.Fatalf("of %d copies on the node that drains %d are left, and three have no other place", before, n)
+		}
+	}
+	for k := range c.table.All() {
+		if k.Has(id(1)) && len(k.Members) != 3 {
+			t.Errorf("shard %d has %d members", k.Shard, len(k.Members))
+		}
+	}
+	c.silent[4] = false
+	for range 400 {
+		step()
+	}
+	if n := c.table.Held(id(1)); n != 0 {
+		t.Errorf("the node is back, and %d shards are still on the one that drains", n)
+	}
+	c.wantFull()
+}
