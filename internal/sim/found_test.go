@@ -13,8 +13,9 @@ import (
 
 // Seed 568. A learner that had left the shard before got its snapshot ahead of
 // the configuration that named it, and let go of it when the grace period of
-// its earlier leaving ended. It was promoted with nothing in memory.
-func TestLearnerKeepsWhatItLearnedBeforeItHeardOfIt(t *testing.T) {
+// its earlier leaving ended. It was promoted with nothing in memory. A snapshot
+// waits for the configuration now.
+func TestLearnerTakesNothingBeforeItHeardOfIt(t *testing.T) {
 	s := newStage(t, 3, 2)
 	s.mustWrite(0, 7)
 	s.pass(2 * shardTiming.Grace) // node 2 knows for long that it has no part
@@ -23,6 +24,11 @@ func TestLearnerKeepsWhatItLearnedBeforeItHeardOfIt(t *testing.T) {
 	s.push(0)
 	s.pass(tickEvery)
 	s.carry(anyone)
+	s.pass(tickEvery)
+	if len(s.take(kindOf[*wire.ShardPromote])) > 0 {
+		t.Error("the learner was proposed, and does not know that it learns")
+	}
+	s.push(2)
 	s.promote()
 	s.decide(s.dead(0))
 	s.decide(s.dead(1))
@@ -37,7 +43,7 @@ func TestRepeatedSealDoesNotStopTheTakeover(t *testing.T) {
 	s.mustWrite(0, 7)
 	s.mustWrite(0, 8) // node 2 does not know yet that this is committed
 	s.decide(s.transfer(0, 1))
-	s.push(1)
+	s.inform()
 	seal := s.take(and(kindOf[*wire.Seal], to(2)))[0]
 	s.deliver(seal)
 	s.carry(not(and(kindOf[*wire.Recon], func(l letter) bool { return l.msg.(*wire.Recon).Index > 0 })))
@@ -65,10 +71,10 @@ func TestAckOfAnEarlierActivationDoesNotCount(t *testing.T) {
 	late := s.take(and(kindOf[*wire.Ack], from(1))) // node 1 holds entry 2 of epoch 1
 	s.take(anyone)
 	s.decide(s.transfer(0, 2)) // node 2 does not have it, so neither will anybody
-	s.push(2)
+	s.inform()
 	s.carry(anyone)
 	s.decide(s.transfer(2, 0))
-	s.push(0)
+	s.inform()
 	s.carry(anyone)
 	s.grant(0)
 	id := s.write(0, 9) // entry 2 of epoch 3
@@ -100,6 +106,7 @@ func TestNoReadLeaseAfterATransferWasProposed(t *testing.T) {
 		cache.Put(s.now, s.shard, rd.Lease, rd.Pages)
 	}
 	s.decide(transfers[0].msg) // only now
+	s.inform()
 	s.grant(1)
 	s.carry(anyone)
 	s.mustWrite(1, 8)
@@ -152,7 +159,7 @@ func TestLearnerIsSynchronousBeforeItsPromotion(t *testing.T) {
 	s := newStage(t, 3, 2)
 	s.mustWrite(0, 7)
 	s.decide(s.learner(s.member(2)))
-	s.push(0)
+	s.inform()
 	s.pass(tickEvery)
 	s.carry(anyone)
 	s.pass(tickEvery)
@@ -179,5 +186,26 @@ func TestSurvivorHoldsBackWhatMayNotHaveBeenAcknowledged(t *testing.T) {
 	}
 	if st := s.state(1); st != shard.Degraded {
 		t.Fatalf("the survivor is %v", st)
+	}
+}
+
+// What a primary sends under an epoch that a member has not heard of waits for
+// it, and then is sent again at once, without anybody's patience running out.
+func TestEntriesOfAnEpochAheadAreSentAgain(t *testing.T) {
+	s := newStage(t, 3, 2)
+	s.mustWrite(0, 7)
+	s.decide(s.learner(s.member(2)))
+	s.inform()
+	s.promote()
+	s.push(0) // only the primary knows that there are three members
+	id := s.write(0, 8)
+	s.carry(anyone)
+	if s.acked(0, id) {
+		t.Fatal("a member acknowledged an epoch that it does not know")
+	}
+	s.inform()
+	s.carry(anyone)
+	if !s.acked(0, id) {
+		t.Error("the entry is not sent again until a timer ends")
 	}
 }

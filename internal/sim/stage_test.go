@@ -102,6 +102,15 @@ func (s *stage) config() wire.ShardConfig {
 // push tells a node the present configuration; grant gives it a lease as well.
 func (s *stage) push(i int) { s.tell(i, s.config()) }
 
+// inform tells all that run, as the control plane does.
+func (s *stage) inform() {
+	for i, a := range s.actors {
+		if a.up {
+			s.push(i)
+		}
+	}
+}
+
 func (s *stage) tell(i int, c wire.ShardConfig) {
 	s.actors[i].machine.Configure(s.now, []wire.ShardConfig{c})
 	s.drain(i)

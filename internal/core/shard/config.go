@@ -54,11 +54,10 @@ func (m *Machine) configure(now holo.Time, r *replica, c *wire.ShardConfig) {
 		m.carryOn(now, r)
 	case r.lead != nil && c.Epoch == before.Epoch:
 		// Taking over, and only the learner changed: it is served afterwards.
-	case c.Epoch >= r.promised:
-		m.takeOver(now, r)
 	default:
-		m.follow(r) // sealed by a later primary whose configuration is on its way
+		m.takeOver(now, r)
 	}
+	m.catchUp(now, r)
 }
 
 // follow makes the replica no primary. As a member it promises the epoch:
@@ -112,7 +111,7 @@ func (m *Machine) seat(now holo.Time, r *replica) {
 // collect frees the memory of a shard that this node was left out of for the
 // grace period. Nothing can make it a member again without a snapshot.
 func (m *Machine) collect(now holo.Time, r *replica) {
-	if !r.outside || now.Sub(r.left) < m.timing.Grace || r.expects() || r.seq == 0 && r.incoming == nil {
+	if !r.outside || now.Sub(r.left) < m.timing.Grace || r.seq == 0 && r.incoming == nil {
 		return
 	}
 	r.forget()
@@ -123,15 +122,4 @@ func (m *Machine) collect(now holo.Time, r *replica) {
 func (r *replica) forget() {
 	r.table, r.tail, r.incoming = newTable(), newTail(), nil
 	r.seq, r.commit, r.primary, r.sealed = 0, 0, wire.Member{}, false
-}
-
-// expects reports whether a configuration that is still on its way names this
-// node: a primary has sent it a snapshot of a later generation than the newest
-// configuration known here, and may have counted its acknowledgements since.
-func (r *replica) expects() bool {
-	gen := r.learned.gen
-	if r.incoming != nil {
-		gen = max(gen, r.incoming.key.gen)
-	}
-	return gen > r.config.LearnerGen
 }

@@ -21,10 +21,11 @@ type follower struct {
 	phase  phase
 	synced bool // a learner whose acknowledgement every commit waits for
 
-	acked holo.Seq // it holds everything up to here
-	sent  holo.Seq // sent up to here
-	owes  holo.Seq // sent up to here at some time, so that it owes an answer
-	known holo.Seq // it knows that everything up to here is committed
+	acked holo.Seq   // it holds everything up to here
+	sent  holo.Seq   // sent up to here
+	owes  holo.Seq   // sent up to here at some time, so that it owes an answer
+	known holo.Seq   // it knows that everything up to here is committed
+	epoch holo.Epoch // the newest that it answered in
 
 	out     *outgoing // the transfer under way
 	heard   holo.Time // when it last made progress, or began to owe some

@@ -45,7 +45,7 @@ func (m *Machine) onSnapAck(now holo.Time, r *replica, who wire.Member, msg *wir
 // replaced by one, nor that of a later generation or of a later stream: they
 // may be complete and acknowledged already.
 func (m *Machine) onSnap(r *replica, who wire.Member, msg *wire.Snap) {
-	if msg.Epoch < r.promised || r.lead != nil || m.seated(&r.config) && r.config.Epoch >= msg.Epoch {
+	if !r.foreseen(m.self, msg) {
 		return
 	}
 	key := streamKey{msg.Gen, msg.Started, msg.Stream}
@@ -70,6 +70,13 @@ func (m *Machine) onSnap(r *replica, who wire.Member, msg *wire.Snap) {
 	m.send(who, ack)
 }
 
+// foreseen reports whether the configuration says that this node learns, and
+// whether the snapshot's numbers are possible. Higher ones would stand in the way
+// of every later snapshot.
+func (r *replica) foreseen(self wire.Member, msg *wire.Snap) bool {
+	return r.config.Learner == self && msg.Gen == r.config.LearnerGen && msg.Started <= msg.Epoch
+}
+
 // learn puts a complete snapshot in place of whatever the copy held. Until this
 // moment the old copy was untouched: a suspended node may be all that is left.
 func (m *Machine) learn(r *replica, who wire.Member, e holo.Epoch, in *incoming) {
@@ -77,6 +84,6 @@ func (m *Machine) learn(r *replica, who wire.Member, e holo.Epoch, in *incoming)
 	r.table = newTable()
 	r.reconcile(in)
 	r.promised, r.reconciled, r.primary, r.sealed = e, e, who, false
-	r.learned, r.outside = in.key, false
+	r.learned = in.key
 	m.event(Learned, r, who.Node)
 }

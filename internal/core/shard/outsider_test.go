@@ -42,3 +42,67 @@ func TestOutsidersOfAShardAreIgnored(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyIsBelievedAboutAnEpoch: a node that the configuration names, as a
+// backup, as the learner or as suspended, but that is not the primary, says what
+// only a primary says, of the present epoch and of one that Raft never makes. And
+// the primary itself speaks of such an epoch.
+func TestNobodyIsBelievedAboutAnEpoch(t *testing.T) {
+	who := func(n byte) wire.Member { return wire.Member{Node: holo.NodeID{n}, Incarnation: holo.Incarnation(10 + n)} }
+	primary, backup, learner, suspended := who(1), who(2), who(3), who(4)
+	s := holo.MakeShardID(2, 7)
+	config := wire.ShardConfig{
+		Shard: s, Epoch: 5, Primary: primary.Node, Members: []wire.Member{primary, backup}, Learner: learner, LearnerGen: 2, Suspended: []wire.Member{suspended},
+	}
+	for _, self := range []wire.Member{primary, backup, learner, suspended} {
+		for _, liar := range []wire.Member{primary, backup, learner, suspended} {
+			for _, e := range []holo.Epoch{4, 5, 6, 1 << 60} {
+				if liar == self || liar == primary && e == 5 {
+					continue
+				}
+				m := New(Options{Self: self, Timing: DefaultTiming(), Limits: DefaultLimits()})
+				m.Configure(0, []wire.ShardConfig{config})
+				before := m.Status(s)
+				head := wire.ShardHead{Shard: s, Epoch: e, From: liar.Incarnation, To: self.Incarnation}
+				transfer := wire.Transfer{Started: e, Stream: 1 << 40, Commit: 1 << 50, Seq: 1 << 50, Last: true}
+				for _, msg := range []wire.Message{
+					&wire.Seal{ShardHead: head}, &wire.Recon{ShardHead: head, Transfer: transfer}, &wire.Snap{ShardHead: head, Gen: 2, Transfer: transfer},
+					&wire.Repl{ShardHead: head, Commit: 1 << 50, Entries: []wire.Entry{{Epoch: e, Seq: 1}}},
+				} {
+					m.Ready(0)
+					m.Step(0, liar.Node, msg)
+					if sent := m.Ready(0).Send; len(sent) > 0 {
+						t.Errorf("node %d answers a %T of node %d and epoch %d with a %T", self.Node[0], msg, liar.Node[0], e, sent[0].Msg)
+					}
+				}
+				if after := m.Status(s); after.Promised != before.Promised || after.State != before.State || after.Seq != 0 || after.Commit != 0 {
+					t.Errorf("node %d after what node %d says of epoch %d: %+v", self.Node[0], liar.Node[0], e, after)
+				}
+			}
+		}
+	}
+}
+
+// TestLearnerTakesOnlyTheGenerationThatIsDecided: numbers of a snapshot that
+// nobody decided would stand in the way of every later one.
+func TestLearnerTakesOnlyTheGenerationThatIsDecided(t *testing.T) {
+	primary, learner := wire.Member{Node: holo.NodeID{1}, Incarnation: 11}, wire.Member{Node: holo.NodeID{3}, Incarnation: 13}
+	s := holo.MakeShardID(2, 7)
+	m := New(Options{Self: learner, Timing: DefaultTiming(), Limits: DefaultLimits()})
+	m.Configure(0, []wire.ShardConfig{{Shard: s, Epoch: 5, Primary: primary.Node, Members: []wire.Member{primary}, Learner: learner, LearnerGen: 2}})
+	head := wire.ShardHead{Shard: s, Epoch: 5, From: primary.Incarnation, To: learner.Incarnation}
+	for _, msg := range []*wire.Snap{
+		{ShardHead: head, Gen: 1, Transfer: wire.Transfer{Started: 5, Last: true}},
+		{ShardHead: head, Gen: 1 << 60, Transfer: wire.Transfer{Started: 5, Last: true}},
+		{ShardHead: head, Gen: 2, Transfer: wire.Transfer{Started: 1 << 60, Last: true}},
+	} {
+		m.Step(0, primary.Node, msg)
+		if m.replica(s).learned != (streamKey{}) || m.replica(s).incoming != nil {
+			t.Errorf("a snapshot of generation %d, begun in epoch %d, is taken", msg.Gen, msg.Started)
+		}
+	}
+	m.Step(0, primary.Node, &wire.Snap{ShardHead: head, Gen: 2, Transfer: wire.Transfer{Started: 5, Last: true}})
+	if m.replica(s).learned.gen != 2 {
+		t.Error("the snapshot that was decided is not taken")
+	}
+}

@@ -8,12 +8,13 @@ import (
 // replica is this node's copy of one shard.
 //
 // Invariants: commit <= seq; the table is the history up to commit, the tail
-// what lies above; promised never falls (I2); lead is set exactly while this
-// incarnation is the primary of the newest configuration it knows and nobody
-// has sealed it.
+// what lies above; promised never falls (I2) and is never above the epoch of the
+// newest configuration known here; lead is set exactly while this incarnation is
+// that one's primary.
 type replica struct {
 	shard  holo.ShardID
 	config wire.ShardConfig // the newest known; epoch 0: none
+	early  *early           // waits for a newer one; nil: nothing does
 	dirty  bool
 
 	promised   holo.Epoch  // nothing older is accepted

@@ -56,7 +56,13 @@ func (m *Machine) onAck(now holo.Time, r *replica, who wire.Member, msg *wire.Ac
 		return
 	}
 	f.known = max(f.known, min(msg.Commit, r.commit))
+	first := msg.Epoch > f.epoch
+	f.epoch = max(f.epoch, msg.Epoch)
 	if msg.Seq <= f.acked {
+		if first && msg.Seq == f.acked && f.sent > f.acked {
+			f.sent = f.acked // it may have dropped what came before it knew of this epoch
+			m.touch(r)
+		}
 		return
 	}
 	f.acked = msg.Seq

@@ -22,7 +22,6 @@ package shard
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -170,42 +169,49 @@ func (m *Machine) Step(now holo.Time, from holo.NodeID, msg wire.Message) {
 		m.event(OtherIncarnation, nil, from)
 		return
 	}
-	r, who := m.replica(h.Shard), wire.Member{Node: from, Incarnation: h.From}
-	if _, reader := sm.(*wire.InvalAck); !reader && !r.concerns(from) { // whoever holds a read lease gives it back
-		m.event(IgnoredMessage, r, from)
-		return
-	}
-	switch msg := sm.(type) {
+	m.take(now, m.replica(h.Shard), wire.Member{Node: from, Incarnation: h.From}, sm)
+}
+
+// take sorts what a primary says to the others and what they answer. It is the
+// part of Step that a message kept for later goes through again.
+func (m *Machine) take(now holo.Time, r *replica, who wire.Member, msg wire.ShardMessage) {
+	switch msg := msg.(type) {
 	case *wire.Repl:
-		m.onRepl(now, r, who, msg)
+		if m.heeds(r, who, msg) {
+			m.onRepl(r, who, msg)
+		}
+	case *wire.Seal:
+		if m.heeds(r, who, msg) {
+			m.onSeal(r, who, msg)
+		}
+	case *wire.Recon:
+		if m.heeds(r, who, msg) {
+			m.onRecon(r, who, msg)
+		}
+	case *wire.Snap:
+		if m.heeds(r, who, msg) {
+			m.onSnap(r, who, msg)
+		}
+	default:
+		m.takeAnswer(now, r, who, msg)
+	}
+}
+
+func (m *Machine) takeAnswer(now holo.Time, r *replica, who wire.Member, msg wire.ShardMessage) {
+	switch msg := msg.(type) {
 	case *wire.Ack:
 		m.onAck(now, r, who, msg)
-	case *wire.Seal:
-		m.onSeal(now, r, who, msg)
 	case *wire.SealAck:
 		m.onSealAck(now, r, who, msg)
-	case *wire.Recon:
-		m.onRecon(r, who, msg)
 	case *wire.ReconAck:
 		m.onReconAck(now, r, who, msg)
-	case *wire.Snap:
-		m.onSnap(r, who, msg)
 	case *wire.SnapAck:
 		m.onSnapAck(now, r, who, msg)
 	case *wire.InvalAck:
 		m.onInvalAck(now, r, who, msg)
 	default:
-		m.event(IgnoredMessage, r, from) // an Inval is for the node's Cache
+		m.event(IgnoredMessage, r, who.Node) // an Inval is for the node's Cache
 	}
-}
-
-// concerns reports whether the newest configuration known here names a node at
-// all. A node that has nothing to do with the shard could otherwise seal it with
-// an epoch that no successor ever reaches, or make a copy equal to what it likes.
-// Somebody whom a configuration names that is still on its way sends again.
-func (r *replica) concerns(node holo.NodeID) bool {
-	c := &r.config
-	return c.Has(node) || c.Learner.Node == node || slices.ContainsFunc(c.Suspended, func(s wire.Member) bool { return s.Node == node })
 }
 
 // replica finds or makes the replica of a shard. A new one is empty: that is
