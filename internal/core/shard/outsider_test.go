@@ -48,7 +48,9 @@ func TestOutsidersOfAShardAreIgnored(t *testing.T) {
 // only a primary says, of the present epoch and of one that Raft never makes. And
 // the primary itself speaks of such an epoch.
 func TestNobodyIsBelievedAboutAnEpoch(t *testing.T) {
-	who := func(n byte) wire.Member { return wire.Member{Node: holo.NodeID{n}, Incarnation: holo.Incarnation(10 + n)} }
+	who := func(n byte) wire.Member {
+		return wire.Member{Node: holo.NodeID{n}, Incarnation: holo.Incarnation(10 + n)}
+	}
 	primary, backup, learner, suspended := who(1), who(2), who(3), who(4)
 	s := holo.MakeShardID(2, 7)
 	config := wire.ShardConfig{
