@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -51,22 +52,7 @@ func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
 		t.Fatal("the node holds nothing")
 	}
 
-	var stop atomic.Bool
-	var load sync.WaitGroup
-	load.Go(func() {
-		for i := 0; !stop.Load(); i++ {
-			at := (i * holo.PageSize) % len(data)
-			if err := stays.WriteRange(ctx, holo.ArrayID(once.Id), uint64(at), data[at:][:holo.PageSize]); err != nil {
-				t.Errorf("a write while a node drains: %v", err)
-				return
-			}
-			if err := stays.ReadRange(ctx, holo.ArrayID(twice.Id), uint64(at), make([]byte, holo.PageSize)); err != nil {
-				t.Errorf("a read while a node drains: %v", err)
-				return
-			}
-		}
-	})
-	end := func() { stop.Store(true); load.Wait() }
+	end := c.load(stays, once, twice, data)
 	defer end()
 	must(t, c.drain(leaves, true))
 	await(t, "the node to hold nothing", func() bool { state, _ := c.stateOf(stays, leaves); return state == "drained" })
@@ -91,6 +77,27 @@ func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// load writes to one array and reads another, page by page, until end is called.
+func (c *cluster) load(by *Node, written, read *holov1.Array, data []byte) (end func()) {
+	ctx := context.Background()
+	var stop atomic.Bool
+	var load sync.WaitGroup
+	load.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			at := (i * holo.PageSize) % len(data)
+			if err := by.WriteRange(ctx, holo.ArrayID(written.Id), uint64(at), data[at:][:holo.PageSize]); err != nil {
+				c.t.Errorf("a write while shards move: %v", err)
+				return
+			}
+			if err := by.ReadRange(ctx, holo.ArrayID(read.Id), uint64(at), make([]byte, holo.PageSize)); err != nil {
+				c.t.Errorf("a read while shards move: %v", err)
+				return
+			}
+		}
+	})
+	return func() { stop.Store(true); load.Wait() }
 }
 
 // held is in how many shards a node is, by the replica of the catalogue of one
@@ -195,4 +202,45 @@ func TestOnlyVoterDrains(t *testing.T) {
 	c.nodes[0] = nil
 	_, err := stays.CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: "after", Type: "u8", Length: 1, Copies: 1})
 	must(t, err)
+}
+
+// N-12: a node that joins comes to hold a share of what is there, while somebody
+// writes and reads all the time, and every byte is where it was.
+func TestNodeThatJoinsIsGivenItsShare(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	ctx := context.Background()
+	by := c.nodes[0]
+	once, err := by.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 4 << 20, ExtentElements: holo.PageSize, Copies: 1})
+	must(t, err)
+	twice := c.create(by, "twice", 4<<20)
+	data := noise(8, 4<<20)
+	must(t, by.WriteRange(ctx, holo.ArrayID(once.Id), 0, data))
+	must(t, by.WriteRange(ctx, holo.ArrayID(twice.Id), 0, data))
+	c.addDir()
+	_, err = Join(ctx, JoinConfig{Dir: c.dirs[2], ConfigDir: c.configDir(2), Invite: c.invite(time.Hour).Text(), NodeName: "n2", MemoryBytes: 64 << 20})
+	must(t, err)
+	c.start(2)
+	end := c.load(by, once, twice, data)
+	defer end()
+	joined := c.nodes[2]
+	share := func(holds func(*wire.ShardConfig) bool) (n int) {
+		c.nodes[0].catalog.read(func(cat *catalog.Catalog) {
+			for s := range cat.Shards().All() {
+				if holds(s) {
+					n++
+				}
+			}
+		})
+		return n
+	}
+	await(t, "the node to hold and to lead a part", func() bool { // the whole share: TestNodeThatJoinsComesToHoldItsShare
+		copies := share(func(s *wire.ShardConfig) bool { return s.Has(joined.self) })
+		leads := share(func(s *wire.ShardConfig) bool { return s.Primary == joined.self })
+		return copies >= 32 && leads >= 32
+	})
+	end()
+	for _, a := range []*holov1.Array{once, twice} {
+		wantBytes(t, joined, a.Id, 0, data)
+	}
 }

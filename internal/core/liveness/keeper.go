@@ -37,6 +37,9 @@ type Keeper struct {
 	drops    map[holo.ShardID]drop
 	wanted   map[holo.ShardID]holo.NodeID // the member to drop once it is replaced
 	learners map[holo.ShardID]stay
+	moves    map[holo.ShardID]move // copies on their way to where there is less
+	leads    map[holo.ShardID]move // and leads
+	uneven   [holo.MaxClass + 1]uneven
 	proposed map[proposal]holo.Time
 	hinted   map[holo.ShardID]holo.Time
 	repaired holo.Time
@@ -61,6 +64,7 @@ type record struct {
 // life is one incarnation of a node, in the order in which they appeared.
 type life struct {
 	incarnation holo.Incarnation
+	since       holo.Time // when it was heard first
 	heard       holo.Time
 	echo        uint64 // highest number of my grants that came back
 }
@@ -89,7 +93,7 @@ func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 	return &Keeper{
 		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), base: rng.Uint64() >> 1,
 		nodes: map[holo.NodeID]*record{}, drops: map[holo.ShardID]drop{}, wanted: map[holo.ShardID]holo.NodeID{},
-		learners: map[holo.ShardID]stay{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
+		learners: map[holo.ShardID]stay{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
 	}
 }
 
@@ -101,6 +105,9 @@ func (k *Keeper) Heartbeat(now holo.Time, from holo.NodeID, hb *wire.Heartbeat) 
 		return
 	}
 	l := r.life(hb.Incarnation)
+	if l.heard == 0 {
+		l.since = now
+	}
 	l.heard = max(l.heard, now)
 	if hb.LastGrant > k.base && hb.LastGrant <= k.base+k.grants {
 		l.echo = max(l.echo, hb.LastGrant)

@@ -27,6 +27,7 @@ type Timing struct {
 	ReadTTL    holo.Duration // of a read lease
 	SlowMember holo.Duration // silence after which a primary asks to replace a member
 	Resend     holo.Duration // between repeats of a message
+	Settle     holo.Duration // how long a node is heard before more is moved to it only to even things out
 	Batch      holo.Duration // heartbeats of this long share one round of verification
 	Epsilon    float64       // assumed bound on the error of a clock's rate
 }
@@ -36,7 +37,7 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		TTL: 3 * holo.Second, Beat: 600 * holo.Millisecond, ReadTTL: 2 * holo.Second, SlowMember: 500 * holo.Millisecond,
-		Resend: 100 * holo.Millisecond, Batch: 20 * holo.Millisecond, Epsilon: 0.01,
+		Resend: 100 * holo.Millisecond, Settle: 10 * holo.Second, Batch: 20 * holo.Millisecond, Epsilon: 0.01,
 	}
 }
 

@@ -150,8 +150,8 @@ func (k *Keeper) repair(now holo.Time, t *placement.Table) {
 			}
 		case len(c.Members) < int(c.Shard.Class()):
 			short = append(short, c)
-		case len(t.Leaving(c)) > 0:
-			if k.relieve(now, t, c, t.Leaving(c)) {
+		case len(k.moving(now, t, c)) > 0:
+			if k.relieve(now, t, c, k.moving(now, t, c)) {
 				moving = append(moving, c)
 			}
 		case len(c.Members) > int(c.Shard.Class()):
@@ -160,6 +160,7 @@ func (k *Keeper) repair(now holo.Time, t *placement.Table) {
 	}
 	if len(short) == 0 { // who has too few copies comes before who only moves
 		short = moving[:min(len(moving), max(moves, 0))]
+		k.balance(now, t)
 	}
 	if len(short) == 0 {
 		return
@@ -194,7 +195,10 @@ func (k *Keeper) stuck(now holo.Time, c *wire.ShardConfig) bool {
 // the present learner; ties go by chance, so that no unlucky choice repeats
 // for ever.
 func (k *Keeper) addLearner(now holo.Time, t *placement.Table, c *wire.ShardConfig, loads *loads) {
-	id, ok := loads.lightest(k, c)
+	id, ok := k.moves[c.Shard].to, true
+	if id.IsZero() || c.Has(id) || c.Learner.Node == id || !slices.Contains(loads.ids, id) {
+		id, ok = loads.lightest(k, c)
+	}
 	if !ok {
 		return
 	}
