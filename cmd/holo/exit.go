@@ -143,13 +143,15 @@ var kindHints = map[holo.Kind]string{
 }
 
 // finish prints the error, if there is one, as "holo: what: why", and gives the
-// exit code.
+// exit code. Errors repeat names that others chose, of files, of columns and on
+// other machines: nothing in them reaches the terminal but characters.
 func (a *app) finish(err error) int {
 	code := a.exitOf(err)
 	if err == nil {
 		return code
 	}
-	fmt.Fprintf(a.err, "holo: %s\n", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors, on one line
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors, on one line
+	fmt.Fprintf(a.err, "holo: %s\n", holo.Plain(text))
 	hint := hints[holo.ReasonOf(err)]
 	if hint == "" {
 		hint = kindHints[holo.KindOf(err)]

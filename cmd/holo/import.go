@@ -74,9 +74,7 @@ func (a *app) openColumn(path string, f importFlags) (file *format.File, name st
 			return nil, "", err
 		}
 	}
-	if o.Format == format.Raw {
-		o.Type = typ
-	}
+	o.Type = typ
 	if path == "-" {
 		file, err = a.openStdin(o)
 	} else {

@@ -40,10 +40,10 @@ func HourOfDay(ticks, unitNanos int64) float32 {
 func (f *File) AddHourOfDay(name, of string) error {
 	src, err := f.find(of)
 	if err != nil {
-		return err
+		return about(f.name, err)
 	}
 	if src.Unit <= 0 || src.Unit > nanosPerHour || src.Type.Size() < 4 {
-		return holo.Errorf(holo.Invalid, "hours of column %q: it is not a time of day", of)
+		return about(f.name, holo.Errorf(holo.Invalid, "hours of column %q: it is not a time of day", of))
 	}
 	unit, from := src.Unit, src.Type
 	return f.derive(name, src, holo.F32, func(dst, elem []byte) ([]byte, error) {
@@ -58,10 +58,10 @@ func (f *File) AddHourOfDay(name, of string) error {
 func (f *File) AddAs(name, of string, to holo.ElementType) error {
 	src, err := f.find(of)
 	if err != nil {
-		return err
+		return about(f.name, err)
 	}
 	if src.Type.Float() || to.Float() || !to.Valid() {
-		return holo.Errorf(holo.Invalid, "column %q as %s: only integers can change their width", of, to)
+		return about(f.name, holo.Errorf(holo.Invalid, "column %q as %s: only integers can change their width", of, to))
 	}
 	from := src.Type
 	return f.derive(name, src, to, func(dst, elem []byte) ([]byte, error) {
@@ -83,7 +83,7 @@ func printed(v int64, huge bool) string {
 // derive adds a column whose elements are made one by one of another's.
 func (f *File) derive(name string, src *column, to holo.ElementType, make1 func(dst, elem []byte) ([]byte, error)) error {
 	if c, err := f.find(name); name == "" || err == nil && c.Name == name {
-		return holo.Errorf(holo.Exists, "add column %q: the name is taken", name)
+		return about(f.name, holo.Errorf(holo.Exists, "add column %q: the name is taken", name))
 	}
 	from := *src
 	f.columns = append(f.columns, column{

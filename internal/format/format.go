@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -55,28 +57,30 @@ func (c Column) Bytes() uint64 { return c.Rows * c.Type.Size() }
 // File is an opened file: its columns, and for those that cannot be read why.
 type File struct {
 	Format  Format
+	name    string
 	columns []column
-	skipped map[string]string // name: why it cannot be read
 	closers []io.Closer
 }
 
-// column adds to a Column how to read it from its beginning.
+// column adds to a Column how to read it from its beginning, or why it cannot
+// be read.
 type column struct {
 	Column
 	open func() (io.Reader, error)
+	why  string // not empty: it cannot be read
 }
 
 // Options say what a file does not say about itself.
 type Options struct {
-	Format Format           // "": by the first bytes, then by the name
-	Type   holo.ElementType // of a raw file
+	Format Format           // "": by the name (.raw, .bin), then by the first bytes
+	Type   holo.ElementType // of a raw file's elements; a file that names its own takes no notice
 }
 
 // Open opens a file. Close it after its readers.
 func Open(path string, o Options) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, holo.Errorf(openKind(err), "open file: %w", err)
+		return nil, &holo.Error{Kind: openKind(err), Text: holo.Plain("open file: " + err.Error()), Err: err}
 	}
 	file, err := Read(f, path, o)
 	if err != nil {
@@ -102,10 +106,10 @@ func openKind(err error) holo.Kind {
 func Read(f *os.File, name string, o Options) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, holo.Errorf(holo.Internal, "read %s: %w", name, err)
+		return nil, about(name, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, holo.Errorf(holo.Invalid, "read %s: not a regular file", name)
+		return nil, about(name, holo.Errorf(holo.Invalid, "not a regular file, which is read more than once: give it as - on standard input, which is copied first"))
 	}
 	return ReadAt(f, info.Size(), name, o)
 }
@@ -114,7 +118,7 @@ func Read(f *os.File, name string, o Options) (*File, error) {
 // embedded in the program.
 func ReadAt(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 	if o.Format == "" {
-		o.Format = detect(r, name, o)
+		o.Format = detect(r, name)
 	}
 	var file *File
 	var err error
@@ -131,10 +135,17 @@ func ReadAt(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 		err = holo.Errorf(holo.Invalid, "its format cannot be told from it: give one of raw npy arrow arrow-stream parquet")
 	}
 	if err != nil {
-		return nil, holo.Errorf(holo.KindOf(err), "read %s: %w", name, err)
+		return nil, about(name, err)
 	}
-	file.Format = o.Format
+	file.Format, file.name = o.Format, name
 	return file, nil
+}
+
+// about makes an error one of the file. What it says is made plain, because
+// files hold names, and libraries repeat them.
+func about(name string, err error) error {
+	text := holo.Plain("read " + name + ": " + err.Error())
+	return &holo.Error{Kind: holo.KindOf(err), Reason: holo.ReasonOf(err), Text: text, Err: err}
 }
 
 // marks are the bytes that files of each format begin with.
@@ -143,8 +154,9 @@ var marks = []struct {
 	format Format
 }{{npyMagic, Npy}, {"ARROW1", Arrow}, {"PAR1", Parquet}, {"\xff\xff\xff\xff", ArrowStream}}
 
-func detect(r io.ReaderAt, name string, o Options) Format {
-	if strings.HasSuffix(name, ".raw") || strings.HasSuffix(name, ".bin") || o.Type != 0 {
+func detect(r io.ReaderAt, name string) Format {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".raw", ".bin":
 		return Raw
 	}
 	head := make([]byte, 8)
@@ -169,9 +181,19 @@ func guarded[T any](f func() (T, error)) (v T, err error) {
 
 // Columns lists what can be read.
 func (f *File) Columns() []Column {
-	cs := make([]Column, len(f.columns))
-	for i, c := range f.columns {
-		cs[i] = c.Column
+	var cs []Column
+	for _, c := range f.readable() {
+		cs = append(cs, c.Column)
+	}
+	return cs
+}
+
+func (f *File) readable() []*column {
+	var cs []*column
+	for i := range f.columns {
+		if f.columns[i].why == "" {
+			cs = append(cs, &f.columns[i])
+		}
 	}
 	return cs
 }
@@ -180,7 +202,7 @@ func (f *File) Columns() []Column {
 func (f *File) Column(name string) (Column, error) {
 	c, err := f.find(name)
 	if err != nil {
-		return Column{}, err
+		return Column{}, about(f.name, err)
 	}
 	return c.Column, nil
 }
@@ -189,43 +211,62 @@ func (f *File) Column(name string) (Column, error) {
 func (f *File) Reader(name string) (io.Reader, error) {
 	c, err := f.find(name)
 	if err != nil {
-		return nil, err
+		return nil, about(f.name, err)
 	}
 	r, err := guarded(c.open)
 	if err != nil {
-		return nil, err
+		return nil, about(f.name, err)
 	}
-	return &exact{r: r, left: c.Bytes(), name: c.Name}, nil
+	return &exact{r: r, left: c.Bytes(), name: c.Name, file: f.name}, nil
 }
 
+// find looks among the readable columns first, so that a name which only one
+// of them has is that one's.
 func (f *File) find(name string) (*column, error) {
-	if name == "" && len(f.columns) == 1 {
-		return &f.columns[0], nil
-	}
-	var names []string
-	for i := range f.columns {
-		if f.columns[i].Name == name && name != "" {
-			return &f.columns[i], nil
-		}
-		names = append(names, f.columns[i].Name)
-	}
-	if why, ok := f.skipped[name]; ok {
-		return nil, holo.Errorf(holo.Invalid, "column %q cannot be an array: %s", name, why)
-	}
+	readable := f.readable()
 	if name == "" {
-		return nil, holo.Errorf(holo.Invalid, "the file has %d columns, choose one of: %s", len(names), strings.Join(names, " "))
+		if len(readable) == 1 {
+			return readable[0], nil
+		}
+		return nil, holo.Errorf(holo.Invalid, "the file has %d columns that can be an array, choose one of: %s", len(readable), listed(readable))
 	}
-	if len(names) == 1 && names[0] == "" {
+	for _, c := range readable {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	for _, c := range f.columns {
+		if c.Name == name {
+			return nil, holo.Errorf(holo.Invalid, "column %q cannot be an array: %s", name, c.why)
+		}
+	}
+	if len(readable) == 1 && readable[0].Name == "" {
 		return nil, holo.Errorf(holo.NotFound, "no column %q: the file has one column, without a name", name)
 	}
-	return nil, holo.Errorf(holo.NotFound, "no column %q; there are: %s", name, strings.Join(names, " "))
+	return nil, holo.Errorf(holo.NotFound, "no column %q; there are: %s", name, listed(readable))
 }
 
-func (f *File) skip(name, format string, args ...any) {
-	if f.skipped == nil {
-		f.skipped = map[string]string{}
+// maxListed is how many names of columns an error lists.
+const maxListed = 20
+
+// listed quotes the names of columns, the first of many.
+func listed(cs []*column) string {
+	var names []string
+	for _, c := range cs[:min(len(cs), maxListed)] {
+		names = append(names, strconv.Quote(c.Name))
 	}
-	f.skipped[name] = fmt.Sprintf(format, args...)
+	if more := len(cs) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " ")
+}
+
+// skip notes a column that cannot be read.
+func (f *File) skip(name, format string, args ...any) {
+	f.columns = append(f.columns, column{Column: Column{Name: name}, why: fmt.Sprintf(format, args...)})
 }
 
 // Close closes what Open opened.

@@ -166,17 +166,17 @@ func TestRawFilesNeedATypeThatFits(t *testing.T) {
 	if _, err := open(t, make([]byte, 8), Options{Format: Raw}); holo.KindOf(err) != holo.Invalid {
 		t.Errorf("no type: %v", err)
 	}
-	if _, err := open(t, make([]byte, 7), Options{Type: holo.I16}); holo.KindOf(err) != holo.Invalid {
+	if _, err := open(t, make([]byte, 7), Options{Format: Raw, Type: holo.I16}); holo.KindOf(err) != holo.Invalid {
 		t.Errorf("7 bytes of i16: %v", err)
 	}
-	f, err := open(t, []byte{1, 0, 2, 0}, Options{Type: holo.I16})
+	f, err := ReadAt(bytes.NewReader([]byte{1, 0, 2, 0}), 4, "f.RAW", Options{Type: holo.I16})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := column1(t, f, ""); !bytes.Equal(got, []byte{1, 0, 2, 0}) {
 		t.Errorf("%v", got)
 	}
-	if _, err := open(t, []byte("hello, world"), Options{}); holo.KindOf(err) != holo.Invalid {
+	if _, err := open(t, []byte("hello, world"), Options{Type: holo.U8}); holo.KindOf(err) != holo.Invalid {
 		t.Errorf("a text: %v", err)
 	}
 }

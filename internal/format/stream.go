@@ -31,10 +31,19 @@ func (b *batches) Read(p []byte) (int, error) {
 type exact struct {
 	r    io.Reader
 	left uint64
-	name string
+	name string // of the column
+	file string
 }
 
 func (e *exact) Read(p []byte) (int, error) {
+	n, err := e.read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = about(e.file, err)
+	}
+	return n, err
+}
+
+func (e *exact) read(p []byte) (int, error) {
 	if e.left == 0 {
 		return 0, e.end()
 	}
