@@ -1,20 +1,23 @@
 // Package format reads files of numbers as typed columns, and writes them. It
-// knows raw little-endian elements, NumPy's .npy, Arrow IPC (file and stream)
-// and Parquet, hides their libraries, and holds no more than a batch in memory:
-// a column is a stream of bytes, as an array's elements lie in pages.
+// knows raw little-endian elements, NumPy's .npy, Arrow IPC (file and stream),
+// Parquet and CSV, hides their libraries, and holds no more than a batch in
+// memory: a column is a stream of bytes, as an array's elements lie in pages.
 //
 // A file is refused, with the reason in one line, when it does not say exactly
 // what it holds: nulls, big-endian numbers, more than one dimension, bytes left
-// over. Nothing is guessed.
+// over. Nothing is guessed. A CSV file says least: it is read twice, first to
+// count its rows and to find out what its columns are, and then for the column
+// that is asked for; no integer of it is rounded or wraps around, and no number
+// is taken for a name.
+//
+// Errors name the file, and hold nothing of it that a terminal would obey.
 package format
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -30,50 +33,28 @@ const (
 	Arrow       Format = "arrow"
 	ArrowStream Format = "arrow-stream"
 	Parquet     Format = "parquet"
+	CSV         Format = "csv"
 )
+
+// names lists the formats for messages.
+const names = "raw npy arrow arrow-stream parquet csv"
 
 // Parse reads a format's name.
 func Parse(s string) (Format, error) {
 	switch f := Format(s); f {
-	case Raw, Npy, Arrow, ArrowStream, Parquet:
+	case Raw, Npy, Arrow, ArrowStream, Parquet, CSV:
 		return f, nil
 	}
-	return "", holo.Errorf(holo.Invalid, "parse format %q: want one of raw npy arrow arrow-stream parquet", s)
-}
-
-// Column is a column that can be read.
-type Column struct {
-	Name string // "" for the only column of raw and .npy
-	Type holo.ElementType
-	Rows uint64
-	// Unit is the length of a tick in nanoseconds where the column counts time,
-	// 0 where it does not.
-	Unit int64
-}
-
-// Bytes is the length of the column's stream.
-func (c Column) Bytes() uint64 { return c.Rows * c.Type.Size() }
-
-// File is an opened file: its columns, and for those that cannot be read why.
-type File struct {
-	Format  Format
-	name    string
-	columns []column
-	closers []io.Closer
-}
-
-// column adds to a Column how to read it from its beginning, or why it cannot
-// be read.
-type column struct {
-	Column
-	open func() (io.Reader, error)
-	why  string // not empty: it cannot be read
+	return "", holo.Errorf(holo.Invalid, "parse format %q: want one of %s", s, names)
 }
 
 // Options say what a file does not say about itself.
 type Options struct {
-	Format Format           // "": by the name (.raw, .bin), then by the first bytes
-	Type   holo.ElementType // of a raw file's elements; a file that names its own takes no notice
+	Format Format // "": by the name (.raw .bin .csv), then by the first bytes
+	// Type is that of a raw file's elements, and what the texts of a CSV file
+	// are read as, 0 for what they look like. Others say theirs themselves.
+	Type holo.ElementType
+	CSV  CSVOptions
 }
 
 // Open opens a file. Close it after its readers.
@@ -120,6 +101,9 @@ func ReadAt(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 	if o.Format == "" {
 		o.Format = detect(r, name)
 	}
+	if o.CSV.set() && o.Format != CSV {
+		return nil, about(name, holo.Errorf(holo.Invalid, "header, delimiter and empty fields are for CSV files: give the format csv if it is one"))
+	}
 	var file *File
 	var err error
 	switch o.Format {
@@ -131,8 +115,10 @@ func ReadAt(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 		file, err = guarded(func() (*File, error) { return readArrow(r, size, o.Format) })
 	case Parquet:
 		file, err = guarded(func() (*File, error) { return readParquet(r, size) })
+	case CSV:
+		file, err = readCSV(r, size, o)
 	default:
-		err = holo.Errorf(holo.Invalid, "its format cannot be told from it: give one of raw npy arrow arrow-stream parquet")
+		err = holo.Errorf(holo.Invalid, "its format cannot be told from it: give one of %s", names)
 	}
 	if err != nil {
 		return nil, about(name, err)
@@ -158,6 +144,8 @@ func detect(r io.ReaderAt, name string) Format {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".raw", ".bin":
 		return Raw
+	case ".csv":
+		return CSV
 	}
 	head := make([]byte, 8)
 	n, _ := r.ReadAt(head, 0) // a short file is no format's
@@ -177,105 +165,4 @@ func guarded[T any](f func() (T, error)) (v T, err error) {
 		}
 	}()
 	return f()
-}
-
-// Columns lists what can be read.
-func (f *File) Columns() []Column {
-	var cs []Column
-	for _, c := range f.readable() {
-		cs = append(cs, c.Column)
-	}
-	return cs
-}
-
-func (f *File) readable() []*column {
-	var cs []*column
-	for i := range f.columns {
-		if f.columns[i].why == "" {
-			cs = append(cs, &f.columns[i])
-		}
-	}
-	return cs
-}
-
-// Column finds a column by name; "" is the only one of a file with one.
-func (f *File) Column(name string) (Column, error) {
-	c, err := f.find(name)
-	if err != nil {
-		return Column{}, about(f.name, err)
-	}
-	return c.Column, nil
-}
-
-// Reader streams the elements of a column, little endian, from its beginning.
-func (f *File) Reader(name string) (io.Reader, error) {
-	c, err := f.find(name)
-	if err != nil {
-		return nil, about(f.name, err)
-	}
-	r, err := guarded(c.open)
-	if err != nil {
-		return nil, about(f.name, err)
-	}
-	return &exact{r: r, left: c.Bytes(), name: c.Name, file: f.name}, nil
-}
-
-// find looks among the readable columns first, so that a name which only one
-// of them has is that one's.
-func (f *File) find(name string) (*column, error) {
-	readable := f.readable()
-	if name == "" {
-		if len(readable) == 1 {
-			return readable[0], nil
-		}
-		return nil, holo.Errorf(holo.Invalid, "the file has %d columns that can be an array, choose one of: %s", len(readable), listed(readable))
-	}
-	for _, c := range readable {
-		if c.Name == name {
-			return c, nil
-		}
-	}
-	for _, c := range f.columns {
-		if c.Name == name {
-			return nil, holo.Errorf(holo.Invalid, "column %q cannot be an array: %s", name, c.why)
-		}
-	}
-	if len(readable) == 1 && readable[0].Name == "" {
-		return nil, holo.Errorf(holo.NotFound, "no column %q: the file has one column, without a name", name)
-	}
-	return nil, holo.Errorf(holo.NotFound, "no column %q; there are: %s", name, listed(readable))
-}
-
-// maxListed is how many names of columns an error lists.
-const maxListed = 20
-
-// listed quotes the names of columns, the first of many.
-func listed(cs []*column) string {
-	var names []string
-	for _, c := range cs[:min(len(cs), maxListed)] {
-		names = append(names, strconv.Quote(c.Name))
-	}
-	if more := len(cs) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, " ")
-}
-
-// skip notes a column that cannot be read.
-func (f *File) skip(name, format string, args ...any) {
-	f.columns = append(f.columns, column{Column: Column{Name: name}, why: fmt.Sprintf(format, args...)})
-}
-
-// Close closes what Open opened.
-func (f *File) Close() error {
-	var first error
-	for _, c := range f.closers {
-		if err := c.Close(); first == nil {
-			first = err
-		}
-	}
-	return first
 }

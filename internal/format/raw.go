@@ -39,7 +39,7 @@ func NewWriter(w io.Writer, f Format, t holo.ElementType, rows uint64) (*Writer,
 			return nil, holo.Errorf(holo.Internal, "write npy head: %w", err)
 		}
 	default:
-		return nil, holo.Errorf(holo.Invalid, "write %s: only raw and npy can be written", f)
+		return nil, holo.Errorf(holo.Invalid, "write %s: only raw, npy and csv can be written", f)
 	}
 	return &Writer{w: w, left: rows * t.Size()}, nil
 }

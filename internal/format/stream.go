@@ -31,7 +31,7 @@ func (b *batches) Read(p []byte) (int, error) {
 type exact struct {
 	r    io.Reader
 	left uint64
-	name string // of the column
+	name string // of the column, as an error gives it
 	file string
 }
 
@@ -53,7 +53,7 @@ func (e *exact) read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
 	e.left -= uint64(n)
 	if errors.Is(err, io.EOF) && e.left > 0 {
-		return n, holo.Errorf(holo.Corrupt, "column %q ends %d bytes early", e.name, e.left)
+		return n, holo.Errorf(holo.Corrupt, "column %s ends %d bytes early", e.name, e.left)
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -65,7 +65,7 @@ func (e *exact) end() error {
 	var one [1]byte
 	n, err := io.ReadFull(e.r, one[:])
 	if n > 0 {
-		return holo.Errorf(holo.Corrupt, "column %q is longer than the file says", e.name)
+		return holo.Errorf(holo.Corrupt, "column %s is longer than the file says", e.name)
 	}
 	return err
 }
