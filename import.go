@@ -64,3 +64,47 @@ func (r *Raw) Export(ctx context.Context, dst io.Writer, done func(bytes uint64)
 	}
 	return nil
 }
+
+// ExportTogether reads arrays of one length side by side and gives f the next
+// elements of each, little endian, as many of one as of the others, until the
+// last. What f is given holds 4 MiB in all and is good until f returns; an
+// error of f ends the export. Several arrays are not read at one moment: seal
+// them where they may be written meanwhile. To write them as a CSV file, see
+// `holo array export`.
+func ExportTogether(ctx context.Context, arrays []*Raw, f func(columns [][]byte) error) error {
+	if len(arrays) == 0 {
+		return nil
+	}
+	width, length := uint64(0), arrays[0].Len()
+	for _, r := range arrays {
+		if r.Len() != length {
+			return holo.Errorf(Invalid, "export arrays together: %s has %d elements, %s has %d: want one length", arrays[0].info.Name, length, r.info.Name, r.Len())
+		}
+		width += r.typ.Size()
+	}
+	block := max(api.MaxUpload/width, 1)
+	columns := make([][]byte, len(arrays))
+	for i, r := range arrays {
+		columns[i] = make([]byte, min(block, length)*r.typ.Size())
+	}
+	for at := uint64(0); at < length; at += block {
+		if err := readBlock(ctx, arrays, at, min(block, length-at), columns); err != nil {
+			return err
+		}
+		if err := f(columns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlock reads count elements of each array into its column.
+func readBlock(ctx context.Context, arrays []*Raw, first, count uint64, columns [][]byte) error {
+	for i, r := range arrays {
+		columns[i] = columns[i][:count*r.typ.Size()]
+		if err := r.ReadBytes(ctx, first, columns[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

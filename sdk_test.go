@@ -138,6 +138,63 @@ func TestImportWantsExactlyTheArray(t *testing.T) {
 	wantKind(t, raw.Import(t.Context(), io.MultiReader(bytes.NewReader(data), strings.NewReader("x")), nil), holocompute.Invalid, "longer")
 }
 
+// Arrays of unlike widths, longer than what is read at a time.
+func TestArraysAreExportedSideBySide(t *testing.T) {
+	c := connect(t)
+	const length = 400_000
+	rng := rand.New(rand.NewPCG(5, 6))
+	var arrays []*holocompute.Raw
+	var want [][]byte
+	for _, typ := range []holocompute.ElementType{holocompute.I8, holocompute.F64, holocompute.U16} {
+		r, err := c.CreateRaw(t.Context(), "beside-"+typ.String(), typ, length, holocompute.ArrayOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := make([]byte, length*typ.Size())
+		for i := range data {
+			data[i] = byte(rng.Uint32())
+		}
+		if err := r.WriteBytes(t.Context(), 0, data); err != nil {
+			t.Fatal(err)
+		}
+		arrays, want = append(arrays, r), append(want, data)
+	}
+	got, blocks := make([][]byte, 3), 0
+	err := holocompute.ExportTogether(t.Context(), arrays, func(columns [][]byte) error {
+		blocks++
+		held := 0
+		for i, b := range columns {
+			held += len(b)
+			got[i] = append(got[i], b...)
+		}
+		if held > 4<<20 || len(columns[1]) != 8*len(columns[0]) {
+			t.Errorf("a block of %d bytes, %d and %d of the first two", held, len(columns[0]), len(columns[1]))
+		}
+		return nil
+	})
+	if err != nil || blocks != 2 {
+		t.Errorf("%d blocks: %v", blocks, err)
+	}
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Errorf("array %d: other elements", i)
+		}
+	}
+	full := errors.New("disk full")
+	if err := holocompute.ExportTogether(t.Context(), arrays, func([][]byte) error { return full }); !errors.Is(err, full) {
+		t.Errorf("an error of the caller's: %v", err)
+	}
+	short, err := c.CreateRaw(t.Context(), "beside-short", holocompute.I8, 3, holocompute.ArrayOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = holocompute.ExportTogether(t.Context(), append(arrays, short), func([][]byte) error { return errors.New("called") })
+	wantKind(t, err, holocompute.Invalid, "beside-short has 3")
+	if err := holocompute.ExportTogether(t.Context(), nil, nil); err != nil {
+		t.Errorf("no arrays: %v", err)
+	}
+}
+
 func TestStrangersAndStrangePlacesAreRefused(t *testing.T) {
 	config := t.TempDir()
 	if err := os.Chmod(config, 0o700); err != nil {

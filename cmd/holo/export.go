@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -20,76 +22,158 @@ import (
 
 func arrayExport(a *app) *cobra.Command {
 	var as string
+	var f csvFlags
 	cmd := &cobra.Command{
-		Use:   "export NAME FILE",
-		Short: "Write an array to a raw or .npy file",
-		Long:  "Write an array to a raw or .npy file; - writes to standard output. An export that fails leaves the file as it was.",
-		Args:  cobra.ExactArgs(2),
+		Use:   "export NAME... FILE",
+		Short: "Write an array to a raw, .npy or CSV file",
+		Long: "Write an array to a raw, .npy or CSV file; - writes to standard output. An export that fails leaves the file as it was.\n\n" +
+			"A CSV file takes several arrays of one length, as columns with the arrays' names over them. Floats are written as the\n" +
+			"shortest decimal that reads back to the same bits, else as NaN, +Inf or -Inf; which NaN it was is not written. Nor is the\n" +
+			"type: give --type when reading floats that have no fraction.",
+		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := exportFormat(as, args[1])
+			path := args[len(args)-1]
+			x, err := exportOf(as, f, path, len(args)-1)
 			if err != nil {
 				return err
 			}
 			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				array, err := c.OpenRaw(cmd.Context(), args[0])
-				if err != nil {
-					return err
+				for _, name := range args[:len(args)-1] {
+					array, err := c.OpenRaw(cmd.Context(), name)
+					if err != nil {
+						return err
+					}
+					x.arrays = append(x.arrays, array)
 				}
-				return a.export(cmd.Context(), array, f, args[1])
+				return a.export(cmd.Context(), x, path)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&as, "format", "", "raw or npy (default: npy when FILE ends with .npy, else raw)")
+	cmd.Flags().StringVar(&as, "format", "", "raw npy csv (default: npy and csv when FILE ends so, else raw)")
+	f.add(cmd, "whether a CSV file begins with the arrays' names: yes no (default yes)")
 	return cmd
 }
 
-func exportFormat(as, path string) (format.Format, error) {
+// exported is what is written, and how.
+type exported struct {
+	arrays []*holocompute.Raw
+	format format.Format
+	csv    format.CSVOptions
+}
+
+func exportOf(as string, f csvFlags, path string, arrays int) (x exported, err error) {
+	if x.format, err = exportFormat(as, path); err != nil {
+		return x, err
+	}
+	if x.csv, err = f.options(); err != nil {
+		return x, err
+	}
 	switch {
-	case as != "":
+	case x.csv.Header == format.HeaderAuto:
+		return x, usage("--header auto: when writing it is yes or no")
+	case x.format != format.CSV && f != csvFlags{}:
+		return x, usage("--header and --delimiter are for CSV files: say --format csv if it is to be one")
+	case x.format != format.CSV && arrays > 1:
+		return x, usage("only a CSV file takes several arrays: say --format csv, or write them one by one")
+	}
+	return x, nil
+}
+
+func exportFormat(as, path string) (format.Format, error) {
+	if as != "" {
 		return format.Parse(as)
-	case strings.HasSuffix(path, ".npy"):
+	}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".npy":
 		return format.Npy, nil
+	case ".csv":
+		return format.CSV, nil
 	}
 	return format.Raw, nil
 }
 
-func (a *app) export(ctx context.Context, array *holocompute.Raw, f format.Format, path string) error {
-	i := array.Info()
-	done := moved{Name: i.Name, Type: i.Type, Rows: i.Length, Bytes: i.Bytes, Pages: i.Pages}
-	write := func(w io.Writer) (err error) {
-		done.SHA256, err = a.exportTo(ctx, array, f, w)
-		return err
-	}
+func (a *app) export(ctx context.Context, x exported, path string) error {
+	done := make([]moved, len(x.arrays))
+	write := func(w io.Writer) error { return a.exportTo(ctx, x, w, done) }
 	if path == "-" {
 		return write(a.out) // the data is the output
 	}
 	if err := replaceFile(path, write); err != nil {
 		return err
 	}
-	return a.emit("Exported", done, done.table)
+	if len(done) == 1 {
+		return a.emit("Exported", done[0], done[0].table)
+	}
+	return a.emit("ExportedList", listOf(done), func(w *tabwriter.Writer) {
+		movedHead(w)
+		for _, m := range done {
+			m.row(w)
+		}
+	})
 }
 
-// exportTo writes the file and gives the SHA-256 of the elements.
-func (a *app) exportTo(ctx context.Context, array *holocompute.Raw, f format.Format, dst io.Writer) (string, error) {
+// exportTo writes the file, and says of each array what was written.
+func (a *app) exportTo(ctx context.Context, x exported, dst io.Writer, done []moved) error {
 	buffered := bufio.NewWriterSize(dst, 1<<20)
-	w, err := format.NewWriter(buffered, f, array.Type(), array.Len())
-	if err != nil {
-		return "", err
+	sums := make([]hash.Hash, len(x.arrays))
+	total := int64(0)
+	for i, r := range x.arrays {
+		sums[i] = sha256.New()
+		total += int64(r.Info().Bytes)
 	}
-	i := array.Info()
-	m := a.meter("export "+i.Name, int64(i.Bytes), bytesUnit)
+	m := a.meter("export "+x.arrays[0].Info().Name, total, bytesUnit)
 	defer m.end()
-	sum := sha256.New()
-	if err := array.Export(ctx, io.MultiWriter(w, sum), func(done uint64) { m.at(int64(done)) }); err != nil {
-		return "", err
-	}
-	if err := w.Close(); err != nil {
-		return "", err
+	if err := x.write(ctx, buffered, sums, m); err != nil {
+		return err
 	}
 	if err := buffered.Flush(); err != nil {
-		return "", holo.Errorf(holo.Internal, "export array %s: %w", i.Name, err)
+		return holo.Errorf(holo.Internal, "export array %s: %w", x.arrays[0].Info().Name, err)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	for i, r := range x.arrays {
+		n := r.Info()
+		done[i] = moved{Name: n.Name, Type: n.Type, Rows: n.Length, Bytes: n.Bytes, Pages: n.Pages, SHA256: hex.EncodeToString(sums[i].Sum(nil))}
+	}
+	return nil
+}
+
+// write writes the arrays in their format, and adds their elements to the sums.
+func (x exported) write(ctx context.Context, dst io.Writer, sums []hash.Hash, m *meter) error {
+	if x.format == format.CSV {
+		return x.writeCSV(ctx, dst, sums, m)
+	}
+	array := x.arrays[0]
+	w, err := format.NewWriter(dst, x.format, array.Type(), array.Len())
+	if err != nil {
+		return err
+	}
+	if err := array.Export(ctx, io.MultiWriter(w, sums[0]), func(done uint64) { m.at(int64(done)) }); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func (x exported) writeCSV(ctx context.Context, dst io.Writer, sums []hash.Hash, m *meter) error {
+	columns := make([]format.Column, len(x.arrays))
+	for i, r := range x.arrays {
+		columns[i] = format.Column{Name: r.Info().Name, Type: r.Type(), Rows: r.Len()}
+	}
+	w, err := format.NewCSVWriter(dst, columns, x.csv)
+	if err != nil {
+		return err
+	}
+	done := int64(0)
+	err = holocompute.ExportTogether(ctx, x.arrays, func(block [][]byte) error {
+		for i, b := range block {
+			sums[i].Write(b)
+			done += int64(len(b))
+		}
+		m.at(done)
+		return w.Write(block)
+	})
+	if err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // replaceFile writes a file beside the one that is meant, and puts it in its

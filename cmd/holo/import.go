@@ -23,11 +23,31 @@ const tidyWithin = 10 * time.Second
 // importFlags say which column of a file becomes the array.
 type importFlags struct {
 	arrayFlags
+	csvFlags
 	format string
 	column string
 	typ    string
+	empty  string
 	hours  bool
 	seal   bool
+}
+
+// csvFlags say what a CSV file does not say itself.
+type csvFlags struct{ header, delimiter string }
+
+func (f *csvFlags) add(cmd *cobra.Command, header string) {
+	cmd.Flags().StringVar(&f.header, "header", "", header)
+	cmd.Flags().StringVar(&f.delimiter, "delimiter", "", "between the fields of a CSV file: one of , ; | : tab (default ,)")
+}
+
+func (f *csvFlags) options() (o format.CSVOptions, err error) {
+	if f.header != "" {
+		o.Header, err = format.ParseHeader(f.header)
+	}
+	if f.delimiter != "" && err == nil {
+		o.Delimiter, err = format.ParseDelimiter(f.delimiter)
+	}
+	return o, err
 }
 
 func arrayImport(a *app) *cobra.Command {
@@ -35,12 +55,18 @@ func arrayImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import NAME FILE",
 		Short: "Make an array of a file's column",
-		Long: "Make an array of a column of a raw, .npy, Arrow IPC or Parquet file; - reads standard input.\n\n" +
-			"--type gives the type of a raw file; for other files it changes the width of an integer column, and a value that\n" +
-			"does not fit is an error. --hours takes the time of day of a time column, in hours, as f32. An import that fails leaves no array.",
+		Long: "Make an array of a column of a raw, .npy, Arrow IPC, Parquet or CSV file. - reads standard input, and copies it to a file\n" +
+			"without a name in the folder for temporary files first: files are read more than once.\n\n" +
+			"--type gives the type of a raw file, and of a CSV file's column; for other files it changes the width of an integer column.\n" +
+			"A value that does not fit is an error. --hours takes the time of day of a time column, in hours, as f32. An import that\n" +
+			"fails leaves no array.\n\n" +
+			"A CSV file is read twice. Without --type a column of integers becomes i64 (u64 where that is needed) and any other one f64.\n" +
+			"Its first row has the columns' names if none of its fields is a number, else --header must say so. --column takes a name or\n" +
+			"a number from 1. An empty field is an error unless --empty gives the number that it stands for. Rows have at most 64 KiB and\n" +
+			"1,024 fields.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, name, err := a.openColumn(args[1], f)
+			file, name, err := a.openColumn(cmd.Context(), args[1], f)
 			if err != nil {
 				return err
 			}
@@ -50,19 +76,53 @@ func arrayImport(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.format, "format", "", "raw npy arrow arrow-stream parquet (default: by its first bytes)")
-	cmd.Flags().StringVar(&f.column, "column", "", "the column, where there are several")
+	cmd.Flags().StringVar(&f.format, "format", "", "raw npy arrow arrow-stream parquet csv (default: by the name, .raw .bin .csv, else by its first bytes)")
+	cmd.Flags().StringVar(&f.column, "column", "", "the column, where there are several: its name, in a CSV file also its number")
 	cmd.Flags().StringVar(&f.typ, "type", "", "i8 i16 i32 i64 u8 u16 u32 u64 f32 f64")
 	cmd.Flags().BoolVar(&f.hours, "hours", false, "the time of day of a time column, in hours")
 	cmd.Flags().BoolVar(&f.seal, "seal", false, "make the array immutable afterwards")
-	f.add(cmd)
+	cmd.Flags().StringVar(&f.empty, "empty", "", "the number that an empty field of a CSV file stands for (default: it is an error)")
+	f.csvFlags.add(cmd, "whether the first row of a CSV file is a header: yes no, or auto, which takes a row without numbers for one (default auto)")
+	f.arrayFlags.add(cmd)
 	return cmd
+}
+
+// reading tells how far the first reading of a file is, which can take as long
+// as the import, and ends it with the command.
+type reading struct {
+	a    *app
+	ctx  context.Context
+	what string
+	m    *meter
+}
+
+func (r *reading) at(done, total uint64) error {
+	if r.m == nil {
+		r.m = r.a.meter("read "+holo.Plain(r.what), int64(total), bytesUnit)
+	}
+	r.m.at(int64(done))
+	return r.ctx.Err()
+}
+
+func (r *reading) end() {
+	if r.m != nil {
+		r.m.end()
+	}
 }
 
 // openColumn opens the file and gives the name of the column to take, which may
 // be one derived from another.
-func (a *app) openColumn(path string, f importFlags) (file *format.File, name string, err error) {
+func (a *app) openColumn(ctx context.Context, path string, f importFlags) (file *format.File, name string, err error) {
 	var o format.Options
+	if o.CSV, err = f.csvFlags.options(); err != nil {
+		return nil, "", err
+	}
+	r := &reading{a: a, ctx: ctx, what: path}
+	if path == "-" {
+		r.what = "standard input"
+	}
+	defer r.end()
+	o.CSV.Empty, o.CSV.Only, o.CSV.Watch = f.empty, f.column, r.at
 	if f.format != "" {
 		if o.Format, err = format.Parse(f.format); err != nil {
 			return nil, "", err
@@ -141,7 +201,13 @@ type moved struct {
 }
 
 func (m moved) table(w *tabwriter.Writer) {
-	row(w, "NAME", "TYPE", "ROWS", "BYTES", "PAGES", "SHA256")
+	movedHead(w)
+	m.row(w)
+}
+
+func movedHead(w *tabwriter.Writer) { row(w, "NAME", "TYPE", "ROWS", "BYTES", "PAGES", "SHA256") }
+
+func (m moved) row(w *tabwriter.Writer) {
 	row(w, m.Name, m.Type, m.Rows, m.Bytes, m.Pages, m.SHA256)
 }
 
