@@ -21,9 +21,9 @@ const (
 )
 
 // perSecond is how many calls of each class one principal may make each
-// second, and burst how many at once. A bulk call moves up to 4 MiB; a change
-// goes through Raft, which orders some hundreds a second. A session costs two
-// signatures and whatever its token does.
+// second, and burst how many at once. A bulk call moves up to 4 MiB, or is an
+// atomic operation; a change goes through Raft, which orders some hundreds a
+// second. A session costs two signatures and whatever its token does.
 var perSecond, burst = [classes]rate.Limit{classRead: 500, classChange: 250, classBulk: 20_000, classOpen: 5}, [classes]int{1000, 500, 40_000, 40}
 
 // maxCounted bounds the principals that are counted at once.

@@ -63,7 +63,7 @@ var routes = map[string]route{
 	holov1connect.ArrayServiceFillProcedure:   change("array.fill", nothing[holov1.FillRequest], func(m *holov1.FillRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) }),
 	holov1connect.ArrayServiceSealProcedure:   change("array.seal", nothing[holov1.SealRequest], func(m *holov1.SealRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) }),
 	holov1connect.ArrayServiceDeleteProcedure: change("array.delete", nothing[holov1.DeleteRequest], func(m *holov1.DeleteRequest) []Access { return arrayID(holo.ActionFree, m.GetArray()) }),
-	holov1connect.AtomicServiceApplyProcedure: change("array.atomic", checkAtomic, atomicNeeds),
+	holov1connect.AtomicServiceApplyProcedure: asBulk(change("array.atomic", checkAtomic, atomicNeeds)),
 
 	getData: {class: classBulk, needs: func(m proto.Message) []Access { return arrayID(holo.ActionRead, uint64(m.(*dataCall).array)) }},
 	putData: {class: classBulk, event: "array.write", needs: func(m proto.Message) []Access { return arrayID(holo.ActionWrite, uint64(m.(*dataCall).array)) }},
@@ -123,6 +123,13 @@ func change[M any, P interface {
 }](event string, check func(P) error, needs func(P) []Access) route {
 	r := of(check, needs)
 	r.class, r.event = classChange, event
+	return r
+}
+
+// asBulk is a route that is counted as a write of bytes is: it goes to a home
+// as one does, and not through Raft.
+func asBulk(r route) route {
+	r.class = classBulk
 	return r
 }
 
