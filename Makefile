@@ -3,8 +3,9 @@ T ?= 10s
 N ?= 2000
 SEED ?=
 B ?= 1s
+A ?= 100000
 FULL ?=
-.PHONY: help build check test sim mutants threats fuzz bench generate kernels demo ci
+.PHONY: help build check test sim mutants threats atomics fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +31,10 @@ mutants: ## how many random seeds catch each planted mistake
 
 threats: ## take each mitigation away: the test of its attack must fail
 	go test ./test/threat -count=1 -timeout 30m -parallel 3 -args -threats
+
+atomics: ## four clients add A times each, at nodes of which one dies, and through a door: 5 min for 100,000
+	go test ./internal/node -run TestAtomicOperationsCountExactlyOnceThoughTheHomeDies -count=1 -timeout 30m -v -args -additions $(A)
+	go test . -run TestFourClientsCountExactly -count=1 -timeout 30m -v -args -additions $(A)
 
 fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)

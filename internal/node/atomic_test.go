@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"encoding/binary"
+	"flag"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -32,6 +34,10 @@ func apply(t *testing.T, n *Node, m *holov1.ApplyAtomicRequest) *holov1.AtomicRe
 
 func number(b []byte) uint64 { return binary.LittleEndian.Uint64(append(b, make([]byte, 8-len(b))...)) }
 
+// additions is how often each of the four clients of the test below adds: make
+// atomics gives 100,000.
+var additions = flag.Int("additions", 60, "additions of each client in the tests of atomic operations")
+
 // M-10: several clients count one element up through several nodes, and another
 // in loops of compare and swap. The node that they lie on is killed meanwhile.
 // Not one addition is lost or done twice, and no two met the same value.
@@ -39,50 +45,27 @@ func TestAtomicOperationsCountExactlyOnceThoughTheHomeDies(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
 	ctx := context.Background()
-	var a *holov1.Array
-	var home holo.NodeID
-	for i := 0; home != c.nodes[2].self; i++ { // one that lies on the node that dies
-		a = c.createOf(c.nodes[0], "counters"+string(rune('a'+i)), "u64", 16)
-		must(t, c.nodes[0].WriteRange(ctx, holo.ArrayID(a.Id), 0, word(0))) // then its home is known
-		rec, err := c.nodes[0].array(ctx, holo.ArrayID(a.Id))
-		must(t, err)
-		home, err = c.nodes[0].homeOf(ctx, rec.ID, spans(rec, 0, 8)[0].shard)
-		must(t, err)
-	}
-	const clients, each = 4, 60
-	met := make([]map[uint64]bool, clients)
+	a := c.countersOn(2)
+	const clients, swaps = 4, 60
+	counters := make([]*counter, clients)
 	half := make(chan struct{}, clients)
 	var wg sync.WaitGroup
-	for k := range clients {
-		met[k] = map[uint64]bool{}
-		wg.Go(func() {
-			n := c.nodes[k%2]
-			for i := range each {
-				if i == each/2 {
-					half <- struct{}{}
-				}
-				r := apply(t, n, &holov1.ApplyAtomicRequest{Array: a.Id, Index: 3, Kind: "add", Operand: word(1)})
-				met[k][number(r.Met)] = true
-				for have := uint64(0); ; {
-					r := apply(t, n, &holov1.ApplyAtomicRequest{Array: a.Id, Index: 4, Kind: door.SwapKind, Expected: word(have), Operand: word(have + 1)})
-					if r.Applied {
-						break
-					}
-					have = number(r.Met)
-				}
-			}
-		})
+	for k := range counters {
+		counters[k] = &counter{node: c.nodes[k%2], array: a.Id, each: *additions, half: half}
+		counters[k].start(t, &wg)
+		wg.Go(func() { counters[k].swap(t, swaps) })
 	}
 	for range clients {
 		<-half
 	}
 	c.kill(2)
 	wg.Wait()
-	seen := map[uint64]bool{}
-	for k := range met {
-		for v := range met[k] {
-			if seen[v] {
-				t.Errorf("two additions met %d", v)
+	all := uint64(clients * *additions)
+	seen := make([]bool, all)
+	for _, k := range counters {
+		for _, v := range k.met {
+			if v >= all || seen[v] {
+				t.Fatalf("an addition met %d, which another did too or which is too much", v)
 			}
 			seen[v] = true
 		}
@@ -90,8 +73,75 @@ func TestAtomicOperationsCountExactlyOnceThoughTheHomeDies(t *testing.T) {
 	for _, n := range c.nodes[:2] {
 		var b [16]byte
 		must(t, n.ReadRange(ctx, holo.ArrayID(a.Id), 24, b[:]))
-		if x, y := number(b[:8:8]), number(b[8:]); x != clients*each || y != clients*each || len(seen) != clients*each {
-			t.Errorf("%d additions and %d swaps counted, %d values met, want %d of each", x, y, len(seen), clients*each)
+		if x, y := number(b[:8:8]), number(b[8:]); x != all || y != clients*swaps || slices.Contains(seen, false) {
+			t.Errorf("%d additions of %d and %d swaps of %d counted, or a value that none met", x, all, y, clients*swaps)
+		}
+	}
+}
+
+// countersOn makes an array that lies on a node.
+func (c *cluster) countersOn(i int) (a *holov1.Array) {
+	ctx := context.Background()
+	var home holo.NodeID
+	for try := 0; home != c.nodes[i].self; try++ {
+		a = c.createOf(c.nodes[0], "counters"+string(rune('a'+try)), "u64", 16)
+		must(c.t, c.nodes[0].WriteRange(ctx, holo.ArrayID(a.Id), 0, word(0))) // then its home is known
+		rec, err := c.nodes[0].array(ctx, holo.ArrayID(a.Id))
+		must(c.t, err)
+		home, err = c.nodes[0].homeOf(ctx, rec.ID, spans(rec, 0, 8)[0].shard)
+		must(c.t, err)
+	}
+	return a
+}
+
+// counter is a client that adds to element 3, several additions under way, and
+// counts element 4 up by compare and swap.
+type counter struct {
+	node  *Node
+	array uint64
+	each  int
+	half  chan<- struct{} // told when half of the additions are begun
+
+	mu    sync.Mutex
+	begun int
+	met   []uint64 // what the additions met
+}
+
+// underWay is how many additions of a client are under way at once.
+const underWay = 8
+
+func (k *counter) start(t *testing.T, wg *sync.WaitGroup) {
+	for range underWay {
+		wg.Go(func() {
+			for k.next() {
+				r := apply(t, k.node, &holov1.ApplyAtomicRequest{Array: k.array, Index: 3, Kind: "add", Operand: word(1)})
+				k.mu.Lock()
+				k.met = append(k.met, number(r.Met))
+				k.mu.Unlock()
+			}
+		})
+	}
+}
+
+// next reports whether there is one more to do.
+func (k *counter) next() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.begun == k.each/2 {
+		k.half <- struct{}{}
+	}
+	k.begun++
+	return k.begun <= k.each
+}
+
+func (k *counter) swap(t *testing.T, times int) {
+	for range times {
+		for have := uint64(0); ; {
+			r := apply(t, k.node, &holov1.ApplyAtomicRequest{Array: k.array, Index: 4, Kind: door.SwapKind, Expected: word(have), Operand: word(have + 1)})
+			if r.Applied {
+				break
+			}
+			have = number(r.Met)
 		}
 	}
 }
