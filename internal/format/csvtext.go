@@ -154,10 +154,12 @@ func appendText(dst, b []byte, t holo.ElementType) []byte {
 // maxQuoted is how much of a field an error repeats.
 const maxQuoted = 40
 
-// cut is a text that may be long, for an error.
-func cut(text []byte) string {
-	if len(text) <= maxQuoted {
-		return string(text)
+func cut(text []byte) string { return cutAt(maxQuoted, string(text)) }
+
+// cutAt is the beginning of a text that may be long.
+func cutAt(limit int, text string) string {
+	if len(text) <= limit {
+		return text
 	}
-	return fmt.Sprintf("%s...", text[:maxQuoted])
+	return text[:limit] + "..."
 }

@@ -130,12 +130,15 @@ func (c *column) check() (*column, error) {
 	return c, nil
 }
 
+// maxLabel is how much of a column's name an error repeats.
+const maxLabel = 80
+
 // label is how an error names the column.
 func (c *column) label() string {
 	if c.Name == "" && c.Number > 0 {
 		return strconv.Itoa(c.Number)
 	}
-	return strconv.Quote(c.Name)
+	return strconv.Quote(cutAt(maxLabel, c.Name))
 }
 
 // maxListed is how many names of columns an error lists.

@@ -127,10 +127,14 @@ func ReadAt(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 	return file, nil
 }
 
-// about makes an error one of the file. What it says is made plain, because
-// files hold names, and libraries repeat them.
+// maxError bounds what an error says: names in files have megabytes to
+// themselves.
+const maxError = 4 << 10
+
+// about makes an error one of the file. What it says is made plain and cut,
+// because files hold names, and libraries repeat them.
 func about(name string, err error) error {
-	text := holo.Plain("read " + name + ": " + err.Error())
+	text := holo.Plain(cutAt(maxError, "read "+name+": "+err.Error()))
 	return &holo.Error{Kind: holo.KindOf(err), Reason: holo.ReasonOf(err), Text: text, Err: err}
 }
 

@@ -35,7 +35,7 @@ func plain(t *testing.T, what string, err error) {
 	}
 }
 
-func evilArrow(t *testing.T) []byte {
+func evilArrow(t *testing.T, evil string) []byte {
 	t.Helper()
 	inner := arrow.StructOf(arrow.Field{Name: evil, Type: arrow.PrimitiveTypes.Int8})
 	schema := arrow.NewSchema([]arrow.Field{
@@ -67,7 +67,7 @@ func evilParquet(t *testing.T) []byte {
 // TestNamesThatAFileChoseReachNoTerminal asks tables for everything that makes
 // an error out of what they hold.
 func TestNamesThatAFileChoseReachNoTerminal(t *testing.T) {
-	for name, b := range map[string][]byte{"arrow": evilArrow(t), "parquet": evilParquet(t)} {
+	for name, b := range map[string][]byte{"arrow": evilArrow(t, evil), "parquet": evilParquet(t)} {
 		f, err := open(t, b, Options{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -84,6 +84,18 @@ func TestNamesThatAFileChoseReachNoTerminal(t *testing.T) {
 		plain(t, name+" hours", f.AddHourOfDay("h", evil))
 		plain(t, name+" as float", f.AddAs("h", evil, holo.F32))
 		plain(t, name+" twice", f.AddAs(evil, evil, holo.I64))
+	}
+}
+
+func TestErrorsAreShortHoweverLongTheNames(t *testing.T) {
+	f, err := open(t, evilArrow(t, strings.Repeat("long", 1<<18)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"": `choose one of: "longlong`, "nested": "its type is struct<long", "none": `there are: "longlong`} {
+		if _, err := f.Reader(name); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > maxError+10 {
+			t.Errorf("column %q: %d bytes of error, %.200v", name, len(err.Error()), err)
+		}
 	}
 }
 
