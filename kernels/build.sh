@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds the sample kernels from src/ and compares them with the committed
+# Rebuilds the sample and standard kernels from src/ and compares them with the committed
 # modules, byte for byte. With --write the committed modules and their hashes
 # (SHA256SUMS) are replaced. Installs nothing. The TinyGo kernel is built where
 # TINYGO names the compiler, and reported as not rebuilt elsewhere.
@@ -21,8 +21,8 @@ flags=(--target=wasm32 -std=c17 -O3 -msimd128 -mbulk-memory -mreference-types -m
   -fuse-ld="$(command -v wasm-ld-22)" --no-wasm-opt -Wl,--no-entry -Wl,-s -Wl,-z,stack-size=16384)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-mkdir "$out/hostile"
-for source in src/*.c src/hostile/*.c; do
+mkdir "$out/hostile" "$out/std"
+for source in src/*.c src/hostile/*.c src/std/*.c; do
   module=${source#src/}
   "$clang" "${flags[@]}" "$source" -o "$out/${module%.c}.wasm"
 done
@@ -32,11 +32,12 @@ else
   echo "not rebuilt: flights-go.wasm (set TINYGO to TinyGo 0.41.0; kernels/README.md says how to build it)"
   cp flights-go.wasm "$out/"
 fi
-(cd "$out" && sha256sum -- *.wasm hostile/*.wasm) >"$out/SHA256SUMS"
+(cd "$out" && sha256sum -- *.wasm hostile/*.wasm std/*.wasm) >"$out/SHA256SUMS"
 if [[ ${1:-} == --write ]]; then
   find "$out" -name '*.wasm' -exec chmod 644 {} +
   cp "$out"/*.wasm .
   cp "$out"/hostile/*.wasm hostile/
+  cp "$out"/std/*.wasm std/
   cp "$out/SHA256SUMS" SHA256SUMS
 fi
 bad=0

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/kernels/std"
 )
 
 func TestSamplesHaveTheirRecordedHashes(t *testing.T) {
@@ -22,11 +23,17 @@ func TestSamplesHaveTheirRecordedHashes(t *testing.T) {
 		want, file, ok := strings.Cut(lines.Text(), "  ")
 		name := strings.TrimSuffix(strings.TrimPrefix(file, "hostile/"), ".wasm")
 		have := sha256.Sum256(Get(name))
+		if m, standard := std.Named(name); standard {
+			have = m.ID
+			if have != sha256.Sum256(m.Wasm) {
+				t.Errorf("%s is not of its own hash", name)
+			}
+		}
 		if !ok || hex.EncodeToString(have[:]) != want {
 			t.Errorf("%s: hash %x, recorded %s", file, have, want)
 		}
 	}
-	if n := len(All()) + len(Hostile()); seen != n || n < 11 {
+	if n := len(All()) + len(Hostile()) + len(std.All()); seen != n || n < 16 {
 		t.Errorf("%d modules, %d recorded", n, seen)
 	}
 }

@@ -37,18 +37,20 @@ var mayImport = map[string][]string{
 	"internal/workers":   {"internal/holo", "internal/module", "internal/sandbox", "internal/confine"},
 	"internal/format":    {"internal/holo"},
 	"internal/receipt":   {"internal/holo", "internal/key", "internal/wire"},
+	"internal/question":  {"internal/holo", "kernels/std"},
 	"internal/jobs":      {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/remote":    {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
 	"internal/door":      {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
-	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels"},
+	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
 
 	// The faces: all clients of the same door.
-	".":        {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt"},
-	"cmd/holo": {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels"},
-	"kernels":  {},
+	".":           {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question"},
+	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels", "kernels/std"},
+	"kernels":     {},
+	"kernels/std": {"internal/holo"},
 
 	// The proofs.
 	"internal/sim":    {"internal/*", "internal/core/*"},

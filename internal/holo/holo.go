@@ -197,3 +197,12 @@ func (d Duration) String() string {
 	}
 	return strconv.FormatFloat(float64(d)/float64(Millisecond), 'g', 6, 64) + "ms"
 }
+
+// StandardKernels is the namespace of the kernels that are part of the program.
+// They are in no catalogue, and nothing that is handed over may be called so.
+const StandardKernels = "std"
+
+// IsStandardKernel reports whether a kernel's name is in that namespace.
+func IsStandardKernel(name string) bool {
+	return name == StandardKernels || strings.HasPrefix(name, StandardKernels+"/")
+}
