@@ -13,6 +13,7 @@ import (
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/kernels/std"
 )
 
 // modules keeps the bytes of modules on disk, by their hash. Nothing is
@@ -23,9 +24,13 @@ func newModules(dir string) *modules { return &modules{dir} }
 
 func (m *modules) path(id holo.ModuleID) string { return filepath.Join(m.dir, id.Hex()+".wasm") }
 
-// read gives a module's bytes. A file that is not what its name says is removed
-// and counts as missing: another node has the right one.
+// read gives a module's bytes: those of a standard kernel from this program.
+// A file that is not what its name says is removed and counts as missing:
+// another node has the right one.
 func (m *modules) read(id holo.ModuleID) ([]byte, error) {
+	if s, ok := std.Find(id); ok {
+		return s.Wasm, nil
+	}
 	b, err := identity.ReadPublic(m.path(id), api.MaxModule)
 	if err != nil {
 		return nil, err
@@ -172,7 +177,12 @@ func (n *Node) GetKernel(ctx context.Context, _ door.Caller, name string) (*holo
 	return kernelOut(k), nil
 }
 
+// kernel finds a kernel by its name or its module's hash. Standard kernels come
+// first: whatever the catalogue holds, nothing takes their place.
 func (n *Node) kernel(ctx context.Context, name string) (*wire.KernelRecord, error) {
+	if k, ok := standardKernel(name); ok {
+		return k, nil
+	}
 	id, err := holo.ParseModuleID(name)
 	if err != nil {
 		return queryOne[*wire.KernelRecord](ctx, n, wire.CatalogQuery{What: wire.QueryKernelByName, Name: name})
@@ -189,12 +199,13 @@ func (n *Node) kernel(ctx context.Context, name string) (*wire.KernelRecord, err
 	return nil, holo.Errorf(holo.NotFound, "there is no kernel of module %s", id)
 }
 
-// ListKernels lists the kernels by name.
+// ListKernels lists the kernels by name, the standard ones last.
 func (n *Node) ListKernels(ctx context.Context, _ door.Caller) ([]*holov1.Kernel, error) {
 	all, err := queryAll[*wire.KernelRecord](ctx, n, wire.CatalogQuery{What: wire.QueryKernels})
 	if err != nil {
 		return nil, err
 	}
+	all = append(all, standardKernels()...)
 	out := make([]*holov1.Kernel, len(all))
 	for i, k := range all {
 		out[i] = kernelOut(k)

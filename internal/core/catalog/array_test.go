@@ -231,6 +231,19 @@ func TestKernelsAreNamedModules(t *testing.T) {
 	w.refused("", &wire.KernelPut{Kernel: k})
 }
 
+// What is called like a standard kernel is refused by every voter, also when a
+// member asks for it.
+func TestNamesOfStandardKernelsAreNotGiven(t *testing.T) {
+	w := settled(t, 1)
+	for _, name := range []string{"std", "std/stats", "std/x/y"} {
+		w.refused("", &wire.KernelPut{Kernel: wire.KernelRecord{Name: name, Module: holo.ModuleID{1}, Size: 10}})
+	}
+	w.do(&wire.KernelPut{Kernel: wire.KernelRecord{Name: "standard", Module: holo.ModuleID{1}, Size: 10}})
+	if len(w.Kernels()) != 1 {
+		t.Errorf("%d kernels", len(w.Kernels()))
+	}
+}
+
 func TestJobHasOneCoordinatorPerEpoch(t *testing.T) {
 	w := settled(t, 2)
 	a := w.array("a", 1, 2)

@@ -12,6 +12,9 @@ func (c *Catalog) kernelPut(m *wire.KernelPut) (wire.Message, error) {
 	if err := checkName("kernel", r.Name); err != nil {
 		return nil, err
 	}
+	if holo.IsStandardKernel(r.Name) {
+		return nil, holo.Errorf(holo.Invalid, "put kernel %s: names under %s/ are those of the standard kernels, which every node has: choose another", r.Name, holo.StandardKernels)
+	}
 	if _, known := c.kernels[r.Name]; !known {
 		if err := full("put kernel "+r.Name, c.kernels, MaxKernels); err != nil {
 			return nil, err
