@@ -12,8 +12,10 @@ import (
 )
 
 func arrayCommand(a *app) *cobra.Command {
-	return group("array", "Arrays: numbers in the memory of all nodes",
+	cmd := group("array", "Arrays: numbers in the memory of all nodes",
 		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a))
+	cmd.AddCommand(askCommands(a)...)
+	return cmd
 }
 
 // arrayFlags say what an array is besides its name, type and length.

@@ -14,6 +14,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/kernels"
+	"github.com/holocompute/holocompute/kernels/std"
 )
 
 // maxModule bounds what is read of a module's file.
@@ -26,6 +27,9 @@ func kernelCommand(a *app) *cobra.Command {
 // readModule reads a module's file; "sample:NAME" is one that is built in.
 func readModule(path string) ([]byte, error) {
 	if name, ok := strings.CutPrefix(path, samplePrefix); ok {
+		if m, ok := std.Named(name); ok {
+			return m.Wasm, nil
+		}
 		if wasm := kernels.Get(name); wasm != nil {
 			return wasm, nil
 		}
@@ -66,7 +70,7 @@ func kernelInspect(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Check a module as a node would, and show what is in it",
-		Long:  "Check a module as a node would, and show what is in it. It needs no cluster. sample:NAME is a module that is built in.",
+		Long:  "Check a module as a node would, and show what is in it. It needs no cluster. sample:NAME is a module that is built in, sample:std/NAME a standard one.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			wasm, err := readModule(args[0])
