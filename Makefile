@@ -5,7 +5,7 @@ SEED ?=
 B ?= 1s
 A ?= 100000
 FULL ?=
-.PHONY: help build check test sim mutants threats atomics fuzz bench generate kernels demo ci
+.PHONY: help build check test sim mutants threats atomics chaos fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ threats: ## take each mitigation away: the test of its attack must fail
 atomics: ## four clients add A times each, at nodes of which one dies, and through a door: 5 min for 100,000
 	go test ./internal/node -run TestAtomicOperationsCountExactlyOnceThoughTheHomeDies -count=1 -timeout 30m -v -args -additions $(A)
 	go test . -run TestFourClientsCountExactly -count=1 -timeout 30m -v -args -additions $(A)
+
+chaos: build ## an hour of real nodes that are killed, stopped and cut off; Linux, root
+	go build -o .cache/chaos ./scripts/chaos && unshare -n -m bash -c 'ip link set lo up && exec .cache/chaos ./holo 1h'
 
 fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)

@@ -52,13 +52,9 @@ func (a *Array[T]) atomic(ctx context.Context, kind string, index uint64, operan
 		req.Expected = Bytes([]T{*expected})
 	}
 	c, what := a.raw.c, fmt.Sprintf("%s element %d of array %s", kind, index, a.raw.info.Name)
-	var m *holov1.AtomicResponse
-	for begun := time.Now(); ; {
-		m, err = change(ctx, c.client, what, holov1connect.AtomicServiceApplyProcedure, c.atomics.Apply, req)
-		if KindOf(err) != Indeterminate || time.Since(begun) > RetryFor || sleep(ctx, firstPause) != nil {
-			break
-		}
-	}
+	m, err := untilKnown(ctx, func() (*holov1.AtomicResponse, error) {
+		return change(ctx, c.client, what, holov1connect.AtomicServiceApplyProcedure, c.atomics.Apply, req)
+	})
 	if err != nil {
 		return before, false, err
 	}
@@ -67,4 +63,27 @@ func (a *Array[T]) atomic(ctx context.Context, kind string, index uint64, operan
 		return before, false, holo.Errorf(Corrupt, "%s: the answer is %d bytes, want one element", what, len(m.GetMet()))
 	}
 	return values[0], m.GetApplied(), nil
+}
+
+// untilKnown repeats a call that takes effect once, until its outcome is known
+// or RetryFor is over. A refusal after an attempt whose outcome is unknown does
+// not say that the first did nothing: the error stays Indeterminate.
+func untilKnown[A any](ctx context.Context, try func() (A, error)) (answer A, err error) {
+	var unknown error
+	for begun := time.Now(); ; {
+		answer, err = try()
+		if err == nil {
+			return answer, nil
+		}
+		if KindOf(err) == Indeterminate {
+			unknown = err
+		}
+		if unknown == nil {
+			return answer, err
+		}
+		again := KindOf(err) == Indeterminate || worthRetry(err)
+		if !again || time.Since(begun) > RetryFor || sleep(ctx, firstPause) != nil {
+			return answer, unknown
+		}
+	}
 }

@@ -53,15 +53,19 @@ var mayImport = map[string][]string{
 	"kernels/std": {"internal/holo"},
 
 	// The proofs.
-	"internal/sim":    {"internal/*", "internal/core/*"},
-	"internal/attack": {"internal/*", "internal/core/*"},
-	"internal/mutant": {},
-	"internal/demo":   {".", "internal/holo", "internal/format", "internal/attack", "internal/identity", "internal/audit", "kernels"},
-	"internal/arch":   {},
-	"bench":           {".", "internal/*", "internal/core/*", "kernels"},
-	"test":            {".", "internal/*"},
-	"test/*":          {},
-	"scripts/*":       {},
+	"internal/history": {},
+	"internal/lab":     {},
+	"internal/sim":     {"internal/*", "internal/core/*"},
+	"internal/attack":  {"internal/*", "internal/core/*"},
+	"internal/mutant":  {},
+	"internal/demo":    {".", "internal/holo", "internal/format", "internal/attack", "internal/identity", "internal/audit", "kernels"},
+	"internal/arch":    {},
+	"bench":            {".", "internal/*", "internal/core/*", "kernels"},
+	"test":             {".", "internal/*"},
+	"test/*":           {},
+	"scripts/*":        {},
+	"scripts/exposure": {"internal/lab"},
+	"scripts/chaos":    {".", "internal/lab", "internal/history"},
 }
 
 var words = []string{
@@ -83,7 +87,7 @@ var onlyImporter = map[string]string{
 	"github.com/go-jose/go-jose":        "internal/token",
 	"github.com/spf13/cobra":            "cmd/holo",
 	"github.com/vbauerster/mpb":         "cmd/holo",
-	"github.com/anishathalye/porcupine": "internal/sim",
+	"github.com/anishathalye/porcupine": "internal/history",
 	"github.com/cedar-policy/cedar-go":  "internal/policy",
 	"golang.org/x/time":                 "internal/door",
 }

@@ -103,6 +103,14 @@ func (g *Group) Remove(ctx context.Context, id holo.NodeID) error {
 	})
 }
 
+// Demote takes a voter's voice. It goes on receiving the log, so that it knows all
+// that is decided, and who leads, when it is back or may vote again.
+func (g *Group) Demote(ctx context.Context, id holo.NodeID) error {
+	return g.await(ctx, "demote "+id.String(), func(timeout time.Duration) error {
+		return g.raft.DemoteVoter(serverID(id), 0, timeout).Error()
+	})
+}
+
 // TransferLeadership has another voter lead, the one with the most of the log.
 // It fails with kind Unavailable where there is no other.
 func (g *Group) TransferLeadership(ctx context.Context) error {

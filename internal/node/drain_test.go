@@ -244,3 +244,20 @@ func TestNodeThatJoinsIsGivenItsShare(t *testing.T) {
 		wantBytes(t, joined, a.Id, 0, data)
 	}
 }
+
+// A voter that was replaced, because it drains or was dead, goes on following the
+// catalogue: it knows what is decided, and who leads, and may vote again.
+func TestReplacedVoterStillFollows(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	voters := c.nodes[0].consensus.Voters()
+	i := slices.IndexFunc(c.nodes, func(n *Node) bool { return slices.Contains(voters, n.self) && !n.consensus.IsLeader() })
+	leaves, stays := c.nodes[i], c.nodes[(i+1)%4]
+	must(t, c.drain(leaves, true))
+	await(t, "the voter to be replaced", func() bool { return !slices.Contains(stays.consensus.Voters(), leaves.self) })
+	a := c.create(stays, "after", 1<<20)
+	await(t, "it to know what is decided since", func() (known bool) {
+		leaves.catalog.read(func(cat *catalog.Catalog) { _, known = cat.ArrayByID(holo.ArrayID(a.Id)) })
+		return known
+	})
+}

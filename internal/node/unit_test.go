@@ -154,6 +154,38 @@ func TestRetryRepeatsWhatIsSafeAndKeepsTheDoubt(t *testing.T) {
 	}
 }
 
+// Whichever attempt may have been applied, no refusal before or after it makes the
+// outcome certain.
+func TestDoubtOutlivesEveryRefusal(t *testing.T) {
+	t.Parallel()
+	perhaps := holo.Refuse(holo.Indeterminate, reasonUnreachable, "answer of a node: %w", context.DeadlineExceeded)
+	for _, k := range []struct {
+		what  string
+		tries []error
+		want  holo.Kind
+	}{
+		{"refused, then perhaps", []error{holo.Refuse(holo.Unavailable, reasonNoHome, "not yet"), perhaps}, holo.Indeterminate},
+		{"perhaps, then refused", []error{perhaps, holo.Refuse(holo.Unavailable, reasonNoHome, "not yet")}, holo.Indeterminate},
+		{"perhaps, then refused for good", []error{perhaps, holo.Errorf(holo.Exhausted, "full")}, holo.Indeterminate},
+		{"refused, then given up", []error{holo.Refuse(holo.Unavailable, reasonNoHome, "not yet"), context.DeadlineExceeded}, holo.Unavailable},
+		{"refused for good", []error{holo.Errorf(holo.Exhausted, "full")}, holo.Exhausted},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		var s signal
+		i := 0
+		err := retry(ctx, time.Minute, &s, func(context.Context) error {
+			if i++; i == len(k.tries) && again(k.tries[i-1]) {
+				cancel()
+			}
+			return k.tries[min(i, len(k.tries))-1]
+		})
+		cancel()
+		if err == nil || holo.KindOf(err) != k.want {
+			t.Errorf("%s: %v, want kind %v", k.what, err, k.want)
+		}
+	}
+}
+
 // foundedBy is a chain of one record, and the home that it belongs to.
 func foundedBy(owner key.Signer, cluster holo.ClusterID) *home {
 	h := &home{settings: &identity.Cluster{ID: cluster, Owner: owner.Public(), NodeName: "first"}, signer: key.GenerateSigner()}

@@ -54,33 +54,31 @@ func (d *leadership) promoteOnce(ctx context.Context) error {
 	if len(gone)+len(add)+len(replaced) == 0 {
 		return d.cedeTo(ctx, v.successors())
 	}
-	if err := d.removeVoters(ctx, gone); err != nil {
+	if err := each(ctx, gone, d.n.consensus.Remove); err != nil {
 		return err
 	}
 	if err := d.addVoters(ctx, add); err != nil {
 		return err
 	}
-	return d.removeVoters(ctx, replaced)
+	return each(ctx, replaced, d.n.consensus.Demote) // a dead one may be back
 }
 
 func (d *leadership) addVoters(ctx context.Context, add []holo.NodeID) error {
-	for _, id := range add {
-		if err := d.n.consensus.AddNonvoter(ctx, id); err != nil {
-			return err
-		}
+	if err := each(ctx, add, d.n.consensus.AddNonvoter); err != nil {
+		return err
 	}
-	for _, id := range add {
+	return each(ctx, add, func(ctx context.Context, id holo.NodeID) error {
 		if err := d.n.consensus.Promote(ctx, id); err != nil {
 			return err
 		}
 		d.n.log.Info("voter made", "voter", id.String())
-	}
-	return nil
+		return nil
+	})
 }
 
-func (d *leadership) removeVoters(ctx context.Context, remove []holo.NodeID) error {
-	for _, id := range remove {
-		if err := d.n.consensus.Remove(ctx, id); err != nil {
+func each(ctx context.Context, ids []holo.NodeID, do func(context.Context, holo.NodeID) error) error {
+	for _, id := range ids {
+		if err := do(ctx, id); err != nil {
 			return err
 		}
 	}

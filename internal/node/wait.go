@@ -74,10 +74,12 @@ func retry(ctx context.Context, limit time.Duration, changed *signal, f func(con
 	for {
 		wake := changed.wait()
 		err := f(ctx)
-		if err == nil || !again(err) && ctx.Err() == nil {
-			return err
+		if err == nil {
+			return nil
 		}
-		last = lastError(last, err)
+		if last = lastError(last, err); !again(err) && ctx.Err() == nil {
+			return last
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -107,12 +109,15 @@ func sleep(ctx context.Context, timer *time.Timer, d time.Duration) bool {
 }
 
 // lastError keeps the error that tells most: once an attempt may have been
-// applied, a later refusal does not make it certain that it was not.
+// applied, no other attempt's refusal makes it certain that it was not. Else an
+// attempt that was given up says less than the one before.
 func lastError(before, now error) error {
-	if holo.KindOf(before) == holo.Indeterminate && before != nil {
+	switch {
+	case before == nil || holo.KindOf(now) == holo.Indeterminate:
+		return now
+	case holo.KindOf(before) == holo.Indeterminate:
 		return before
-	}
-	if before != nil && (errors.Is(now, context.DeadlineExceeded) || errors.Is(now, context.Canceled)) {
+	case errors.Is(now, context.DeadlineExceeded) || errors.Is(now, context.Canceled):
 		return before
 	}
 	return now

@@ -2,10 +2,9 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
-	"github.com/anishathalye/porcupine"
+	"github.com/holocompute/holocompute/internal/history"
 )
 
 // explain prints the history of a page up to the first answer that no order of
@@ -34,30 +33,28 @@ func (w *world) explain(p pageIn) (lines []string) {
 }
 
 func (r *record) ends() int64 {
-	if r.unknown {
-		return math.MaxInt64
-	}
-	return int64(r.done)
+	_, done := r.Span()
+	return done
 }
 
 // legal reports whether the answers given up to that of all[n] have an order;
 // what was not answered by then may or may not have happened.
 func legal(all []*record, n int) bool {
-	var ops []porcupine.Operation
+	var ops []*record
 	for i, r := range all {
 		if r.call > all[n].done {
 			continue
 		}
-		in, ends := r, r.ends()
+		in := r
 		if i > n {
 			if r.kind == readOp {
 				continue
 			}
 			open := *r
 			open.unknown = true
-			in, ends = &open, math.MaxInt64
+			in = &open
 		}
-		ops = append(ops, porcupine.Operation{ClientId: i, Input: in, Call: int64(r.call), Return: ends})
+		ops = append(ops, in)
 	}
-	return porcupine.CheckOperations(model, ops)
+	return history.Linearizable(state{}, ops)
 }

@@ -1,12 +1,7 @@
 package sim
 
 import (
-	"fmt"
-	"math"
-	"time"
-
-	"github.com/anishathalye/porcupine"
-
+	"github.com/holocompute/holocompute/internal/history"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
@@ -65,23 +60,18 @@ type state struct {
 	dropped bool
 }
 
-// model is a page as its users may think of it. It is far simpler than what it
+// Span is when the operation was called and answered.
+func (r *record) Span() (call, done int64) {
+	if r.unknown {
+		return int64(r.call), history.Never
+	}
+	return int64(r.call), int64(r.done)
+}
+
+// Step is a page as its users may think of it. It is far simpler than what it
 // judges, which is the point of it.
-var model = porcupine.Model{
-	Init: func() any { return state{} },
-	Step: func(st, in, _ any) (bool, any) {
-		r := in.(*record)
-		s := st.(state)
-		if r.unknown {
-			return true, r.effect(s)
-		}
-		return r.agrees(s), r.effect(s)
-	},
-	Equal: func(a, b any) bool { return a == b },
-	DescribeOperation: func(in, _ any) string {
-		r := in.(*record)
-		return fmt.Sprintf("%c %v %d", r.kind, r.page, r.operation.value)
-	},
+func (r *record) Step(s state) (state, bool) {
+	return r.effect(s), r.unknown || r.agrees(s)
 }
 
 // agrees reports whether the answer fits the state that it met.
@@ -141,25 +131,14 @@ func (r *record) about(p pageIn) bool {
 	return r.shard == p.shard && r.page.Array == p.page.Array && (r.kind == dropOp || r.page.Index == p.page.Index)
 }
 
-// patience bounds the search for an order of one page's history. A history that
-// has one is searched in less than 0.2 s; one that has none, with additions in it
-// whose outcome is unknown, could take for ever.
-const patience = 10 * time.Second
-
 // linearizable checks one page's history. An operation whose outcome is unknown
 // may take effect at any time until the end of the world.
 func (w *world) linearizable(p pageIn) bool {
-	var ops []porcupine.Operation
+	var ops []*record
 	for i := range w.history {
-		r := &w.history[i]
-		if !r.about(p) {
-			continue
+		if r := &w.history[i]; r.about(p) {
+			ops = append(ops, r)
 		}
-		done := int64(r.done)
-		if r.unknown {
-			done = math.MaxInt64
-		}
-		ops = append(ops, porcupine.Operation{ClientId: i, Input: r, Call: int64(r.call), Return: done})
 	}
-	return porcupine.CheckOperationsTimeout(model, ops, patience) == porcupine.Ok
+	return history.Linearizable(state{}, ops)
 }

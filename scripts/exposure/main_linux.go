@@ -59,14 +59,14 @@ func run(holo string) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := newLab(holo)
+	l, err := newWorld(holo)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	for _, step := range []struct {
 		name string
-		do   func(*lab) error
+		do   func(*world) error
 	}{
 		{"a second machine in one command", secondMachine},
 		{"no key, certificate or token in the transcript", transcriptIsClean},
@@ -88,12 +88,12 @@ func run(holo string) (err error) {
 
 // secondMachine does what the README tells: init and agent here, invite, join
 // there, and a job on both.
-func secondMachine(l *lab) error {
+func secondMachine(l *world) error {
 	one, two := l.machines[0], l.machines[1]
 	if err := one.sh("holo init --name one"); err != nil {
 		return err
 	}
-	if err := one.background("holo agent --listen %s:%d --allow %s", one.ip, port, inside); err != nil {
+	if err := one.background("holo agent --listen %s:%d --allow %s", one.IP, port, inside); err != nil {
 		return err
 	}
 	if err := one.sh("holo status --wait 60s"); err != nil {
@@ -128,9 +128,9 @@ var sample = make([]byte, 1<<20)
 func digest(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 // jobOnBoth runs a kernel over an array and wants that both did some of it.
-func jobOnBoth(l *lab) error {
+func jobOnBoth(l *world) error {
 	one := l.machines[0]
-	data := filepath.Join(one.dir, "data")
+	data := filepath.Join(one.Dir, "data")
 	if err := os.WriteFile(data, sample, 0o600); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func jobOnBoth(l *lab) error {
 	if err := one.sh("holo job run basic stats -i sample --acc-bytes 120"); err != nil {
 		return err
 	}
-	out, err := one.query("holo job show 1 -o json")
+	out, err := one.Query("holo job show 1 -o json")
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ var harmless = regexp.MustCompile(`Noise_XX[A-Za-z0-9+_]+`)
 
 // transcriptIsClean reads everything that was typed and printed up to the job on
 // both machines. The invite is the one text that people pass on.
-func transcriptIsClean(l *lab) error {
+func transcriptIsClean(l *world) error {
 	s, err := l.machines[0].status()
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func transcriptIsClean(l *lab) error {
 
 // thirdBehindADeadBridge joins a machine whose first interface is a bridge
 // without members, as a container engine leaves it, and that listens everywhere.
-func thirdBehindADeadBridge(l *lab) error {
+func thirdBehindADeadBridge(l *world) error {
 	one, three := l.machines[0], l.machines[2]
 	invite, err := one.output("holo invite")
 	if err != nil {
@@ -213,7 +213,7 @@ func thirdBehindADeadBridge(l *lab) error {
 	if err := one.sh("holo status --wait 60s --nodes 3"); err != nil {
 		return err
 	}
-	want := fmt.Sprintf("%s:%d", three.ip, port)
+	want := fmt.Sprintf("%s:%d", three.IP, port)
 	return until("node three is known at "+want, func() (bool, error) {
 		s, err := one.status()
 		return err == nil && s.address("three") == want, err
@@ -222,16 +222,16 @@ func thirdBehindADeadBridge(l *lab) error {
 
 // oneSocket reads the system's own lists: a machine of the lab runs its node and
 // nothing else.
-func oneSocket(l *lab) error {
+func oneSocket(l *world) error {
 	for _, m := range l.machines {
 		for file, want := range map[string]int{"udp": -1, "tcp": 0, "tcp6": 0, "raw": 0, "raw6": 0, "packet": 0, "udplite": 0} {
-			text, err := m.query("cat /proc/net/" + file)
+			text, err := m.Query("cat /proc/net/" + file)
 			if err != nil {
 				return err
 			}
 			sockets := strings.Split(strings.TrimSpace(text), "\n")[1:]
 			if file == "udp" {
-				six, err := m.query("cat /proc/net/udp6")
+				six, err := m.Query("cat /proc/net/udp6")
 				if err != nil {
 					return err
 				}
@@ -239,7 +239,7 @@ func oneSocket(l *lab) error {
 				want = 1
 			}
 			if len(sockets) != want {
-				return fmt.Errorf("%s has %d %s sockets, want %d:\n%s", m.name, len(sockets), file, want, text)
+				return fmt.Errorf("%s has %d %s sockets, want %d:\n%s", m.Name, len(sockets), file, want, text)
 			}
 		}
 	}
@@ -248,19 +248,19 @@ func oneSocket(l *lab) error {
 
 // silence sends the packet that every QUIC server answers, from inside of the
 // list and from outside.
-func silence(l *lab) error {
+func silence(l *world) error {
 	one := l.machines[0]
 	before, err := one.status()
 	if err != nil {
 		return err
 	}
-	if n, err := l.neighbour.probe(one.ip); err != nil || n == 0 {
+	if n, err := l.neighbour.probe(one.IP); err != nil || n == 0 {
 		return fmt.Errorf("control: an address inside the list gets %d bytes, %v", n, err)
 	}
-	if n, err := l.outsider.probe(one.ip); err != nil || n != 0 {
+	if n, err := l.outsider.probe(one.IP); err != nil || n != 0 {
 		return fmt.Errorf("an address outside the list gets %d bytes, %v", n, err)
 	}
-	if sent := l.wire.between(one.ip, l.outsider.ip); sent != 0 {
+	if sent := l.wire.between(one.IP, l.outsider.IP); sent != 0 {
 		return fmt.Errorf("%d packets went to the address outside the list", sent)
 	}
 	after, err := one.status()
@@ -274,19 +274,19 @@ func silence(l *lab) error {
 }
 
 // firewall loads the printed rules on machine three, which answers everybody.
-func firewall(l *lab) error {
+func firewall(l *world) error {
 	one, three := l.machines[0], l.machines[2]
 	for format, load := range map[string][2]string{
 		"nft":      {"nft -f rules", "nft delete table inet holo"},
 		"iptables": {"sh rules", "iptables -F INPUT; iptables -F OUTPUT; ip6tables -F INPUT; ip6tables -F OUTPUT"},
 	} {
-		if n, err := l.neighbour.probe(three.ip); err != nil || n == 0 {
+		if n, err := l.neighbour.probe(three.IP); err != nil || n == 0 {
 			return fmt.Errorf("control: without rules a stranger gets %d bytes, %v", n, err)
 		}
 		if err := three.sh("holo firewall print --format %s > rules && %s && %s", format, load[0], load[0]); err != nil {
 			return err
 		}
-		if n, err := l.neighbour.probe(three.ip); err != nil || n != 0 {
+		if n, err := l.neighbour.probe(three.IP); err != nil || n != 0 {
 			return fmt.Errorf("%s: with the rules a stranger gets %d bytes, %v", format, n, err)
 		}
 		if err := membersTalk(one, three); err != nil {
@@ -314,13 +314,13 @@ func membersTalk(one, three *machine) error {
 }
 
 // egress looks at every packet of the whole run.
-func egress(l *lab) error {
+func egress(l *world) error {
 	if err := l.wire.drained(); err != nil {
 		return err
 	}
 	member := map[string]bool{}
 	for _, m := range l.machines {
-		member[m.ip] = true
+		member[m.IP] = true
 	}
 	packets, strange := 0, map[string]int{}
 	for f, n := range l.wire.flows() {
@@ -328,7 +328,7 @@ func egress(l *lab) error {
 			continue // of the probes, or of no node
 		}
 		packets += n
-		answered := f.to == l.neighbour.ip && f.fromPort == port // what silence and firewall provoked
+		answered := f.to == l.neighbour.IP && f.fromPort == port // what silence and firewall provoked
 		if !answered && (!member[f.to] || f.protocol != "udp" || f.fromPort != port && f.toPort != port) {
 			strange[f.String()] += n
 		}
@@ -345,12 +345,12 @@ func egress(l *lab) error {
 
 // discovery makes a cluster on the neighbour's machine whose invites lead to an
 // address at which nobody is, and joins it from the outsider's.
-func discovery(l *lab) error {
+func discovery(l *world) error {
 	here, there := l.neighbour, l.outsider
 	if err := here.sh("holo init --name here"); err != nil {
 		return err
 	}
-	agent := fmt.Sprintf("holo agent --listen %s:%d --advertise 10.77.0.250:%d", here.ip, port, port)
+	agent := fmt.Sprintf("holo agent --listen %s:%d --advertise 10.77.0.250:%d", here.IP, port, port)
 	if err := here.background("%s --announce", agent); err != nil {
 		return err
 	}
@@ -380,7 +380,7 @@ func discovery(l *lab) error {
 	if took > giveUp {
 		return fmt.Errorf("it took %s to say that nobody is found", took)
 	}
-	if out, _, err := join("by-hand", fmt.Sprintf("--address %s:%d", here.ip, port)); err != nil {
+	if out, _, err := join("by-hand", fmt.Sprintf("--address %s:%d", here.IP, port)); err != nil {
 		return fmt.Errorf("the manual form: %w: %s", err, out)
 	}
 	return silentByDefault(l, here, there, agent)
@@ -391,7 +391,7 @@ func discovery(l *lab) error {
 const giveUp = 20 * time.Second
 
 // silentByDefault starts the agent again without --announce, and asks.
-func silentByDefault(l *lab, here, there *machine, agent string) error {
+func silentByDefault(l *world, here, there *machine, agent string) error {
 	if err := here.stop(); err != nil {
 		return err
 	}
@@ -408,11 +408,11 @@ func silentByDefault(l *lab, here, there *machine, agent string) error {
 	if err := here.sh("nft delete table ip t"); err != nil {
 		return err
 	}
-	before := l.wire.between(here.ip, there.ip)
+	before := l.wire.between(here.IP, there.IP)
 	if out, err := there.output("holo join %s --dir silent --no-run 2>&1", strings.TrimSpace(invite)); err == nil {
 		return fmt.Errorf("a node that announces nothing is found: %s", out)
 	}
-	if sent := l.wire.between(here.ip, there.ip) - before; sent != 0 {
+	if sent := l.wire.between(here.IP, there.IP) - before; sent != 0 {
 		return fmt.Errorf("a node that announces nothing sent %d packets to who asked", sent)
 	}
 	return nil
