@@ -30,7 +30,8 @@ type AuditRecord struct {
 type AuditProof struct {
 	Procedure string `json:"procedure"`
 	Session   string `json:"session"`
-	Digest    string `json:"digest"` // SHA-256 of the request
+	Digest    string `json:"digest"` // SHA-256 of the stamp and the request, of a bulk write of its body
+	Stamp     string `json:"stamp"`
 	Signature string `json:"signature"`
 }
 
@@ -83,7 +84,7 @@ func auditRecordOf(r *holov1.AuditRecord) AuditRecord {
 	if p := r.GetProof(); p != nil {
 		out.Proof = &AuditProof{
 			Procedure: p.GetProcedure(), Session: hex.EncodeToString(p.GetSession()), Digest: hex.EncodeToString(p.GetDigest()),
-			Signature: hex.EncodeToString(p.GetSignature()),
+			Stamp: hex.EncodeToString(p.GetStamp()), Signature: hex.EncodeToString(p.GetSignature()),
 		}
 	}
 	return out

@@ -135,5 +135,6 @@ const (
 	reasonNotDrained = "not_drained" // a node that still holds something
 	reasonCut        = "cut_off"
 	reasonNoSession  = "no_session"
+	reasonStaleStamp = "stale_stamp"
 	reasonOwnerSig   = "bad_owner_signature" // of the node: not signed by the owner for the chain as it is
 )

@@ -5,6 +5,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/module"
 )
 
 // Kernel is a WebAssembly module that the cluster has admitted.
@@ -22,8 +23,12 @@ func kernelOf(k *holov1.Kernel) Kernel {
 // PushKernel hands a module to the cluster under a name. The module is
 // validated, metered and stored; it runs only when a job asks for it.
 func (c *Cluster) PushKernel(ctx context.Context, name string, wasm []byte) (Kernel, error) {
-	req := &holov1.PushKernelRequest{Name: name, Module: wasm}
-	k, err := change(ctx, c.client, "push kernel "+name, holov1connect.KernelServicePushProcedure, c.kernels.Push, req)
+	id := module.ID(wasm)
+	req := &holov1.PushKernelRequest{Name: name, Module: id[:], Size: uint64(len(wasm))}
+	if m, err := module.Admit(wasm); err == nil { // else the node says what is wrong
+		req.Functions = m.Names()
+	}
+	k, err := changeWith(ctx, c.client, "push kernel "+name, holov1connect.KernelServicePushProcedure, c.kernels.Push, req, wasm)
 	return kernelOf(k), err
 }
 

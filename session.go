@@ -2,8 +2,9 @@ package holocompute
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -46,6 +47,7 @@ type client struct {
 		sync.Mutex
 		session []byte // nil: none yet
 		cluster holo.ClusterID
+		version uint64 // of the catalogue when the session was opened
 	}
 }
 
@@ -96,7 +98,7 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	if c.link != nil {
 		c.link.Learn(proven.Msg.GetAddresses())
 	}
-	c.mu.session, c.mu.cluster = b.GetSession(), holo.ClusterID(b.GetCluster())
+	c.mu.session, c.mu.cluster, c.mu.version = b.GetSession(), holo.ClusterID(b.GetCluster()), proven.Msg.GetCatalogue()
 	return c.mu.session, nil
 }
 
@@ -118,15 +120,26 @@ func (c *client) clusterID(ctx context.Context) (holo.ClusterID, error) {
 	return c.mu.cluster, err
 }
 
+// stamp makes a signed request one use of its signature.
+func (c *client) stamp() api.Stamp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var random [8]byte
+	rand.Read(random[:])
+	return api.NewStamp(c.mu.version, random, c.token)
+}
+
 // inSession runs one try in the session; a session that the node no longer
-// knows (it was restarted, or the session is old) is replaced once.
+// knows (it was restarted, or the session is old), or whose stamps are too old
+// for the catalogue, is replaced once.
 func (c *client) inSession(ctx context.Context, try func(session []byte) error) error {
 	s, err := c.session(ctx, nil)
 	if err != nil {
 		return err
 	}
 	err = try(s)
-	if KindOf(err) != Denied || ReasonOf(err) != reasonNoSession {
+	outlived := KindOf(err) == Denied && ReasonOf(err) == reasonNoSession || KindOf(err) == Stale && ReasonOf(err) == reasonStaleStamp
+	if !outlived {
 		return err
 	}
 	if s, err = c.session(ctx, s); err != nil {
@@ -152,7 +165,7 @@ func (c *client) persist(ctx context.Context, try func(session []byte) error) er
 		if err == nil || !worthRetry(err) || time.Now().Add(pause).After(deadline) {
 			return err
 		}
-		if stop := sleep(ctx, pause/2+rand.N(pause)); stop != nil {
+		if stop := sleep(ctx, pause/2+mathrand.N(pause)); stop != nil {
 			return err
 		}
 	}
@@ -194,15 +207,20 @@ func read[Q, A any](ctx context.Context, c *client, what string, do func(context
 
 // change makes a signed call.
 func change[A any](ctx context.Context, c *client, what, procedure string, do func(context.Context, *connect.Request[holov1.SignedRequest]) (*connect.Response[A], error), q proto.Message) (*A, error) {
+	return changeWith(ctx, c, what, procedure, do, q, nil)
+}
+
+// changeWith is change with bytes that the request names by their hash.
+func changeWith[A any](ctx context.Context, c *client, what, procedure string, do func(context.Context, *connect.Request[holov1.SignedRequest]) (*connect.Response[A], error), q proto.Message, attachment []byte) (*A, error) {
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(q)
 	if err != nil {
 		return nil, holo.Errorf(Invalid, "%s: %w", what, err)
 	}
-	digest := sha256.Sum256(encoded)
 	var answer *A
 	err = c.persist(ctx, func(session []byte) error {
-		sig := c.signer.Sign(api.RequestProof(procedure[1:], session, digest))
-		req := connect.NewRequest(&holov1.SignedRequest{Request: encoded, Signature: sig})
+		stamp := c.stamp()
+		sig := c.signer.Sign(api.RequestProof(procedure[1:], session, api.RequestDigest(stamp, encoded)))
+		req := connect.NewRequest(&holov1.SignedRequest{Request: encoded, Signature: sig, Stamp: stamp[:], Attachment: attachment})
 		req.Header().Set(api.SessionHeader, api.EncodeSession(session))
 		resp, err := do(ctx, req)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/bench"
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/audit"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -31,16 +32,15 @@ func uploadRecord(user key.Signer, digest [32]byte) *wire.AuditRecord {
 // against its SHA-256 and the user's signature. Ours records each of the 16
 // uploads before it is written; the baseline does not.
 func BenchmarkAuditedImport(b *testing.B) {
-	n := oneNode(b)
+	n, user := oneNode(b)
 	ctx := b.Context()
-	user, content := key.GenerateSigner(), make([]byte, extentBytes)
+	content := make([]byte, extentBytes)
 	for i := range content {
 		content[i] = byte(i * 7919 >> 8)
 	}
 	const uploads = 16
-	a := must(n.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{
-		Name: "x", Type: "i64", Length: uploads * extentBytes / 8, ExtentElements: extentBytes / 8, Copies: 1,
-	}))
+	create := &holov1.CreateArrayRequest{Name: "x", Type: "i64", Length: uploads * extentBytes / 8, ExtentElements: extentBytes / 8, Copies: 1}
+	a := must(n.CreateArray(ctx, door.Ask(n, user, holov1connect.ArrayServiceCreateProcedure, create), create))
 	log := must(audit.Open(audit.Config{Dir: filepath.Join(b.TempDir(), "audit"), Signer: key.GenerateSigner()}))
 	b.Cleanup(func() { _ = log.Close() })
 	upload := func(i int, record bool) {

@@ -9,14 +9,18 @@ import (
 
 	"github.com/holocompute/holocompute/bench"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/node"
 	"github.com/holocompute/holocompute/kernels"
 )
 
 // oneNode is a cluster of one node, with leases granted.
-func oneNode(b *testing.B) *node.Node {
+func oneNode(b *testing.B) (*node.Node, key.Signer) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
@@ -31,7 +35,7 @@ func oneNode(b *testing.B) *node.Node {
 	defer look.Stop()
 	for {
 		if s, err := n.Status(ctx, door.Caller{}); err == nil && s.Nodes[0].Lease {
-			return n
+			return n, must(identity.ReadSigner(filepath.Join(dir+"-config", identity.UserKeyFile)))
 		}
 		select {
 		case <-look.C:
@@ -47,9 +51,13 @@ func oneNode(b *testing.B) *node.Node {
 // slice. What a job costs beside its kernel shows best against BenchmarkReduce
 // and BenchmarkMap.
 func BenchmarkJob(b *testing.B) {
-	n := oneNode(b)
+	n, user := oneNode(b)
 	ctx := b.Context()
-	if _, err := n.PushKernel(ctx, door.Caller{}, "basic", kernels.Get("basic")); err != nil {
+	m := must(module.Admit(kernels.Get("basic")))
+	push := &holov1.PushKernelRequest{Name: "basic", Module: m.ID[:], Size: uint64(len(m.Original)), Functions: m.Names()}
+	ask := door.Ask(n, user, holov1connect.KernelServicePushProcedure, push)
+	ask.Attached = m.Original
+	if _, err := n.PushKernel(ctx, ask, push); err != nil {
 		b.Fatal(err)
 	}
 	const size = 16 * extentBytes
@@ -58,9 +66,8 @@ func BenchmarkJob(b *testing.B) {
 		binary.LittleEndian.PutUint64(content[8*i:], uint64(i*7919))
 	}
 	array := func(name string) uint64 {
-		a := must(n.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{
-			Name: name, Type: "i64", Length: size / 8, ExtentElements: extentBytes / 8, Affinity: "bench", Copies: 1,
-		}))
+		create := &holov1.CreateArrayRequest{Name: name, Type: "i64", Length: size / 8, ExtentElements: extentBytes / 8, Affinity: "bench", Copies: 1}
+		a := must(n.CreateArray(ctx, door.Ask(n, user, holov1connect.ArrayServiceCreateProcedure, create), create))
 		if err := n.WriteRange(ctx, holo.ArrayID(a.Id), 0, content); err != nil {
 			b.Fatal(err)
 		}
@@ -70,7 +77,7 @@ func BenchmarkJob(b *testing.B) {
 	run := func(m *holov1.SubmitRequest) func(int) {
 		return func(times int) {
 			for range times {
-				j := must(n.SubmitJob(ctx, door.Caller{}, m))
+				j := must(n.SubmitJob(ctx, door.Ask(n, user, holov1connect.JobServiceSubmitProcedure, m), m))
 				id := holo.JobID(j.Id)
 				if err := n.WatchJob(ctx, door.Caller{}, id, func(*holov1.JobProgress) error { return nil }); err != nil {
 					b.Fatal(err)

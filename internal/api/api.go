@@ -88,11 +88,11 @@ func TokenProof(tokenHash [32]byte, cluster holo.ClusterID, node holo.NodeID, se
 
 // RequestProof is what a client signs to make a request that changes
 // something. The procedure is the RPC's full name, or "PUT path?query" of a
-// bulk write; the digest is the SHA-256 of the request, or of the body of a
+// bulk write; the digest is RequestDigest, or the SHA-256 of the body of a
 // bulk write. Only the digest is signed, so that whoever keeps these few bytes
 // can show later what was asked without keeping 16 MiB of module.
 func RequestProof(procedure string, session []byte, digest [32]byte) []byte {
-	b := append([]byte("holo/request/2"), 0)
+	b := append([]byte("holo/request/3"), 0)
 	b = append(b, procedure...)
 	b = append(b, 0)
 	b = append(b, session...)

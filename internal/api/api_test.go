@@ -12,7 +12,7 @@ import (
 func TestRequestProofIsTheseBytes(t *testing.T) {
 	session := bytes.Repeat([]byte{0xab}, SessionSize)
 	digest := sha256.Sum256([]byte("request"))
-	want := "holo/request/2\x00holo.v1.ArrayService/Create\x00" + string(session) + string(digest[:])
+	want := "holo/request/3\x00holo.v1.ArrayService/Create\x00" + string(session) + string(digest[:])
 	if got := RequestProof("holo.v1.ArrayService/Create", session, digest); string(got) != want {
 		t.Fatalf("signed are the bytes %s", hex.EncodeToString(got))
 	}

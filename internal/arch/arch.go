@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},
 	"internal/token":     {"internal/holo", "internal/key"},
+	"internal/claim":     {"internal/holo", "internal/wire", "internal/token", "internal/api/holo/v1", "kernels/std"},
 	"internal/firewall":  {"internal/holo"},
 	"internal/discover":  {"internal/holo"},
 	"internal/module":    {"internal/holo"},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
 
 	// The faces: all clients of the same door.
-	".":           {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question"},
+	".":           {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
 	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels", "kernels/std"},
 	"kernels":     {},
 	"kernels/std": {"internal/holo"},

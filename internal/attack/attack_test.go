@@ -11,6 +11,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -238,13 +239,14 @@ func TestLiarIsNoticedAndItsPagesAreNeverUsed(t *testing.T) {
 func (c *cluster) sealed(name string, data []byte) holo.ArrayID {
 	c.t.Helper()
 	n := c.nodes[0]
-	a, err := n.CreateArray(c.t.Context(), door.Caller{}, &holov1.CreateArrayRequest{
-		Name: name, Type: "u8", Length: uint64(len(data)), ExtentElements: holo.PageSize, Copies: 2,
-	})
+	user, err := identity.ReadSigner(filepath.Join(c.config(0), identity.UserKeyFile))
+	must(c.t, err)
+	create := &holov1.CreateArrayRequest{Name: name, Type: "u8", Length: uint64(len(data)), ExtentElements: holo.PageSize, Copies: 2}
+	a, err := n.CreateArray(c.t.Context(), door.Ask(n, user, holov1connect.ArrayServiceCreateProcedure, create), create)
 	must(c.t, err)
 	id := holo.ArrayID(a.Id)
 	must(c.t, n.WriteRange(c.t.Context(), id, 0, data))
-	_, err = n.SealArray(c.t.Context(), door.Caller{}, id)
+	_, err = n.SealArray(c.t.Context(), door.Ask(n, user, holov1connect.ArrayServiceSealProcedure, &holov1.SealRequest{Array: a.Id}), id)
 	must(c.t, err)
 	return id
 }

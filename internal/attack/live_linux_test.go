@@ -20,6 +20,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/node"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // The attackers of these tests come from many networks, which only Linux has on
@@ -177,6 +178,16 @@ func (l *live) steal() {
 	clusterKey, err := identity.ReadSecret(filepath.Join(dir, identity.ClusterKeyFile))
 	must(l.t, err)
 	l.thief = l.credentials(signer, clusterKey)
+}
+
+// attested is a command on the word of the member whose keys were stolen.
+func (l *live) attested(body wire.Message) *wire.Attested {
+	l.t.Helper()
+	signer, err := identity.ReadSigner(filepath.Join(l.root, liveName, identity.NodeKeyFile))
+	must(l.t, err)
+	m := &wire.Attested{Node: signer.Public(), Body: body}
+	copy(m.Sig[:], signer.Sign(wire.AttestProof(l.target.Cluster, m)))
+	return m
 }
 
 func (l *live) credentials(signer key.Signer, clusterKey key.Secret) credentials {

@@ -252,7 +252,9 @@ func (d *desk) body(chance *rand.Rand, r rpc) []byte {
 	if r.inner == nil {
 		return b
 	}
-	signed, err := proto.Marshal(&holov1.SignedRequest{Request: b, Signature: d.signer.Sign(api.RequestProof(r.procedure[1:], d.session, sha256.Sum256(b)))})
+	stamp := api.NewStamp(d.node.CatalogVersion(), [8]byte(binary.BigEndian.AppendUint64(nil, chance.Uint64())), "")
+	sig := d.signer.Sign(api.RequestProof(r.procedure[1:], d.session, api.RequestDigest(stamp, b)))
+	signed, err := proto.Marshal(&holov1.SignedRequest{Request: b, Signature: sig, Stamp: stamp[:]})
 	fatal(d.t, err)
 	return signed
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
@@ -152,6 +153,18 @@ func TestSignedRequestBelongsToItsSessionKeyAndProcedure(t *testing.T) {
 	_, err = victim.arrays().Delete(ctx, changed)
 	r.wantRefused(err, holo.Denied, "bad_signature")
 
+	again := victim.sign(holov1connect.ArrayServiceDeleteProcedure, &holov1.DeleteRequest{Array: a.GetId()})
+	again.Msg.Stamp[15]++ // it would be another use of the signature
+	_, err = victim.arrays().Delete(ctx, again)
+	r.wantRefused(err, holo.Denied, "bad_signature")
+	victim.chain = "a.b.c" // a token that is not the session's
+	_, err = victim.arrays().Delete(ctx, victim.sign(holov1connect.ArrayServiceDeleteProcedure, &holov1.DeleteRequest{Array: a.GetId()}))
+	r.wantRefused(err, holo.Denied, "bad_signature")
+	victim.chain = ""
+	again.Msg.Stamp = nil
+	_, err = victim.arrays().Delete(ctx, again)
+	r.wantRefused(err, holo.Denied, "bad_signature")
+
 	if n := len(r.backend.changes()); n != before {
 		t.Fatalf("%d calls reached the node", n-before)
 	}
@@ -174,6 +187,10 @@ func TestBackendGetsTheProofOfWhoAsked(t *testing.T) {
 		t.Fatalf("%d calls", len(calls))
 	}
 	c := calls[0]
+	q := &holov1.CreateArrayRequest{}
+	if err := proto.Unmarshal(c.Request, q); err != nil || q.GetName() != "a" || c.Stamp.Version() != catalogue || c.Digest != api.RequestDigest(c.Stamp, c.Request) {
+		t.Errorf("the caller does not carry what was signed: %+v", c)
+	}
 	if c.Principal != u.principal() || c.Procedure != "holo.v1.ArrayService/Create" || !key.Verify(c.Principal, c.Proof(), c.Signature) {
 		t.Errorf("the caller %+v is not proven", c)
 	}
@@ -281,7 +298,8 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 		t.Errorf("a name of %d bytes: %v", smallBody, err)
 	}
 	kernels := holov1connect.NewKernelServiceClient(u.http, "http://holo")
-	push := u.sign(holov1connect.KernelServicePushProcedure, &holov1.PushKernelRequest{Name: "k", Module: make([]byte, api.MaxModule+1)})
+	push := u.sign(holov1connect.KernelServicePushProcedure, &holov1.PushKernelRequest{Name: "k", Module: make([]byte, 32), Size: api.MaxModule + 1})
+	push.Msg.Attachment = make([]byte, api.MaxModule+1)
 	_, err := kernels.Push(ctx, push)
 	var c *connect.Error
 	if !errors.As(err, &c) || c.Meta().Get(api.KindHeader) != "invalid" {
@@ -294,5 +312,35 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 	}
 	if n := len(r.backend.changes()); n != 1 {
 		t.Errorf("%d calls reached the node, want the one create", n)
+	}
+}
+
+// The attack: somebody on the way gives a push another module, or a request
+// bytes that nobody signed for. The signature names the module by its hash.
+func TestAttachedBytesAreThoseThatWereSigned(t *testing.T) {
+	r := newRig(t)
+	u := r.user()
+	ctx := context.Background()
+	kernels := holov1connect.NewKernelServiceClient(u.http, "http://holo")
+	push := func() *connect.Request[holov1.SignedRequest] {
+		return u.sign(holov1connect.KernelServicePushProcedure, sample(holov1connect.KernelServicePushProcedure))
+	}
+	if _, err := kernels.Push(ctx, push()); err != nil {
+		t.Fatal(err)
+	}
+	before := len(r.backend.changes())
+	for _, other := range [][]byte{nil, {2}, {1, 1}} {
+		q := push()
+		q.Msg.Attachment = other
+		_, err := kernels.Push(ctx, q)
+		r.wantRefused(err, holo.Corrupt, "bad_digest")
+	}
+	q := u.sign(holov1connect.ArrayServiceDeleteProcedure, &holov1.DeleteRequest{Array: 1})
+	q.Msg.Attachment = []byte("more")
+	if _, err := u.arrays().Delete(ctx, q); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("bytes that nobody signed for: %v", err)
+	}
+	if n := len(r.backend.changes()); n != before {
+		t.Errorf("%d calls reached the node", n-before)
 	}
 }

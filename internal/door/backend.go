@@ -17,7 +17,11 @@ type Caller struct {
 	Token     *token.Grant     // narrows what the principal may do; nil: nothing does
 	Procedure string           // the RPC's full name, or "PUT path?query"
 	Session   [api.SessionSize]byte
-	Digest    [32]byte // SHA-256 of the request
+	Request   []byte // as it was signed; nil of bulk bytes
+	Stamp     api.Stamp
+	Attached  []byte   // bytes that the request names by their hash
+	Chain     string   // the text of the token; "": none
+	Digest    [32]byte // api.RequestDigest, or the SHA-256 of bulk bytes
 	Signature []byte   // 64 bytes; nil where nothing is changed, or it does not verify
 	Action    string   // the right that it needs first, in small letters
 	Resource  string   // what a signed request is about, in words
@@ -43,6 +47,9 @@ type Identity interface {
 	// Addresses are where members are, host:port: where a client on another
 	// machine goes on when this node dies.
 	Addresses() []string
+	// CatalogVersion is how far the catalogue is, as far as the node knows:
+	// what the stamps of signed requests begin with.
+	CatalogVersion() uint64
 	Policy
 }
 
@@ -125,7 +132,9 @@ type Arrays interface {
 
 // Kernels are the calls about modules.
 type Kernels interface {
-	PushKernel(ctx context.Context, c Caller, name string, module []byte) (*holov1.Kernel, error)
+	// PushKernel takes a module, the caller's attachment: its hash and size are
+	// what the request says.
+	PushKernel(context.Context, Caller, *holov1.PushKernelRequest) (*holov1.Kernel, error)
 	// GetKernel finds a kernel by its name or its module's hash.
 	GetKernel(ctx context.Context, c Caller, name string) (*holov1.Kernel, error)
 	ListKernels(context.Context, Caller) ([]*holov1.Kernel, error)

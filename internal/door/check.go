@@ -71,7 +71,10 @@ func checkPush(m *holov1.PushKernelRequest) error {
 	if err := checkName("push kernel", m.GetName()); err != nil {
 		return err
 	}
-	if n := len(m.GetModule()); n == 0 || n > api.MaxModule {
+	if n := len(m.GetModule()); n != 32 {
+		return holo.Errorf(holo.Invalid, "push kernel %s: a hash of %d bytes, want 32", m.GetName(), n)
+	}
+	if n := m.GetSize(); n == 0 || n > api.MaxModule {
 		return holo.Errorf(holo.Invalid, "push kernel %s: a module of %d bytes, want 1 to %d", m.GetName(), n, api.MaxModule)
 	}
 	return nil

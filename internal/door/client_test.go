@@ -3,6 +3,7 @@ package door
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"io"
 	"net"
@@ -74,6 +75,7 @@ type user struct {
 	signer  key.Signer
 	http    *http.Client
 	session []byte
+	chain   string // the token of the session
 }
 
 // stranger has a key that the node does not know.
@@ -137,8 +139,11 @@ func (u *user) sign(procedure string, m proto.Message) *connect.Request[holov1.S
 	if err != nil {
 		u.rig.t.Fatal(err)
 	}
-	sig := u.signer.Sign(api.RequestProof(procedure[1:], u.session, sha256.Sum256(b)))
-	return inSession(u.session, &holov1.SignedRequest{Request: b, Signature: sig})
+	var random [8]byte
+	rand.Read(random[:])
+	stamp := api.NewStamp(catalogue, random, u.chain)
+	sig := u.signer.Sign(api.RequestProof(procedure[1:], u.session, api.RequestDigest(stamp, b)))
+	return inSession(u.session, &holov1.SignedRequest{Request: b, Signature: sig, Stamp: stamp[:], Attachment: attachment(procedure)})
 }
 
 func inSession[T any](session []byte, m *T) *connect.Request[T] {

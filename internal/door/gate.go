@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"log/slog"
@@ -138,7 +139,14 @@ func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m pro
 // judgeSigned checks the signature and decodes the message, and judges it. The
 // caller comes back also when the request is refused.
 func (g *gate) judgeSigned(ctx context.Context, rt route, c Caller, envelope *holov1.SignedRequest) (call, error) {
-	c, err := c.signed(sha256.Sum256(envelope.GetRequest()), envelope.GetSignature())
+	if len(envelope.GetStamp()) != api.StampSize {
+		return call{caller: c}, holo.Refuse(holo.Denied, "bad_signature", "%s: a stamp of %d bytes, want %d", c.Procedure, len(envelope.GetStamp()), api.StampSize)
+	}
+	c.Request, c.Stamp = envelope.GetRequest(), api.Stamp(envelope.GetStamp())
+	if !c.Stamp.Under(c.Chain) {
+		return call{caller: c}, holo.Refuse(holo.Denied, "bad_signature", "%s: its stamp is for another token than the session's", c.Procedure)
+	}
+	c, err := c.signed(api.RequestDigest(c.Stamp, c.Request), envelope.GetSignature())
 	if err != nil {
 		return call{caller: c}, err
 	}
@@ -146,8 +154,24 @@ func (g *gate) judgeSigned(ctx context.Context, rt route, c Caller, envelope *ho
 	if err != nil {
 		return call{caller: c}, err
 	}
-	c.Resource = resourceOf(rt.event, m)
-	return g.judge(ctx, rt, c, m)
+	c.Resource, c.Attached = resourceOf(rt.event, m), envelope.GetAttachment()
+	if err := firstOf(rt.check(m), attached(c.Procedure, m, c.Attached)); err != nil {
+		return call{caller: c}, err
+	}
+	return g.decide(ctx, rt, c, m)
+}
+
+// attached holds the bytes that came with a signed request to the hash that is
+// in it. With any other request nothing may come: nobody has signed for it.
+func attached(procedure string, m proto.Message, b []byte) error {
+	push, ok := m.(*holov1.PushKernelRequest)
+	switch sum := sha256.Sum256(b); {
+	case !ok && len(b) > 0:
+		return holo.Errorf(holo.Invalid, "%s: %d bytes came with it, which it does not name", procedure, len(b))
+	case ok && (!bytes.Equal(push.GetModule(), sum[:]) || push.GetSize() != uint64(len(b))):
+		return holo.Refuse(holo.Corrupt, "bad_digest", "%s: the module is not the one that was signed", procedure)
+	}
+	return nil
 }
 
 // judge checks a message and decides about it.

@@ -57,7 +57,7 @@ func (s sessionService) Prove(ctx context.Context, req *connect.Request[holov1.P
 	if err != nil {
 		return nil, err
 	}
-	resp := &holov1.ProveResponse{Principal: sess.principal.Hex(), Addresses: s.b.Addresses()}
+	resp := &holov1.ProveResponse{Principal: sess.principal.Hex(), Addresses: s.b.Addresses(), Catalogue: s.b.CatalogVersion()}
 	if sess.grant != nil {
 		resp.ExpiresUnix = sess.grant.Until()
 	}
@@ -73,8 +73,7 @@ func (s clusterService) CreateInvite(ctx context.Context, _ *connect.Request[hol
 }
 
 func (s kernelService) Push(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.Kernel], error) {
-	m := messageOf[*holov1.PushKernelRequest](ctx)
-	return reply(s.b.PushKernel(ctx, callerOf(ctx), m.GetName(), m.GetModule()))
+	return reply(s.b.PushKernel(ctx, callerOf(ctx), messageOf[*holov1.PushKernelRequest](ctx)))
 }
 
 func (s kernelService) Get(ctx context.Context, req *connect.Request[holov1.GetKernelRequest]) (*connect.Response[holov1.Kernel], error) {

@@ -84,6 +84,10 @@ func newMemory() *memory {
 func (m *memory) Cluster() holo.ClusterID { return m.cluster }
 func (m *memory) Self() holo.NodeID       { return m.self }
 func (m *memory) Addresses() []string     { return []string{"192.0.2.1:7600"} }
+func (m *memory) CatalogVersion() uint64  { return catalogue }
+
+// catalogue is how far the memory's is.
+const catalogue = 41
 
 func (m *memory) Known(_ context.Context, p holo.PrincipalID) error {
 	m.mu.Lock()
@@ -330,9 +334,9 @@ func (m *memory) WriteBytes(_ context.Context, c Caller, id holo.ArrayID, offset
 	return nil
 }
 
-func (m *memory) PushKernel(_ context.Context, c Caller, name string, module []byte) (*holov1.Kernel, error) {
+func (m *memory) PushKernel(_ context.Context, c Caller, q *holov1.PushKernelRequest) (*holov1.Kernel, error) {
 	m.changed(c)
-	return &holov1.Kernel{Name: name, Size: uint64(len(module))}, nil
+	return &holov1.Kernel{Name: q.GetName(), Size: uint64(len(c.Attached))}, nil
 }
 
 func (m *memory) GetKernel(_ context.Context, _ Caller, name string) (*holov1.Kernel, error) {

@@ -43,7 +43,7 @@ func (t *sessions) present(ctx context.Context, s *session, signature []byte, ch
 	if g.Leaf().Client != key.Thumbprint(s.key) {
 		return refuseToken(reasonStolen, "open session: token %s is not bound to the key %s", g.Leaf().ID.Hex(), s.key)
 	}
-	s.principal, s.grant = g.Leaf().Subject, g
+	s.principal, s.grant, s.chain = g.Leaf().Subject, g, chain
 	if err := t.identity.Known(ctx, s.principal); err != nil {
 		return refuseToken(reasonSubject, "open session: %v", err)
 	}

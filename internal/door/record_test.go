@@ -3,7 +3,6 @@ package door
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,7 +34,7 @@ func (u *user) signedProcedures() (out []string) {
 // call posts a signed request as bytes, so that it serves any procedure.
 func (u *user) call(procedure string, request, signature []byte) (status int, reason string) {
 	u.rig.t.Helper()
-	body, err := proto.Marshal(&holov1.SignedRequest{Request: request, Signature: signature})
+	body, err := proto.Marshal(&holov1.SignedRequest{Request: request, Signature: signature, Stamp: make([]byte, api.StampSize), Attachment: attachment(procedure)})
 	if err != nil {
 		u.rig.t.Fatal(err)
 	}
@@ -64,7 +63,7 @@ func sampleBytes(t *testing.T, procedure string) []byte {
 }
 
 func (u *user) signature(procedure string, request []byte) []byte {
-	return u.signer.Sign(api.RequestProof(procedure, u.session, sha256.Sum256(request)))
+	return u.signer.Sign(api.RequestProof(procedure, u.session, api.RequestDigest(api.Stamp{}, request)))
 }
 
 // TestEverySignedRequestLeavesOneRecord goes through the service descriptions:

@@ -3,6 +3,7 @@ package door
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"slices"
@@ -244,6 +245,17 @@ func unary[M any](ctx context.Context, u *user, procedure string, m *M) string {
 	return reasonOf(err)
 }
 
+// sampleModule is what comes with the sample of a push.
+var sampleModule = []byte{1}
+
+// attachment is what comes with a sample of a procedure.
+func attachment(procedure string) []byte {
+	if strings.TrimPrefix(procedure, "/") == holov1connect.KernelServicePushProcedure[1:] {
+		return sampleModule
+	}
+	return nil
+}
+
 // sample is a message that passes the route's check.
 func sample(procedure string) proto.Message {
 	m := routes[procedure].make()
@@ -255,7 +267,8 @@ func sample(procedure string) proto.Message {
 	case *holov1.GetKernelRequest:
 		m.Name = "k"
 	case *holov1.PushKernelRequest:
-		m.Name, m.Module = "k", []byte{1}
+		sum := sha256.Sum256(sampleModule)
+		m.Name, m.Module, m.Size = "k", sum[:], uint64(len(sampleModule))
 	case *holov1.SubmitRequest:
 		m.Kernel, m.Function, m.Kind, m.Inputs, m.AccBytes = "k", "f", "reduce", []uint64{1}, 8
 	case *holov1.CreateInviteRequest:

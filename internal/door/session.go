@@ -35,6 +35,7 @@ type session struct {
 	key       holo.PrincipalID // what was proven, and signs
 	principal holo.PrincipalID // whose rights apply
 	grant     *token.Grant     // nil: the principal's own key opened it
+	chain     string           // the text of the token
 	via       Peer             // the end of the only link on which it is one; zero: the local socket
 	nonce     [api.SessionSize]byte
 	began     time.Time
@@ -211,7 +212,7 @@ func (t *sessions) find(header string, via Peer) (Caller, error) {
 		t.finish(s, err)
 		return Caller{}, err
 	}
-	return Caller{Principal: s.principal, Key: s.key, Token: s.grant, Session: s.id, in: s}, nil
+	return Caller{Principal: s.principal, Key: s.key, Token: s.grant, Chain: s.chain, Session: s.id, in: s}, nil
 }
 
 func (t *sessions) touch(id sessionID, via Peer) *session {

@@ -52,6 +52,9 @@ func possession(by key.Signer, b *holov1.BeginResponse, chain string) []byte {
 
 func (u *user) presentWith(session, signature []byte, chain string) error {
 	_, err := u.sessions().Prove(context.Background(), connect.NewRequest(&holov1.ProveRequest{Session: session, Signature: signature, Token: chain}))
+	if err == nil {
+		u.chain = chain
+	}
 	return err
 }
 

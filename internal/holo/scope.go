@@ -41,6 +41,16 @@ func (s *Scope) Equal(o *Scope) bool {
 // Over reports whether the scope's time is over.
 func (s *Scope) Over(unix int64) bool { return s.NotAfter > 0 && unix > s.NotAfter }
 
+// Reaches reports whether a grant of this scope is good for an action on
+// something by its name, with a module where one runs, asked of a node, at a
+// time. It is what internal/policy has Cedar decide, for those who must decide
+// without it; a test there holds the two together.
+func (s *Scope) Reaches(a Action, name string, module ModuleID, node NodeID, unix int64) bool {
+	return (a.OfCluster() || Under(name, s.Under)) &&
+		(s.Module == ModuleID{} || a == ActionObserve || s.Module == module) &&
+		(len(s.Nodes) == 0 || slices.Contains(s.Nodes, node)) && !s.Over(unix)
+}
+
 // Check refuses a scope that a role does not have: a limit that would limit
 // nothing looks like protection and is none.
 func (s *Scope) Check(r Role, release bool) error {

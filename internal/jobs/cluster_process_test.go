@@ -14,9 +14,12 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/node"
 	"github.com/holocompute/holocompute/internal/workers"
 	"github.com/holocompute/holocompute/kernels"
@@ -181,12 +184,21 @@ func (c *cluster) kill(id string) {
 	}
 }
 
+// user is the key of who ran Init.
+func (c *cluster) user() key.Signer {
+	c.Helper()
+	user, err := identity.ReadSigner(filepath.Join(c.configDir(), identity.UserKeyFile))
+	if err != nil {
+		c.Fatal(err)
+	}
+	return user
+}
+
 // array makes an array and fills it.
 func (c *cluster) array(name, typ string, width int, extent uint64, content []byte) uint64 {
 	c.Helper()
-	a, err := c.CreateArray(c.ctx, door.Caller{}, &holov1.CreateArrayRequest{
-		Name: name, Type: typ, Length: uint64(len(content) / width), ExtentElements: extent, Affinity: "together",
-	})
+	create := &holov1.CreateArrayRequest{Name: name, Type: typ, Length: uint64(len(content) / width), ExtentElements: extent, Affinity: "together"}
+	a, err := c.CreateArray(c.ctx, door.Ask(c, c.user(), holov1connect.ArrayServiceCreateProcedure, create), create)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -208,7 +220,14 @@ func (c *cluster) content(id uint64, size int) []byte {
 
 func (c *cluster) push(kernel string) {
 	c.Helper()
-	if _, err := c.PushKernel(c.ctx, door.Caller{}, kernel, kernels.Get(kernel)); err != nil {
+	m, err := module.Admit(kernels.Get(kernel))
+	if err != nil {
+		c.Fatal(err)
+	}
+	push := &holov1.PushKernelRequest{Name: kernel, Module: m.ID[:], Size: uint64(len(m.Original)), Functions: m.Names()}
+	ask := door.Ask(c, c.user(), holov1connect.KernelServicePushProcedure, push)
+	ask.Attached = m.Original
+	if _, err := c.PushKernel(c.ctx, ask, push); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -216,7 +235,7 @@ func (c *cluster) push(kernel string) {
 // run runs a job to its end and wants it done. each sees its progress.
 func (c *cluster) run(m *holov1.SubmitRequest, each func(*holov1.JobProgress)) *holov1.Job {
 	c.Helper()
-	j, err := c.SubmitJob(c.ctx, door.Caller{}, m)
+	j, err := c.SubmitJob(c.ctx, door.Ask(c, c.user(), holov1connect.JobServiceSubmitProcedure, m), m)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -78,6 +78,15 @@ func (m *Module) Has(kind Kind, name string) bool {
 	return false
 }
 
+// Names lists the functions in the order of the export section: red_by_hour.
+func (m *Module) Names() []string {
+	names := make([]string, len(m.Functions))
+	for i, f := range m.Functions {
+		names[i] = f.String()
+	}
+	return names
+}
+
 // ID is the name of a module of these bytes, admitted or not.
 func ID(wasm []byte) holo.ModuleID { return sha256.Sum256(wasm) }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/door"
@@ -27,9 +28,14 @@ func (c *cluster) owner() key.Signer {
 
 func (c *cluster) user(i int) holo.PrincipalID {
 	c.t.Helper()
+	return c.userKey(i).Public()
+}
+
+func (c *cluster) userKey(i int) key.Signer {
+	c.t.Helper()
 	user, err := identity.ReadSigner(filepath.Join(c.configDir(i), identity.UserKeyFile))
 	must(c.t, err)
-	return user.Public()
+	return user
 }
 
 // grant has the owner grant something at a node.
@@ -267,16 +273,18 @@ func TestJobEndsWithTheRightToRunIt(t *testing.T) {
 	a, b := c.nodes[0], c.nodes[1]
 	ctx := context.Background()
 	array := c.create(a, "lab/x", holo.PageSize)
-	_, err := a.PushKernel(ctx, door.Caller{}, "loop", kernels.Get("loop"))
+	_, err := c.pushes(ctx, a, "loop", kernels.Get("loop"))
 	must(t, err)
-	bob := holo.PrincipalID(key.GenerateSigner().Public())
+	bobKey := key.GenerateSigner()
+	bob := holo.PrincipalID(bobKey.Public())
 	c.grant(a, wire.Access{Principal: bob, Role: holo.RoleReader})
 	run := c.grant(a, wire.Access{Principal: bob, Role: holo.RoleRunner})
 	needs := []door.Access{{Action: holo.ActionRun, On: door.Target{Kernel: "loop"}}, reading("lab/x")}
 	await(t, "the grants to be known", func() bool { return may(b, bob, needs...).Allowed })
-	j, err := b.SubmitJob(ctx, door.Caller{Principal: bob, Verdict: may(b, bob, needs...)}, &holov1.SubmitRequest{
-		Kernel: "loop", Function: "attack", Kind: "reduce", Inputs: []uint64{array.GetId()}, AccBytes: 8, GasPerTask: 40e12,
-	})
+	submit := &holov1.SubmitRequest{Kernel: "loop", Function: "attack", Kind: "reduce", Inputs: []uint64{array.GetId()}, AccBytes: 8, GasPerTask: 40e12}
+	ask := door.Ask(b, bobKey, holov1connect.JobServiceSubmitProcedure, submit)
+	ask.Verdict = may(b, bob, needs...)
+	j, err := b.SubmitJob(ctx, ask, submit)
 	must(t, err)
 	state := func() string {
 		got, err := b.GetJob(ctx, door.Caller{}, holo.JobID(j.GetId()))

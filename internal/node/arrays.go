@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -15,21 +16,10 @@ import (
 // CreateArray makes an array of zeros. The catalogue decides whether its copies
 // fit into what the nodes offer.
 func (n *Node) CreateArray(ctx context.Context, c door.Caller, m *holov1.CreateArrayRequest) (*holov1.Array, error) {
-	t, err := holo.ParseElementType(m.GetType())
-	if err != nil {
+	if _, err := claim.ShapeOf(m); err != nil {
 		return nil, err
 	}
-	shape := holo.Shape{Type: t, Length: m.GetLength(), Extent: m.GetExtentElements()}
-	if shape.Extent == 0 {
-		shape.Extent = holo.DefaultExtent
-	}
-	if err := shape.Check(); err != nil {
-		return nil, err
-	}
-	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArrayCreate{
-		Owner: c.Principal, Name: m.GetName(), Shape: shape, Class: holo.Class(m.GetCopies()), Affinity: m.GetAffinity(),
-		Under: c.Verdict.Under, Within: c.Verdict.Within,
-	})
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, n.asked(c))
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +85,8 @@ func (n *Node) arrayOut(a *wire.ArrayRecord) *holov1.Array {
 // SealArray makes an array immutable: it is closed to writers in the catalogue
 // and then in each of its shards, and the root of its pages' digests is
 // recorded. An attempt that broke off is finished by the next.
-func (n *Node) SealArray(ctx context.Context, _ door.Caller, id holo.ArrayID) (*holov1.Array, error) {
-	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArraySealing{Array: id})
+func (n *Node) SealArray(ctx context.Context, c door.Caller, id holo.ArrayID) (*holov1.Array, error) {
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, n.asked(c))
 	n.records.forget(id)
 	if err != nil {
 		return nil, err
@@ -136,8 +126,8 @@ func (n *Node) mutateAll(ctx context.Context, a *wire.ArrayRecord, kind wire.Mut
 // DeleteArray takes an array's name away and its pages out of all memory. The
 // name is gone when it returns; where a shard cannot drop its pages now, the
 // leader sees to it later, and 0 bytes are reported freed.
-func (n *Node) DeleteArray(ctx context.Context, _ door.Caller, id holo.ArrayID) (freedBytes uint64, err error) {
-	a, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArrayDelete{Array: id})
+func (n *Node) DeleteArray(ctx context.Context, c door.Caller, id holo.ArrayID) (freedBytes uint64, err error) {
+	a, err := proposeFor[*wire.ArrayRecord](ctx, n, n.asked(c))
 	n.records.forget(id)
 	if err != nil {
 		return 0, err

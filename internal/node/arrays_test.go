@@ -31,7 +31,7 @@ func TestDeletedArrayFreesItsMemoryEverywhere(t *testing.T) {
 		}
 		return sum == 16<<20
 	})
-	freed, err := c.nodes[1].DeleteArray(ctx, door.Caller{}, holo.ArrayID(a.Id))
+	freed, err := c.deletes(ctx, c.nodes[1], holo.ArrayID(a.Id))
 	must(t, err)
 	if freed != 16<<20 {
 		t.Errorf("%d bytes freed, want %d", freed, 16<<20)
@@ -57,7 +57,7 @@ func TestFillWriteAndReadMeetAtAnyOffset(t *testing.T) {
 	c := newCluster(t, 1)
 	n, ctx := c.nodes[0], context.Background()
 	const elements = 300_000 // three extents, the last page partly used
-	a, err := n.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "mixed", Type: "i64", Length: elements, ExtentElements: 16 * 8192})
+	a, err := c.makes(ctx, n, &holov1.CreateArrayRequest{Name: "mixed", Type: "i64", Length: elements, ExtentElements: 16 * 8192})
 	must(t, err)
 	id, model := holo.ArrayID(a.Id), make([]byte, elements*8)
 	wantBytes(t, n, a.Id, 0, model)
@@ -90,12 +90,12 @@ func TestSealedArrayRefusesWritesAndIsReadFromAnyMember(t *testing.T) {
 	a := c.create(c.nodes[0], "sealed", 4<<20)
 	id, data := holo.ArrayID(a.Id), noise(8, 4<<20)
 	must(t, c.nodes[0].WriteRange(ctx, id, 0, data))
-	sealed, err := c.nodes[1].SealArray(ctx, door.Caller{}, id)
+	sealed, err := c.seals(ctx, c.nodes[1], id)
 	must(t, err)
 	if sealed.State != "sealed" || len(sealed.Root) != 64 {
 		t.Fatalf("sealed array is %v", sealed)
 	}
-	again, err := c.nodes[2].SealArray(ctx, door.Caller{}, id)
+	again, err := c.seals(ctx, c.nodes[2], id)
 	must(t, err)
 	if again.Root != sealed.Root {
 		t.Errorf("sealing again gives root %s, was %s", again.Root, sealed.Root)
@@ -113,7 +113,7 @@ func TestSealedArrayRefusesWritesAndIsReadFromAnyMember(t *testing.T) {
 func TestArrayBeyondTheMemoryOfAllNodesIsRefusedWithTheFigures(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
-	_, err := c.nodes[0].CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: "big", Type: "i64", Length: 128 << 20 / 8})
+	_, err := c.makes(context.Background(), c.nodes[0], &holov1.CreateArrayRequest{Name: "big", Type: "i64", Length: 128 << 20 / 8})
 	wantRefused(t, err, holo.Exhausted, "quota")
 	if !bytes.Contains([]byte(err.Error()), []byte("128 MiB")) || !bytes.Contains([]byte(err.Error()), []byte("64 MiB")) {
 		t.Errorf("the refusal does not tell the figures: %v", err)

@@ -171,7 +171,7 @@ func TestAtomicOperationsThatCannotBeAreRefused(t *testing.T) {
 	if err := ask(a.Id+7, 0, []byte{1, 0}); holo.KindOf(err) != holo.NotFound {
 		t.Errorf("an array that there is not: %v", err)
 	}
-	_, err := n.SealArray(ctx, door.Caller{}, holo.ArrayID(a.Id))
+	_, err := c.seals(ctx, n, holo.ArrayID(a.Id))
 	must(t, err)
 	if err := ask(a.Id, 0, []byte{1, 0}); holo.KindOf(err) != holo.Conflict {
 		t.Errorf("a sealed array: %v", err)
@@ -180,7 +180,7 @@ func TestAtomicOperationsThatCannotBeAreRefused(t *testing.T) {
 
 func (c *cluster) createOf(n *Node, name, elements string, length uint64) *holov1.Array {
 	c.t.Helper()
-	a, err := n.CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: name, Type: elements, Length: length})
+	a, err := c.makes(context.Background(), n, &holov1.CreateArrayRequest{Name: name, Type: elements, Length: length})
 	must(c.t, err)
 	return a
 }

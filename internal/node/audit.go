@@ -52,7 +52,7 @@ func (n *Node) Record(_ context.Context, c door.Caller, refusal error) error {
 		r.Actor.For = c.Principal
 	}
 	if c.Signature != nil {
-		r.Proof = &wire.AuditProof{Procedure: c.Procedure, Session: c.Session, Digest: c.Digest, Signature: [64]byte(c.Signature)}
+		r.Proof = &wire.AuditProof{Procedure: c.Procedure, Session: c.Session, Digest: c.Digest, Stamp: c.Stamp, Signature: [64]byte(c.Signature)}
 	}
 	if refusal == nil {
 		return n.audit.Permit(r)

@@ -68,7 +68,7 @@ func auditOut(records []*wire.AuditRecord) []*holov1.AuditRecord {
 			out[i].Decision = "refused"
 		}
 		if p := r.Proof; p != nil {
-			out[i].Proof = &holov1.AuditProof{Procedure: p.Procedure, Session: p.Session[:], Digest: p.Digest[:], Signature: p.Signature[:]}
+			out[i].Proof = &holov1.AuditProof{Procedure: p.Procedure, Session: p.Session[:], Digest: p.Digest[:], Stamp: p.Stamp[:], Signature: p.Signature[:]}
 		}
 	}
 	return out

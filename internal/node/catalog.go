@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -15,6 +16,7 @@ import (
 // on a goroutine of its own, so the catalogue lies behind a lock here.
 type replica struct {
 	changed signal
+	refused func(error) // told of each signed command that the catalogue denies
 	mu      struct {
 		sync.RWMutex
 		*catalog.Catalog
@@ -22,8 +24,8 @@ type replica struct {
 }
 
 func newReplica(cluster holo.ClusterID, owner holo.PrincipalID) *replica {
-	r := &replica{}
-	r.mu.Catalog = catalog.New(cluster, owner)
+	r := &replica{refused: func(error) {}}
+	r.mu.Catalog = catalog.New(cluster, owner, claim.Reader{})
 	return r
 }
 
@@ -44,8 +46,23 @@ func (r *replica) Apply(index uint64, cmd []byte) any {
 	r.mu.Lock()
 	result, err := r.mu.Apply(index, msg)
 	r.mu.Unlock()
+	if err != nil && holo.KindOf(err) == holo.Denied && signedFor(msg) {
+		r.refused(err) // an honest leader asks before it proposes, and another may not: each voter counts
+	}
 	r.changed.fire()
 	return applied{result, err}
+}
+
+// signedFor reports whether a command must bear a client's or a node's signature.
+func signedFor(msg wire.Message) bool {
+	if cmd, ok := msg.(*wire.Command); ok {
+		msg = cmd.Body
+	}
+	switch msg.(type) {
+	case *wire.Asked, *wire.Attested, *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.KernelPut, *wire.JobPut:
+		return true
+	}
+	return wire.IsAttested(msg)
 }
 
 // Snapshot is the whole state.

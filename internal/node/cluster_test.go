@@ -10,12 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -156,11 +160,43 @@ func (c *cluster) kill(i int) *Node {
 
 func (c *cluster) create(n *Node, name string, bytes uint64) *holov1.Array {
 	c.t.Helper()
-	a, err := n.CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{
+	a, err := c.makes(context.Background(), n, &holov1.CreateArrayRequest{
 		Name: name, Type: "i64", Length: bytes / 8, ExtentElements: 16 * holo.PageSize / 8,
 	})
 	must(c.t, err)
 	return a
+}
+
+// asks is a request as the client of the first node's user signs it.
+func (c *cluster) asks(n *Node, procedure string, m proto.Message) door.Caller {
+	c.t.Helper()
+	return door.Ask(n, c.userKey(0), procedure, m)
+}
+
+func (c *cluster) makes(ctx context.Context, n *Node, m *holov1.CreateArrayRequest) (*holov1.Array, error) {
+	return n.CreateArray(ctx, c.asks(n, holov1connect.ArrayServiceCreateProcedure, m), m)
+}
+
+func (c *cluster) seals(ctx context.Context, n *Node, id holo.ArrayID) (*holov1.Array, error) {
+	return n.SealArray(ctx, c.asks(n, holov1connect.ArrayServiceSealProcedure, &holov1.SealRequest{Array: uint64(id)}), id)
+}
+
+func (c *cluster) deletes(ctx context.Context, n *Node, id holo.ArrayID) (uint64, error) {
+	return n.DeleteArray(ctx, c.asks(n, holov1connect.ArrayServiceDeleteProcedure, &holov1.DeleteRequest{Array: uint64(id)}), id)
+}
+
+func (c *cluster) pushes(ctx context.Context, n *Node, name string, wasm []byte) (*holov1.Kernel, error) {
+	c.t.Helper()
+	m, err := module.Admit(wasm)
+	must(c.t, err)
+	q := &holov1.PushKernelRequest{Name: name, Module: m.ID[:], Size: uint64(len(wasm)), Functions: m.Names()}
+	ask := c.asks(n, holov1connect.KernelServicePushProcedure, q)
+	ask.Attached = wasm
+	return n.PushKernel(ctx, ask, q)
+}
+
+func (c *cluster) submits(ctx context.Context, n *Node, m *holov1.SubmitRequest) (*holov1.Job, error) {
+	return n.SubmitJob(ctx, c.asks(n, holov1connect.JobServiceSubmitProcedure, m), m)
 }
 
 func must(t *testing.T, err error) {

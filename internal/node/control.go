@@ -12,8 +12,11 @@ import (
 
 // propose has a catalogue command committed and gives its result, nil where it
 // has none. It goes under a request ID, so it is sent again after an answer
-// that did not come.
+// that did not come. What is this node's own word is signed here.
 func (n *Node) propose(ctx context.Context, cmd wire.Message) (wire.Message, error) {
+	if wire.IsAttested(cmd) {
+		cmd = n.attest(cmd)
+	}
 	r, err := n.control(ctx, newRequestID(), cmd)
 	if err != nil || len(r.Items) == 0 {
 		return nil, err
@@ -184,6 +187,11 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 	if err := mayPropose(from, msg); err != nil {
 		return nil, err
 	}
+	if refusal, err := n.judgeSigned(ctx, req.Request, msg); err != nil {
+		return nil, err
+	} else if refusal != nil {
+		return &wire.ControlResponse{Refused: true, Failure: *wire.FailureOf(refusal)}, nil
+	}
 	if m, ok := msg.(*wire.Evict); ok {
 		if final, err := n.prepareEvict(ctx, req.Request, m); final {
 			return &wire.ControlResponse{Refused: true, Failure: *wire.FailureOf(err)}, nil
@@ -195,24 +203,16 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 }
 
 // mayPropose refuses what a node must not ask the catalogue for: lives and
-// shards are the keeper's business, and a node speaks of no other's address,
-// jobs or admission.
+// shards are the keeper's business. The rest bears its evidence, which the
+// catalogue checks.
 func mayPropose(from holo.NodeID, msg wire.Message) error {
 	allowed := false
 	switch m := msg.(type) {
 	case *wire.InvitePut, *wire.ClientEnrol, *wire.Admit, *wire.AdmitVote, *wire.PolicyPut, *wire.Evict, *wire.ClusterRekey, *wire.TokenKeyChange, *wire.TokenIssued, *wire.TokenRevoke, *wire.GrantPut, *wire.GrantRevoke, // the evidence is in them
-		*wire.ArrayCreate, *wire.ArraySealing, *wire.ArraySealed, *wire.ArrayDelete, *wire.ArrayPurge, *wire.KernelPut, *wire.JobState:
+		*wire.Asked:
 		allowed = true
-	case *wire.NodeAddress:
+	case *wire.Attested:
 		allowed = m.Node == from
-	case *wire.NodeDrain:
-		allowed = m.Node == from
-	case *wire.ClusterKeyConfirm:
-		allowed = m.Node == from
-	case *wire.JobPut:
-		allowed = m.Job.Coordinator == from
-	case *wire.JobTake:
-		allowed = m.Coordinator == from
 	}
 	if !allowed {
 		return holo.Refuse(holo.Denied, reasonNotAllowed, "node %s may not propose command %#04x", from, uint16(msg.Type()))

@@ -50,15 +50,15 @@ func (d *drains) finish(id holo.NodeID) (news bool) {
 	return true
 }
 
-// SetDrain has a node give away what it holds, or hold things again. Nothing in
-// the command proves who asked, so it is taken from one node only: the one that is
-// to drain.
-func (n *Node) SetDrain(ctx context.Context, _ door.Caller, m *holov1.SetDrainRequest) error {
+// SetDrain has a node give away what it holds, or hold things again. A grant may
+// name the nodes at which it is good, so it is asked of the node that is to
+// drain.
+func (n *Node) SetDrain(ctx context.Context, c door.Caller, m *holov1.SetDrainRequest) error {
 	node := holo.NodeID(m.GetNode())
 	if node != n.self {
 		return holo.Refuse(holo.Conflict, reasonElsewhere, "drain node %s: ask that node, and not node %s", node, n.self)
 	}
-	_, err := n.propose(ctx, &wire.NodeDrain{Node: node, On: m.GetOn()})
+	_, err := n.propose(ctx, n.asked(c))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -17,7 +18,8 @@ import (
 )
 
 func (c *cluster) drain(node *Node, on bool) error {
-	return node.SetDrain(context.Background(), door.Caller{}, &holov1.SetDrainRequest{Node: node.self[:], On: on})
+	ask := &holov1.SetDrainRequest{Node: node.self[:], On: on}
+	return node.SetDrain(context.Background(), door.Ask(node, c.owner(), holov1connect.DrainServiceSetProcedure, ask), ask)
 }
 
 // stateOf is what the catalogue says of a node.
@@ -42,7 +44,7 @@ func TestDrainedNodeIsSwitchedOffAndNothingIsLost(t *testing.T) {
 	c := newCluster(t, 3)
 	ctx := context.Background()
 	stays, leaves := c.nodes[0], c.nodes[1]
-	once, err := stays.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 3 << 20, ExtentElements: holo.PageSize, Copies: 1})
+	once, err := c.makes(ctx, stays, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 3 << 20, ExtentElements: holo.PageSize, Copies: 1})
 	must(t, err)
 	twice := c.create(stays, "twice", 3<<20)
 	data := noise(7, 3<<20)
@@ -126,11 +128,10 @@ func TestDrainThatCannotBeIsRefused(t *testing.T) {
 	if state, _ := c.stateOf(by, c.nodes[1]); state != "active" {
 		t.Errorf("it is %s all the same", state)
 	}
-	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{Node: holo.NodeID{2}}); holo.ReasonOf(err) != reasonNotAllowed {
-		t.Errorf("a member that has another one drained: %v", err)
-	}
-	if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{Node: holo.NodeID{1}}); err != nil {
-		t.Errorf("a member that drains: %v", err)
+	for _, node := range []holo.NodeID{{1}, {2}} {
+		if err := mayPropose(holo.NodeID{1}, &wire.NodeDrain{Node: node}); holo.ReasonOf(err) != reasonNotAllowed {
+			t.Errorf("a member that drains because it says so: %v", err)
+		}
 	}
 	ask := &holov1.SetDrainRequest{Node: by.self[:], On: true}
 	if err := c.nodes[1].SetDrain(context.Background(), door.Caller{}, ask); holo.ReasonOf(err) != reasonElsewhere {
@@ -200,7 +201,7 @@ func TestOnlyVoterDrains(t *testing.T) {
 	await(t, "the node to be free to go", free)
 	must(t, leaves.Close())
 	c.nodes[0] = nil
-	_, err := stays.CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: "after", Type: "u8", Length: 1, Copies: 1})
+	_, err := c.makes(context.Background(), stays, &holov1.CreateArrayRequest{Name: "after", Type: "u8", Length: 1, Copies: 1})
 	must(t, err)
 }
 
@@ -211,7 +212,7 @@ func TestNodeThatJoinsIsGivenItsShare(t *testing.T) {
 	c := newCluster(t, 2)
 	ctx := context.Background()
 	by := c.nodes[0]
-	once, err := by.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 4 << 20, ExtentElements: holo.PageSize, Copies: 1})
+	once, err := c.makes(ctx, by, &holov1.CreateArrayRequest{Name: "once", Type: "u8", Length: 4 << 20, ExtentElements: holo.PageSize, Copies: 1})
 	must(t, err)
 	twice := c.create(by, "twice", 4<<20)
 	data := noise(8, 4<<20)

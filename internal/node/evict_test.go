@@ -110,7 +110,7 @@ func TestOnlyVoterOfTwoCanBeEvicted(t *testing.T) {
 	c.evict(c.nodes[1], c.nodes[0].self)
 	overSoon(t, c.nodes[0])
 	await(t, "the other node goes on alone", func() bool {
-		_, err := c.nodes[1].CreateArray(context.Background(), door.Caller{}, &holov1.CreateArrayRequest{Name: "alone", Type: "i8", Length: 8})
+		_, err := c.makes(context.Background(), c.nodes[1], &holov1.CreateArrayRequest{Name: "alone", Type: "i8", Length: 8})
 		return err == nil
 	})
 	err := c.nodes[1].EvictNode(context.Background(), door.Caller{}, c.eviction(c.nodes[1], c.nodes[1].self, false))
@@ -124,7 +124,7 @@ func TestEvictionNeedsTheOwnerAndItsWordAboutData(t *testing.T) {
 	c := newCluster(t, 2)
 	ctx := context.Background()
 	n, victim := c.nodes[0], c.nodes[1]
-	_, err := n.CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "single", Type: "i64", Length: 1 << 20, ExtentElements: 8192, Copies: 1})
+	_, err := c.makes(ctx, n, &holov1.CreateArrayRequest{Name: "single", Type: "i64", Length: 1 << 20, ExtentElements: 8192, Copies: 1})
 	must(t, err)
 	forged := c.eviction(n, victim.self, false)
 	forged.OwnerSignature = victim.home.signer.Sign([]byte("x"))

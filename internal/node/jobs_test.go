@@ -27,7 +27,7 @@ func (c *cluster) integers(name string, n int) (id uint64, sum int64) {
 		sum += v
 	}
 	must(c.t, c.nodes[0].WriteRange(context.Background(), holo.ArrayID(a.Id), 0, data))
-	_, err := c.nodes[0].SealArray(context.Background(), door.Caller{}, holo.ArrayID(a.Id))
+	_, err := c.seals(context.Background(), c.nodes[0], holo.ArrayID(a.Id))
 	must(c.t, err)
 	return a.Id, sum
 }
@@ -61,10 +61,10 @@ func TestReduceRunsWhereThePagesLieAndSurvivesADeath(t *testing.T) {
 	ctx := context.Background()
 	const count = 1 << 20 // 8 extents of 16 pages
 	id, sum := c.integers("numbers", count)
-	_, err := c.nodes[1].PushKernel(ctx, door.Caller{}, "basic", kernels.Get("basic"))
+	_, err := c.pushes(ctx, c.nodes[1], "basic", kernels.Get("basic"))
 	must(t, err)
 	submit := &holov1.SubmitRequest{Kernel: "basic", Function: "stats", Kind: "reduce", Inputs: []uint64{id}, AccBytes: statsBytes}
-	j, err := c.nodes[0].SubmitJob(ctx, door.Caller{}, submit)
+	j, err := c.submits(ctx, c.nodes[0], submit)
 	must(t, err)
 	j = finished(t, c.nodes[0], j.Id)
 	wantStats(t, j, count, sum)
@@ -76,7 +76,7 @@ func TestReduceRunsWhereThePagesLieAndSurvivesADeath(t *testing.T) {
 	}
 
 	c.kill(2)
-	j, err = c.nodes[0].SubmitJob(ctx, door.Caller{}, submit)
+	j, err = c.submits(ctx, c.nodes[0], submit)
 	must(t, err)
 	wantStats(t, finished(t, c.nodes[0], j.Id), count, sum)
 
@@ -95,14 +95,14 @@ func TestMapWritesEachElementOnce(t *testing.T) {
 	c := newCluster(t, 2)
 	ctx := context.Background()
 	const count = 1 << 18
-	in, err := c.nodes[0].CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "in", Type: "i64", Length: count, ExtentElements: 32768, Affinity: "g"})
+	in, err := c.makes(ctx, c.nodes[0], &holov1.CreateArrayRequest{Name: "in", Type: "i64", Length: count, ExtentElements: 32768, Affinity: "g"})
 	must(t, err)
-	out, err := c.nodes[1].CreateArray(ctx, door.Caller{}, &holov1.CreateArrayRequest{Name: "out", Type: "i64", Length: count, ExtentElements: 32768, Affinity: "g"})
+	out, err := c.makes(ctx, c.nodes[1], &holov1.CreateArrayRequest{Name: "out", Type: "i64", Length: count, ExtentElements: 32768, Affinity: "g"})
 	must(t, err)
 	must(t, c.nodes[0].FillRange(ctx, holo.ArrayID(in.Id), 0, count, binary.LittleEndian.AppendUint64(nil, 14)))
-	_, err = c.nodes[0].PushKernel(ctx, door.Caller{}, "basic", kernels.Get("basic"))
+	_, err = c.pushes(ctx, c.nodes[0], "basic", kernels.Get("basic"))
 	must(t, err)
-	j, err := c.nodes[1].SubmitJob(ctx, door.Caller{}, &holov1.SubmitRequest{
+	j, err := c.submits(ctx, c.nodes[1], &holov1.SubmitRequest{
 		Kernel: "basic", Function: "scale", Kind: "map", Inputs: []uint64{in.Id}, Output: out.Id, Params: binary.LittleEndian.AppendUint64(nil, 3),
 	})
 	must(t, err)
@@ -121,7 +121,7 @@ func TestModuleIsFetchedAgainWhenItsFileIsDamaged(t *testing.T) {
 	c := newCluster(t, 2)
 	ctx := context.Background()
 	wasm := kernels.Get("basic")
-	k, err := c.nodes[0].PushKernel(ctx, door.Caller{}, "basic", wasm)
+	k, err := c.pushes(ctx, c.nodes[0], "basic", wasm)
 	must(t, err)
 	id, err := holo.ParseModuleID(k.Module)
 	must(t, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -49,7 +50,7 @@ type keyCluster struct {
 }
 
 func (k keyCluster) catalog(t *testing.T) *catalog.Catalog {
-	c := catalog.New(k.id, k.owner.Public())
+	c := catalog.New(k.id, k.owner.Public(), claim.Reader{})
 	h := &home{settings: &identity.Cluster{ID: k.id, Owner: k.owner.Public(), NodeName: "n"}, signer: key.GenerateSigner()}
 	_, err := c.Apply(1, &wire.Command{Time: 100, Body: &wire.ClusterInit{Genesis: *h.genesis(k.owner, 100), Place: wire.Place{Capacity: 1 << 30}}})
 	must(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
@@ -130,21 +131,20 @@ func (n *Node) serveOffer(ctx context.Context, r *request) error {
 }
 
 // PushKernel admits a module, keeps it here and on the other nodes that answer,
-// and gives it a name.
-func (n *Node) PushKernel(ctx context.Context, c door.Caller, name string, wasm []byte) (*holov1.Kernel, error) {
-	m, err := module.Admit(wasm)
+// and has the catalogue give it a name. What the client signed must be so.
+func (n *Node) PushKernel(ctx context.Context, c door.Caller, q *holov1.PushKernelRequest) (*holov1.Kernel, error) {
+	m, err := module.Admit(c.Attached)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.modules.write(wasm); err != nil {
+	if string(q.GetModule()) != string(m.ID[:]) || !slices.Equal(q.GetFunctions(), m.Names()) {
+		return nil, holo.Errorf(holo.Invalid, "push kernel %s: the module %s has the functions %v, and not what was signed", q.GetName(), m.ID, m.Names())
+	}
+	if err := n.modules.write(c.Attached); err != nil {
 		return nil, err
 	}
 	n.offer(ctx, m.ID)
-	k := wire.KernelRecord{Owner: c.Principal, Name: name, Module: m.ID, Size: uint64(len(wasm))}
-	for _, f := range m.Functions {
-		k.Functions = append(k.Functions, f.String())
-	}
-	rec, err := proposeFor[*wire.KernelRecord](ctx, n, &wire.KernelPut{Kernel: k})
+	rec, err := proposeFor[*wire.KernelRecord](ctx, n, n.asked(c))
 	if err != nil {
 		return nil, err
 	}

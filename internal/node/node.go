@@ -165,6 +165,7 @@ func assemble(c Config, h *home) *Node {
 	n.leadership = newLeadership(n)
 	n.loop = newLoop(n)
 	n.outboxes = newOutboxes(n)
+	n.catalog.refused = func(err error) { n.refusals.addErr(err) }
 	n.configs.recovered = func() { n.records.forget(0) }
 	return n
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/holocompute/holocompute/internal/consensus"
+	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/transport"
@@ -70,7 +71,7 @@ var routine = []string{
 	consensus.ReasonClosed, transport.ReasonRetry, transport.ReasonDisconnected, transport.ReasonBackOff, transport.ReasonNoAddress,
 	transport.ReasonQueueFull, placement.ReasonStaleEpoch, placement.ReasonStaleLife, placement.ReasonNotMember, placement.ReasonFloor,
 	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
-	"deposed", "stopping", "node_lost",
+	"deposed", "stopping", "node_lost", catalog.ReasonStaleStamp,
 }
 
 func newRefusals() *refusals {

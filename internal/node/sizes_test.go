@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -139,7 +141,7 @@ func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 	a := c.create(c.nodes[0], "tampered", 1<<20)
 	id, data := holo.ArrayID(a.Id), noise(26, holo.PageSize-8)
 	must(t, c.nodes[0].WriteRange(ctx, id, 8, data)) // a delta: the page is not hashed yet
-	_, err := c.nodes[0].SealArray(ctx, door.Caller{}, id)
+	_, err := c.seals(ctx, c.nodes[0], id)
 	must(t, err)
 	rec, err := c.nodes[0].array(ctx, id)
 	must(t, err)
@@ -178,7 +180,8 @@ func TestDeletionThatBrokeOffIsFinishedByTheLeader(t *testing.T) {
 	n, ctx := c.nodes[0], context.Background()
 	a := c.create(n, "abandoned", 1<<20)
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 0, noise(27, 1<<20)))
-	_, err := n.propose(ctx, &wire.ArrayDelete{Array: holo.ArrayID(a.Id)})
+	ask := c.asks(n, holov1connect.ArrayServiceDeleteProcedure, &holov1.DeleteRequest{Array: a.Id})
+	_, err := n.propose(ctx, n.asked(ask))
 	must(t, err)
 	await(t, "the pages are dropped", func() bool { return n.resident(t) == 0 })
 }

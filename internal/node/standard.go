@@ -21,11 +21,7 @@ var standardKernels = sync.OnceValue(func() []*wire.KernelRecord {
 		if err != nil {
 			panic("bug: a standard kernel is not admitted: " + err.Error())
 		}
-		k := &wire.KernelRecord{Name: s.Name, Module: s.ID, Size: uint64(len(s.Wasm))}
-		for _, f := range m.Functions {
-			k.Functions = append(k.Functions, f.String())
-		}
-		records = append(records, k)
+		records = append(records, &wire.KernelRecord{Name: s.Name, Module: s.ID, Size: uint64(len(s.Wasm)), Functions: m.Names()})
 	}
 	return records
 })

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/liveness"
+	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/jobs"
 	"github.com/holocompute/holocompute/internal/placement"
@@ -50,26 +51,49 @@ func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) 
 	return t.n.moduleBytes(ctx, id)
 }
 
-// RecordJob writes the job into the catalogue.
+// RecordJob writes the job into the catalogue, as its client signed it. The
+// catalogue reads in it what this node read, but for what has changed since: what
+// the kernel's name means, and whether the output is bound.
 func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
 	c := submitter(ctx)
-	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobPut{Bound: c.Verdict.Bound, Access: c.Verdict.Epoch, Job: wire.JobRecord{
-		Owner: s.Owner, Coordinator: t.n.self, Kernel: s.Kernel, Module: s.Module, Function: s.Function, Kind: s.Kind,
-		Inputs: s.Inputs, Output: s.Output, Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
-	}})
+	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, t.n.asked(c))
 	if err != nil {
 		return 0, 0, err
 	}
-	t.awaitBound(c.Verdict.Bound)
+	if rec.Module != s.Module {
+		return 0, 0, t.renamed(ctx, rec)
+	}
+	t.awaitBound(t.bound(ctx, c, s.Output))
 	return rec.ID, holo.JobEpoch(rec.Epoch), nil
+}
+
+// renamed ends a job whose module is not the one that was checked.
+func (t taskSide) renamed(ctx context.Context, rec *wire.JobRecord) error {
+	err := holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s became the name of another module meanwhile", rec.Kernel)
+	end := wire.JobEnd{Phase: wire.JobFailed, Failure: *wire.FailureOf(err)}
+	if _, ended := t.n.propose(ctx, &wire.JobState{Job: rec.ID, Epoch: rec.Epoch, End: end}); ended != nil {
+		t.n.log.Warn("job not ended", "job", uint64(rec.ID), "error", ended)
+	}
+	return err
+}
+
+// bound reports whether the output of a job may have come to be bound by it;
+// also where that cannot be found out.
+func (t taskSide) bound(ctx context.Context, c door.Caller, output holo.ArrayID) bool {
+	if output == 0 || len(c.Verdict.Bound) > 0 {
+		return len(c.Verdict.Bound) > 0
+	}
+	t.n.records.forget(output)
+	a, err := t.n.array(ctx, output)
+	return err != nil || len(a.Sources) > 0
 }
 
 // awaitBound waits until every node knows that the output of a job is bound,
 // before the first of it is written: what is open to it is open for a lease at
 // most. The job is recorded, so nobody's impatience cuts it short; a node that
 // closes starts nothing.
-func (t taskSide) awaitBound(bound []holo.ArrayID) {
-	if len(bound) == 0 {
+func (t taskSide) awaitBound(bound bool) {
+	if !bound {
 		return
 	}
 	timer := time.NewTimer(time.Duration(liveness.DefaultTiming().Patience()))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -349,7 +350,7 @@ func TestTokenNarrowsWhatIsGranted(t *testing.T) {
 	k := m.tokenKey(n)
 	user := door.Caller{Principal: m.user(), Key: m.user()}
 	for _, name := range []string{"ns/a", "nsx/a", "other/b"} {
-		_, err := n.CreateArray(context.Background(), user, &holov1.CreateArrayRequest{Name: name, Type: "u8", Length: 10})
+		_, err := c.makes(context.Background(), n, &holov1.CreateArrayRequest{Name: name, Type: "u8", Length: 10})
 		must(t, err)
 	}
 	with := func(caps ...string) door.Caller {
@@ -405,9 +406,11 @@ func TestTokenReadsNoResultOfWhatItMayNotRead(t *testing.T) {
 	c := newCluster(t, 1)
 	m, n := newMint(c), c.nodes[0]
 	a := c.create(n, "ns/a", 8)
-	job, err := proposeFor[*wire.JobRecord](context.Background(), n, &wire.JobPut{Job: wire.JobRecord{
-		Owner: m.user(), Coordinator: n.self, Kernel: "k", Module: holo.ModuleID{1}, Kind: wire.TaskReduce, Inputs: []holo.ArrayID{holo.ArrayID(a.GetId())},
-	}})
+	module := holo.ModuleID{1}
+	_, err := n.propose(context.Background(), n.asked(c.asks(n, holov1connect.KernelServicePushProcedure, &holov1.PushKernelRequest{Name: "k", Module: module[:], Size: 1})))
+	must(t, err)
+	submit := &holov1.SubmitRequest{Kernel: "k", Function: "f", Kind: "reduce", Inputs: []uint64{a.GetId()}, AccBytes: 8}
+	job, err := proposeFor[*wire.JobRecord](context.Background(), n, n.asked(c.asks(n, holov1connect.JobServiceSubmitProcedure, submit)))
 	must(t, err)
 	read := func(caps ...string) door.Verdict {
 		list, err := token.ParseCaps(caps)

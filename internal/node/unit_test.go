@@ -41,13 +41,16 @@ func TestNodesMayNotProposeWhatIsTheKeepers(t *testing.T) {
 		&wire.ShardTransfer{}, &wire.ShardRecover{}, &wire.ClusterInit{}, &wire.NodeAddress{Node: other},
 		&wire.JobPut{Job: wire.JobRecord{Coordinator: other}}, &wire.JobTake{Coordinator: other}, &wire.Heartbeat{},
 		&wire.ClusterKeyPut{}, &wire.ClusterKeySettle{}, &wire.ClusterKeyConfirm{Node: other},
+		&wire.ArrayCreate{}, &wire.ArraySealing{}, &wire.ArrayDelete{}, &wire.KernelPut{}, &wire.NodeDrain{Node: me}, &wire.JobPut{Job: wire.JobRecord{Coordinator: me}}, // clients ask for these, not nodes
+		&wire.NodeAddress{Node: me}, &wire.JobTake{Coordinator: me}, &wire.JobState{}, &wire.ArraySealed{}, &wire.ArrayPurge{}, &wire.ClusterKeyConfirm{Node: me}, // unsigned
+		&wire.Attested{Node: other, Body: &wire.NodeAddress{Node: me}},
 	}
 	for _, m := range refused {
 		if err := mayPropose(me, m); holo.ReasonOf(err) != reasonNotAllowed {
 			t.Errorf("%T from a node: %v", m, err)
 		}
 	}
-	for _, m := range []wire.Message{&wire.NodeAddress{Node: me}, &wire.ArrayCreate{}, &wire.JobPut{Job: wire.JobRecord{Coordinator: me}}} {
+	for _, m := range []wire.Message{&wire.Asked{}, &wire.Attested{Node: me, Body: &wire.NodeAddress{Node: me}}} {
 		if err := mayPropose(me, m); err != nil {
 			t.Errorf("%T from a node: %v", m, err)
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/core/authz"
@@ -38,6 +39,15 @@ func mayIt(records []wire.GrantRecord, q authz.Question, f Facts) bool {
 		}
 	}
 	return false
+}
+
+// byScopes is how the catalogue decides (core/catalog), which knows no Cedar.
+func byScopes(records []wire.GrantRecord, q authz.Question, f Facts) bool {
+	named := q.Resource.Module != holo.ModuleID{} || q.Action != holo.ActionRun && q.Action != holo.ActionCompute
+	return named && slices.ContainsFunc(records, func(r wire.GrantRecord) bool {
+		a := &r.Access
+		return a.Principal == q.Principal && a.Role.May(q.Action) && a.Scope.Reaches(q.Action, q.Resource.Name, q.Resource.Module, f.Node, f.Unix)
+	})
 }
 
 var (
@@ -96,8 +106,12 @@ func TestDecisionsAreThoseOfTheReference(t *testing.T) {
 		for range 60 {
 			q, f := someQuestion(r), Facts{one(r, someNodes), noon}
 			d := s.Decide(q, f)
-			if want := mayIt(records, q, f); d.Allowed != want {
+			want := mayIt(records, q, f)
+			if d.Allowed != want {
 				t.Fatalf("%+v with %+v: %+v, the reference says %v", q, records, d, want)
+			}
+			if q.Principal != owner && q.Action != holo.ActionObserve && byScopes(records, q, f) != want {
+				t.Fatalf("%+v with %+v: the scopes alone, as the catalogue asks them, say %v", q, records, !want)
 			}
 			if d.Allowed {
 				allowed++

@@ -43,7 +43,8 @@ const (
 type AuditProof struct {
 	Procedure string
 	Session   [32]byte
-	Digest    [32]byte // SHA-256 of the request
+	Digest    [32]byte // SHA-256 of the stamp and the request, of a bulk write of its body
+	Stamp     [32]byte // zero of a bulk write
 	Signature [64]byte
 }
 
@@ -64,7 +65,7 @@ type AuditRecord struct {
 }
 
 const (
-	typeAuditRecord = Type(0x0600)
+	typeAuditRecord = Type(0x0601) // 0x0600 had no stamp
 
 	// MaxEvent and MaxResource bound the texts of a record, in bytes.
 	MaxEvent     = 64
@@ -146,6 +147,7 @@ func (p *AuditProof) encode(e *Encoder) {
 	e.String(p.Procedure)
 	e.Fixed(p.Session[:])
 	e.Fixed(p.Digest[:])
+	e.Fixed(p.Stamp[:])
 	e.Fixed(p.Signature[:])
 }
 
@@ -154,6 +156,7 @@ func (p *AuditProof) decode(d *Decoder) {
 	d.Valid(p.Procedure != "" && isText(p.Procedure), "procedure")
 	d.Fixed(p.Session[:])
 	d.Fixed(p.Digest[:])
+	d.Fixed(p.Stamp[:])
 	d.Fixed(p.Signature[:])
 }
 

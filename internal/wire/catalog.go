@@ -17,7 +17,9 @@ type Command struct {
 }
 
 // ArrayCreate makes an array. Class 0 asks for the cluster's default, an empty
-// affinity for one of the array's own. The answer is the ArrayRecord.
+// affinity for one of the array's own. The answer is the ArrayRecord. Like
+// ArraySealing, ArrayDelete, KernelPut, JobPut and NodeDrain it counts inside of
+// an Asked only: it is what the client's request comes to.
 type ArrayCreate struct {
 	Owner    holo.PrincipalID
 	Name     string
@@ -53,9 +55,8 @@ type KernelPut struct{ Kernel KernelRecord }
 // Epoch, State and what ends a job are left zero. Of the inputs that Bound
 // names the output inherits the read restrictions. The answer is the JobRecord.
 type JobPut struct {
-	Job    JobRecord
-	Bound  []holo.ArrayID
-	Access uint64 // access epoch in which the job was allowed; 0: no client asked for it
+	Job   JobRecord
+	Bound []holo.ArrayID
 }
 
 // JobTake makes another node a running job's coordinator, under the next
@@ -85,7 +86,7 @@ const (
 	typeArrayDelete  = Type(0x0124)
 	typeArrayPurge   = Type(0x0125)
 	typeKernelPut    = Type(0x0126)
-	typeJobPut       = Type(0x0127)
+	typeJobPut       = Type(0x012c) // 0x0127 had an access epoch
 	typeJobTake      = Type(0x0128)
 	typeJobState     = Type(0x0129)
 	typeShardRecover = Type(0x012a)
@@ -94,7 +95,7 @@ const (
 // IsCommand reports whether a message may be a Command's body.
 func IsCommand(m Message) bool {
 	switch m.(type) {
-	case *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
+	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
 		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
@@ -213,7 +214,6 @@ func (m *JobPut) encode(e *Encoder) {
 	for _, a := range m.Bound {
 		e.U64(uint64(a))
 	}
-	e.U64(m.Access)
 }
 
 func (m *JobPut) decode(d *Decoder) {
@@ -221,7 +221,6 @@ func (m *JobPut) decode(d *Decoder) {
 	for range d.Count(MaxTaskInputs, 8) {
 		m.Bound = append(m.Bound, holo.ArrayID(d.U64()))
 	}
-	m.Access = d.U64()
 }
 
 func (m *JobTake) encode(e *Encoder) {

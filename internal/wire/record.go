@@ -41,6 +41,9 @@ type ArrayRecord struct {
 	State    ArrayState
 	Root     holo.Digest // of the pages' digests, once sealed
 	Created  int64       // seconds since 1970
+	// Sealers are the nodes that clients have asked to seal it, while it is
+	// sealing: one of them says what the root is.
+	Sealers []holo.NodeID
 	// Lost has a bit for each shard of the class that lost what the array may
 	// have had in it. Reading there is DataLost for ever, whoever holds the
 	// shard now; it never reads as zeros.
@@ -132,7 +135,7 @@ const (
 	MaxJobResult       = 64 << 10
 	MaxJobReport       = 16 << 10
 
-	typeArrayRecord  = Type(0x0130)
+	typeArrayRecord  = Type(0x0136) // 0x0130 had no sealers
 	typeKernelRecord = Type(0x0131)
 	typeJobRecord    = Type(0x0132)
 	typeCatalogHead  = Type(0x0133)
@@ -178,6 +181,10 @@ func (r *ArrayRecord) encode(e *Encoder) {
 	e.U8(uint8(r.State))
 	e.Fixed(r.Root[:])
 	e.U64(uint64(r.Created))
+	e.Count(len(r.Sealers))
+	for _, n := range r.Sealers {
+		e.Fixed(n[:])
+	}
 	for _, w := range r.Lost {
 		e.U64(w)
 	}
@@ -196,6 +203,11 @@ func (r *ArrayRecord) decode(d *Decoder) {
 	d.Valid(r.State > 0 && r.State < arrayStates, "array state")
 	d.Fixed(r.Root[:])
 	r.Created = int64(d.U64())
+	for range d.Count(MaxNodes, 32) {
+		var n holo.NodeID
+		d.Fixed(n[:])
+		r.Sealers = append(r.Sealers, n)
+	}
 	for i := range r.Lost {
 		r.Lost[i] = d.U64()
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -67,7 +68,7 @@ func TestAdmissionCountsEachNode(t *testing.T) {
 	if w.loads != before {
 		t.Error("a purged array still counts in its shards")
 	}
-	back := New(cluster, ownerID())
+	back := New(cluster, ownerID(), claim.Reader{})
 	if err := back.Restore(w.Snapshot()); err != nil || back.loads != before {
 		t.Errorf("after a snapshot other loads: %v", err)
 	}
@@ -252,7 +253,10 @@ func TestJobHasOneCoordinatorPerEpoch(t *testing.T) {
 	if j.ID != 1 || j.Epoch != 1 || j.End.Phase != wire.JobRunning || j.Created != now {
 		t.Fatalf("job %+v", j)
 	}
+	w.refused(ReasonNotTheirs, &wire.JobTake{Job: j.ID, Epoch: 1, Coordinator: node(2)}) // its coordinator lives
+	w.bury(1)
 	w.do(&wire.JobTake{Job: j.ID, Epoch: 1, Coordinator: node(2)})
+	w.bury(2)
 	w.refused(ReasonStaleJob, &wire.JobTake{Job: j.ID, Epoch: 1, Coordinator: node(1)})
 	done := wire.JobEnd{Phase: wire.JobDone, Result: []byte{1}}
 	w.refused(ReasonStaleJob, &wire.JobState{Job: j.ID, Epoch: 1, End: done}) // the deposed coordinator

@@ -122,6 +122,30 @@ func (c *Catalog) markLost(shards []holo.ShardID) {
 	}
 }
 
+// arraySealing closes an array to writers, and notes which node was asked to
+// say what its root is.
+func (c *Catalog) arraySealing(id holo.ArrayID, at holo.NodeID) (wire.Message, error) {
+	m, err := c.arrayStep(id, "seal", wire.ArrayOpen, wire.ArrayClosing, nil)
+	if r := c.arrays[id]; err == nil && r.State == wire.ArrayClosing && !slices.Contains(r.Sealers, at) {
+		list := slices.DeleteFunc(slices.Clone(r.Sealers), func(n holo.NodeID) bool { return c.chain.find(n) < 0 })
+		r.Sealers = append(list, at)
+		c.arrays[id] = r
+		return &r, nil
+	}
+	return m, err
+}
+
+// arraySealed makes an array immutable.
+func (c *Catalog) arraySealed(m *wire.ArraySealed) (wire.Message, error) {
+	answer, err := c.arrayStep(m.Array, "seal", wire.ArrayClosing, wire.ArrayFrozen, &m.Root)
+	if r := c.arrays[m.Array]; err == nil && len(r.Sealers) > 0 {
+		r.Sealers = nil
+		c.arrays[m.Array] = r
+		return &r, nil
+	}
+	return answer, err
+}
+
 // arrayStep takes an array from one state to the next. Asking for the state
 // that it is in is no error: two clients may seal the same array.
 func (c *Catalog) arrayStep(id holo.ArrayID, what string, from, to wire.ArrayState, root *holo.Digest) (wire.Message, error) {

@@ -4,9 +4,10 @@
 // is a machine that applies commands one after another; equal commands in
 // equal order make equal catalogues, byte for byte, on every processor.
 //
-// It checks evidence (signatures, invites, compare-and-set) but not sessions:
-// that a command comes from whom it should is the node's route table. It
-// reads no clock: commands carry the leader's time. Pages, page tables, leases
+// It checks evidence (signatures, invites, compare-and-set), not links. What acts
+// for a client counts only with the request that the client signed (asked.go),
+// what a node says with that node's signature (attested.go). Lives of nodes,
+// shards and cluster keys are whoever leads to say. It reads no clock: commands carry the leader's time. Pages, page tables, leases
 // and tasks are not in it. Every table has a bound.
 package catalog
 
@@ -56,6 +57,15 @@ const (
 	ReasonOwnerOnly     = "owner_only"
 	ReasonVote          = "bad_vote"
 	ReasonVoteTwice     = "voted_already"
+	ReasonUnsigned      = "unsigned_command"
+	ReasonRequestSig    = "bad_request_signature"
+	ReasonSession       = "foreign_session"
+	ReasonReplayed      = "request_replayed"
+	ReasonStaleStamp    = "stale_stamp"
+	ReasonToken         = "bad_request_token"
+	ReasonClaim         = "unknown_claim" // a signed request that asks for no command
+	ReasonNodeSig       = "bad_node_signature"
+	ReasonNotTheirs     = "not_theirs" // of a node to say
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -89,11 +99,17 @@ type Catalog struct {
 
 	answered map[wire.RequestID]wire.Answered
 	order    []wire.RequestID // of answered, oldest first
+
+	reader Reader
+	stamps stamps // under clients' requests
+	words  stamps // under what nodes say: a node that says much pushes out no client's
 }
 
-// New makes an empty catalogue. Nothing but ClusterInit, or Restore, begins it.
-func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
+// New makes an empty catalogue, which reads clients' requests with the help of
+// r. Nothing but ClusterInit, or Restore, begins it.
+func New(cluster holo.ClusterID, owner holo.PrincipalID, r Reader) *Catalog {
 	return &Catalog{
+		reader: r, stamps: newStamps(), words: newStamps(),
 		cluster: cluster, owner: owner, table: placement.NewTable(), chain: newChain(cluster, owner),
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
@@ -106,7 +122,7 @@ func New(cluster holo.ClusterID, owner holo.PrincipalID) *Catalog {
 }
 
 // Apply applies the command at a place in Raft's log. An error means that
-// nothing changed. A request that was answered before gets the same answer.
+// nothing changed, but that a client's signature is used up. A request that was answered before gets the same answer.
 // The result is nil where a command has nothing to tell.
 func (c *Catalog) Apply(index uint64, msg wire.Message) (wire.Message, error) {
 	if index <= c.version {
@@ -150,38 +166,23 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.policyPut(m, cmd.Time)
 	case *wire.Evict:
 		return c.evict(m, cmd.Time)
-	case *wire.NodeAddress:
-		return nil, c.nodeAddress(m)
 	case *wire.GrantPut:
 		return c.grantPut(m, cmd.Time)
 	case *wire.GrantRevoke:
 		return c.grantRevoke(m, cmd.Time)
 	case *wire.ClusterKeyPut:
 		return nil, c.clusterKeyPut(m)
-	case *wire.ClusterKeyConfirm:
-		return nil, c.clusterKeyConfirm(m)
 	case *wire.ClusterKeySettle:
 		return nil, c.clusterKeySettle(m)
 	case *wire.ClusterRekey:
 		return nil, c.clusterRekey(m)
-	case *wire.ArrayCreate:
-		return c.arrayCreate(m, cmd.Time)
-	case *wire.ArraySealing:
-		return c.arrayStep(m.Array, "seal", wire.ArrayOpen, wire.ArrayClosing, nil)
-	case *wire.ArraySealed:
-		return c.arrayStep(m.Array, "seal", wire.ArrayClosing, wire.ArrayFrozen, &m.Root)
-	case *wire.ArrayDelete:
-		return c.arrayDelete(m)
-	case *wire.ArrayPurge:
-		return nil, c.arrayPurge(m)
-	case *wire.KernelPut:
-		return c.kernelPut(m)
-	case *wire.JobPut:
-		return c.jobPut(m, cmd.Time)
-	case *wire.JobTake:
-		return c.jobTake(m)
-	case *wire.JobState:
-		return c.jobState(m)
+	case *wire.Asked:
+		return c.asked(m, cmd.Time)
+	case *wire.Attested:
+		return c.attested(m)
+	case *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.KernelPut, *wire.JobPut,
+		*wire.NodeAddress, *wire.ClusterKeyConfirm, *wire.ArraySealed, *wire.ArrayPurge, *wire.JobTake, *wire.JobState:
+		return nil, holo.Refuse(holo.Denied, ReasonUnsigned, "apply command %#04x: nobody has signed for it", uint16(cmd.Body.Type()))
 	case *wire.TokenKeyChange:
 		return c.tokenKeyChange(m, cmd.Time)
 	case *wire.TokenIssued:
@@ -201,8 +202,6 @@ func (c *Catalog) place(msg wire.Message) error {
 		return err
 	case *wire.NodeDead:
 		return c.table.NodeDead(m)
-	case *wire.NodeDrain:
-		return c.nodeDrain(m)
 	case *wire.ShardLearner:
 		return c.table.SetLearner(m)
 	case *wire.ShardShrink:

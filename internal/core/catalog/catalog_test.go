@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -34,12 +35,37 @@ type town struct {
 	*testing.T
 	*Catalog
 	index uint64
+	asks  uint64 // that were signed: each has a stamp of its own
 }
 
-func newTown(t *testing.T) *town { return &town{T: t, Catalog: New(cluster, ownerID())} }
+func newTown(t *testing.T) *town {
+	return &town{T: t, Catalog: New(cluster, ownerID(), claim.Reader{})}
+}
 
 // at applies a command at a time under a request's name; "" has none.
 func (w *town) at(unix int64, request string, body wire.Message) (wire.Message, error) {
+	w.Helper()
+	if put, ok := body.(*wire.JobPut); ok { // with what the catalogue reads out of a client's request
+		w.index++
+		w.version = w.index
+		w.table.Begin(w.index)
+		return w.perform(put, put.Job.Coordinator, unix)
+	}
+	if procedure, q := requestOf(body); q != nil {
+		ask := w.ask("maker", procedure, q) // as the client that does it in these tests
+		if m, drains := body.(*wire.NodeDrain); drains {
+			w.askedAt("owner", m.Node, ask)
+		}
+		body = ask
+	}
+	if wire.IsAttested(body) {
+		body = w.attest(w.speaker(body), body)
+	}
+	return w.propose(unix, request, body)
+}
+
+// propose is at for what a node makes up itself: nobody signs for it.
+func (w *town) propose(unix int64, request string, body wire.Message) (wire.Message, error) {
 	w.Helper()
 	cmd := &wire.Command{Time: unix, Body: body}
 	if request != "" {
@@ -76,9 +102,13 @@ func (w *town) refused(reason string, body wire.Message) error {
 	return err
 }
 
-// state is the snapshot without the version, which every command raises.
+// state is the snapshot without the version, which every command raises, and
+// the stamps, which a request uses up even if it is refused.
 func (w *town) state() []byte {
+	stamps, words := w.stamps, w.words
+	w.stamps, w.words = newStamps(), newStamps()
 	s := w.Snapshot()
+	w.stamps, w.words = stamps, words
 	head := 4 + 2 + 16 + 32
 	at := head + 8 + 16 + 4 + 2 // and the shard table's
 	clear(s[head : head+8])
@@ -134,8 +164,16 @@ func evict(w *town, n int) *wire.Evict {
 	return m
 }
 
-// settled is a town of n registered nodes of 256 MiB.
+// settled is a town of n registered nodes of 256 MiB, with somebody who may make
+// arrays.
 func settled(t *testing.T, n int) *town {
+	w := ungranted(t, n)
+	w.grant("owner", give("maker", holo.RoleUser, holo.Scope{}))
+	return w
+}
+
+// ungranted is one in which nothing is granted to anybody.
+func ungranted(t *testing.T, n int) *town {
 	w := newTown(t)
 	w.do(genesis("box1"))
 	for i := 2; i <= n; i++ {
@@ -209,7 +247,7 @@ func fullTown(t *testing.T) *town {
 func TestSnapshotRestoresToTheSameBytes(t *testing.T) {
 	w := fullTown(t)
 	s := w.Snapshot()
-	again := New(cluster, ownerID())
+	again := New(cluster, ownerID(), claim.Reader{})
 	if err := again.Restore(s); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +255,7 @@ func TestSnapshotRestoresToTheSameBytes(t *testing.T) {
 		t.Fatal("the restored catalogue gives another snapshot")
 	}
 	// And it goes on alike.
-	other := &town{T: t, Catalog: again, index: w.index}
+	other := &town{T: t, Catalog: again, index: w.index, asks: w.asks}
 	for _, x := range []*town{w, other} {
 		x.register(3, 33)
 		x.array("next", 1, 3)
@@ -230,7 +268,7 @@ func TestSnapshotRestoresToTheSameBytes(t *testing.T) {
 func TestDamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 	w := fullTown(t)
 	s := w.Snapshot()
-	c := New(cluster, ownerID())
+	c := New(cluster, ownerID(), claim.Reader{})
 	for i := 0; i < len(s); i += 1 + i/40 {
 		for _, cut := range [][]byte{s[:i], append(bytes.Clone(s[:i]), s[min(i+1, len(s)):]...)} {
 			if err := c.Restore(cut); err == nil {
@@ -238,7 +276,7 @@ func TestDamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 			}
 		}
 	}
-	if err := New(holo.ClusterID{9}, ownerID()).Restore(s); err == nil {
+	if err := New(holo.ClusterID{9}, ownerID(), claim.Reader{}).Restore(s); err == nil {
 		t.Error("restored another cluster's snapshot")
 	}
 	if c.Version() != 0 || len(c.Members()) != 0 {
@@ -257,11 +295,11 @@ func TestSnapshotWithRecordsOutOfOrderIsRefused(t *testing.T) {
 	for i := range records[:len(records)-2] { // the last two are answers, whose order is their age
 		swapped := append([][]byte{}, records...)
 		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
-		if err := New(cluster, ownerID()).Restore(bytes.Join(swapped, nil)); err == nil {
+		if err := New(cluster, ownerID(), claim.Reader{}).Restore(bytes.Join(swapped, nil)); err == nil {
 			t.Errorf("restored with records %d and %d swapped", i, i+1)
 		}
 		doubled := append(append([][]byte{}, records[:i+1]...), records[i:]...)
-		if err := New(cluster, ownerID()).Restore(bytes.Join(doubled, nil)); err == nil {
+		if err := New(cluster, ownerID(), claim.Reader{}).Restore(bytes.Join(doubled, nil)); err == nil {
 			t.Errorf("restored with record %d twice", i)
 		}
 	}
@@ -285,7 +323,7 @@ func TestSnapshotWhoseTablesDisagreeIsRefused(t *testing.T) {
 	} {
 		w := fullTown(t)
 		tamper(w)
-		if err := New(cluster, ownerID()).Restore(w.Snapshot()); holo.KindOf(err) != holo.Corrupt {
+		if err := New(cluster, ownerID(), claim.Reader{}).Restore(w.Snapshot()); holo.KindOf(err) != holo.Corrupt {
 			t.Errorf("restored with %s: %v", name, err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -35,4 +37,26 @@ func TestDrainThatTheOthersCannotHoldIsRefused(t *testing.T) {
 		t.Error("it was taken back, and drains")
 	}
 	w.array("thrice", 1, 3)
+}
+
+// The attack: a member, or the leader, drains nodes in an operator's name, or
+// has the grant of one node serve at another.
+func TestDrainNeedsWhoMayAskThatNode(t *testing.T) {
+	w := settled(t, 3)
+	drain := func(by string, n, at int) *wire.Asked {
+		to := node(n)
+		return w.askedAt(by, node(at), w.ask(by, setDrain, &holov1.SetDrainRequest{Node: to[:], On: true}))
+	}
+	w.forged(ReasonUnsigned, &wire.NodeDrain{Node: node(2), On: true})
+	w.refused(ReasonNotGranted, drain("maker", 2, 2))
+	w.grant("owner", give("op", holo.RoleOperator, holo.Scope{Nodes: []holo.NodeID{node(2)}}))
+	w.refused(ReasonNotGranted, drain("op", 3, 3))
+	w.refused(ReasonSession, drain("op", 3, 2))
+	if w.staying() != 3 {
+		t.Fatal("a node drains")
+	}
+	w.do(drain("op", 2, 2))
+	if w.staying() != 2 {
+		t.Error("the node does not drain")
+	}
 }

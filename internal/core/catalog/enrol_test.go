@@ -26,7 +26,7 @@ func enrol(name, by string) *wire.ClientEnrol {
 }
 
 func TestClientInviteEnrolsOneClientOnce(t *testing.T) {
-	w := settled(t, 1)
+	w := ungranted(t, 1)
 	before := w.AccessEpoch()
 	w.do(clientInvite("i", holo.RoleReader))
 	first := w.do(enrol("anna", "i")).(*wire.GrantRecord)
@@ -132,7 +132,7 @@ func TestRevokedClientDoesNotEnrolAgainByItsInvite(t *testing.T) {
 }
 
 func TestEnrolmentNeedsRoomForItsGrant(t *testing.T) {
-	w := settled(t, 1)
+	w := ungranted(t, 1)
 	w.do(clientInvite("i", holo.RoleUser))
 	for i := range MaxGrants {
 		w.grant("owner", give(fmt.Sprint("p", i), holo.RoleReader, holo.Scope{}))

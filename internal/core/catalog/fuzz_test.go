@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -13,9 +14,16 @@ import (
 // something in every table. Nothing may panic, a refusal may leave no trace,
 // and what comes out must survive its snapshot.
 func FuzzApply(f *testing.F) {
+	client := &town{Catalog: New(cluster, ownerID(), claim.Reader{})}
 	script := func(msgs ...wire.Message) []byte {
 		var b []byte
 		for _, m := range msgs {
+			if procedure, q := requestOf(m); q != nil {
+				m = client.ask("maker", procedure, q)
+			}
+			if wire.IsAttested(m) {
+				m = client.attest(client.speaker(m), m)
+			}
 			e := wire.Encode(&wire.Command{Request: wire.RequestID{byte(len(b))}, Time: now, Body: m})
 			b = append(b, byte(len(e)), byte(len(e)>>8))
 			b = append(b, e...)
@@ -35,7 +43,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(script(rekey("owner", 1), put(2), &wire.ClusterKeyConfirm{Node: node(1), Epoch: 2}, &wire.ClusterKeySettle{Epoch: 2}, &wire.PolicyPut{Need: 2}))
 	f.Add(script(&wire.AdmitVote{Node: node(4)}, &wire.Evict{Node: node(2), LoseData: true}, put(2)))
 	f.Add(script(&wire.JobTake{Job: 2, Epoch: 1, Coordinator: node(1)}, &wire.JobState{Job: 2, Epoch: 2, End: wire.JobEnd{Phase: wire.JobFailed}}))
-	epoch := uint64(FirstEpoch + 2) // of the full town
+	epoch := uint64(FirstEpoch + 3) // of the full town
 	put := &wire.GrantPut{Access: give("bob", holo.RoleReader, holo.Scope{}), Epoch: epoch, By: ownerID()}
 	copy(put.Sig[:], signer("owner").Sign(grantProof(cluster, epoch, &put.Access)))
 	end := &wire.GrantRevoke{ID: 1, Epoch: epoch, By: ownerID()}
@@ -45,8 +53,8 @@ func FuzzApply(f *testing.F) {
 	f.Add(script(inviteAs("i", holo.RoleUser), admitUser(4, "i", "bob"), &wire.JobPut{Bound: []holo.ArrayID{1}}))
 	f.Add(script(clientInvite("c", holo.RoleUser), enrol("anna", "c"), enrol("bert", "c")))
 
-	full := &town{Catalog: New(cluster, ownerID())}
-	full.access.epoch = 10 // as of the full town
+	full := &town{Catalog: New(cluster, ownerID(), claim.Reader{})}
+	full.access.epoch = 11 // as of the full town
 	f.Add(script(keyChange(full, "owner", "token key 2", wire.TokenKeyActive), issued("token key 1", 3, now, now+60), issued("token key 2", 3, now, now+60)))
 	f.Add(script(keyChange(full, "owner", "token key 4", wire.TokenKeyPrepared), revokeTokens(full, "owner", wire.RevokeClient, []byte{7})))
 
@@ -55,7 +63,7 @@ func FuzzApply(f *testing.F) {
 		if base.Catalog == nil {
 			base = fullTown(t)
 		}
-		w := &town{T: t, Catalog: New(cluster, ownerID()), index: base.index}
+		w := &town{T: t, Catalog: New(cluster, ownerID(), claim.Reader{}), index: base.index}
 		if err := w.Restore(base.Snapshot()); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +87,7 @@ func FuzzApply(f *testing.F) {
 			}
 		}
 		s := w.Snapshot()
-		again := New(cluster, ownerID())
+		again := New(cluster, ownerID(), claim.Reader{})
 		if err := again.Restore(s); err != nil {
 			t.Fatal(err)
 		}
@@ -92,15 +100,17 @@ func FuzzApply(f *testing.F) {
 // FuzzRestore: bytes are refused or restored to themselves.
 func FuzzRestore(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(New(cluster, ownerID()).Snapshot())
-	w := &town{Catalog: New(cluster, ownerID())}
+	f.Add(New(cluster, ownerID(), claim.Reader{}).Snapshot())
+	w := &town{Catalog: New(cluster, ownerID(), claim.Reader{})}
 	w.Apply(1, &wire.Command{Time: now, Body: genesis("box1")})
 	w.Apply(2, &wire.Command{Time: now, Body: &wire.NodeRegister{Node: node(1), Incarnation: 1}})
 	f.Add(w.Snapshot())
-	w.Apply(3, &wire.Command{Request: wire.RequestID{1}, Time: now, Body: create("a", 4, 1)})
+	w.Apply(3, &wire.Command{Time: now, Body: grant(w, "owner", give("maker", holo.RoleUser, holo.Scope{}))})
+	procedure, q := requestOf(create("a", 4, 1))
+	w.Apply(4, &wire.Command{Request: wire.RequestID{1}, Time: now, Body: w.ask("maker", procedure, q)})
 	f.Add(w.Snapshot())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := New(cluster, ownerID())
+		c := New(cluster, ownerID(), claim.Reader{})
 		if c.Restore(b) == nil && !bytes.Equal(c.Snapshot(), b) {
 			t.Fatal("restored to other bytes")
 		}

@@ -32,9 +32,6 @@ func (c *Catalog) jobPut(m *wire.JobPut, now int64) (wire.Message, error) {
 	if err := c.checkJob(&r); err != nil {
 		return nil, err
 	}
-	if m.Access != 0 && m.Access != c.access.epoch {
-		return nil, holo.Refuse(holo.Stale, ReasonStaleAccess, "put job: it was allowed at access epoch %d, now %d", m.Access, c.access.epoch)
-	}
 	sources, err := c.bound(m)
 	if err != nil {
 		return nil, err

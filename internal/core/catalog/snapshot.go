@@ -31,6 +31,8 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.TokenKeys())
 	writeAll(w, c.Tokens())
 	writeAll(w, c.Revocations())
+	w.put(c.stamps.record(false))
+	w.put(c.words.record(true))
 	for _, id := range c.order {
 		a := c.answered[id]
 		w.put(&a)
@@ -60,7 +62,7 @@ func writeAll[R any, P interface {
 // the restored catalogue gives. On an error the catalogue is as before. The
 // snapshot must not be modified afterwards.
 func (c *Catalog) Restore(snapshot []byte) error {
-	next := New(c.cluster, c.owner)
+	next := New(c.cluster, c.owner, c.reader)
 	rest, began := snapshot, false
 	for len(rest) > 0 {
 		if len(rest) < 4 || uint64(binary.LittleEndian.Uint32(rest)) > uint64(len(rest)-4) {
@@ -131,6 +133,12 @@ func (c *Catalog) load(msg wire.Message) error {
 		c.tokens[m.ID] = *m
 	case *wire.Revocation:
 		c.revocations[revoked{m.Kind, m.Name}] = *m
+	case *wire.Stamps:
+		if m.Nodes {
+			c.words.load(m)
+			return nil
+		}
+		c.stamps.load(m)
 	case *wire.Answered:
 		c.answered[m.Request] = *m
 		c.order = append(c.order, m.Request)
@@ -184,6 +192,6 @@ func (c *Catalog) consistent() bool {
 	if c.AccessEpoch() <= uint64(len(c.tokenKeys)) || len(c.tokenKeys) > wire.MaxTokenKeys || len(c.revocations) > wire.MaxRevocations {
 		return false // each key is a change of access
 	}
-	return c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
+	return c.stamps.consistent(c.version) && c.words.consistent(c.version) && c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
 		members == len(c.nodes) && c.keys.consistent(c.chain.members) && members == len(c.table.Seats())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -243,8 +244,8 @@ func TestRevocationsLastAsLongAsATokenAndAreBounded(t *testing.T) {
 
 func TestTokenKeyOfASnapshotMustHaveItsEvidence(t *testing.T) {
 	w := fullTown(t)
-	if w.AccessEpoch() != 10 {
-		t.Errorf("access epoch %d: the fuzz target's seeds are signed at 10", w.AccessEpoch())
+	if w.AccessEpoch() != 11 {
+		t.Errorf("access epoch %d: the fuzz target's seeds are signed at 11", w.AccessEpoch())
 	}
 	r := w.TokenKeys()[0]
 	if err := VerifyTokenKey(cluster, ownerID(), &r); err != nil {
@@ -256,7 +257,7 @@ func TestTokenKeyOfASnapshotMustHaveItsEvidence(t *testing.T) {
 		t.Errorf("a key that a node made up: %v", err)
 	}
 	w.tokenKeys[key.Thumbprint(minted.Key)] = minted
-	if err := New(cluster, ownerID()).Restore(w.Snapshot()); err == nil {
+	if err := New(cluster, ownerID(), claim.Reader{}).Restore(w.Snapshot()); err == nil {
 		t.Error("a snapshot with a key that a node made up was restored")
 	}
 }

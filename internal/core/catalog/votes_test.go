@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -205,7 +206,7 @@ func TestOnlyTheOwnerChangesThePolicy(t *testing.T) {
 func TestSnapshotKeepsWhoWaits(t *testing.T) {
 	w, p := team(t)
 	w.do(vote("node 1", p, p.Policy))
-	again := New(cluster, ownerID())
+	again := New(cluster, ownerID(), claim.Reader{})
 	if err := again.Restore(w.Snapshot()); err != nil {
 		t.Fatal(err)
 	}

@@ -304,8 +304,9 @@ type AuditProof struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Procedure     string                 `protobuf:"bytes,1,opt,name=procedure,proto3" json:"procedure,omitempty"`
 	Session       []byte                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
-	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"` // SHA-256 of the request
+	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"` // SHA-256 of the stamp and the request, of a bulk write of its body
 	Signature     []byte                 `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+	Stamp         []byte                 `protobuf:"bytes,5,opt,name=stamp,proto3" json:"stamp,omitempty"` // 32 bytes, zeros of a bulk write
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -368,6 +369,13 @@ func (x *AuditProof) GetSignature() []byte {
 	return nil
 }
 
+func (x *AuditProof) GetStamp() []byte {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
 var File_holo_v1_audit_proto protoreflect.FileDescriptor
 
 const file_holo_v1_audit_proto_rawDesc = "" +
@@ -399,13 +407,14 @@ const file_holo_v1_audit_proto_rawDesc = "" +
 	"\x05count\x18\v \x01(\x04R\x05count\x12)\n" +
 	"\x05proof\x18\f \x01(\v2\x13.holo.v1.AuditProofR\x05proof\x12\x1d\n" +
 	"\n" +
-	"acting_for\x18\r \x01(\tR\tactingFor\"z\n" +
+	"acting_for\x18\r \x01(\tR\tactingFor\"\x90\x01\n" +
 	"\n" +
 	"AuditProof\x12\x1c\n" +
 	"\tprocedure\x18\x01 \x01(\tR\tprocedure\x12\x18\n" +
 	"\asession\x18\x02 \x01(\fR\asession\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x1c\n" +
-	"\tsignature\x18\x04 \x01(\fR\tsignature2M\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05stamp\x18\x05 \x01(\fR\x05stamp2M\n" +
 	"\fAuditService\x12=\n" +
 	"\x04Read\x12\x19.holo.v1.ReadAuditRequest\x1a\x1a.holo.v1.ReadAuditResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
 

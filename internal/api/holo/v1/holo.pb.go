@@ -30,13 +30,19 @@ const (
 // SignedRequest carries a request that changes something. The signature is the
 // principal's Ed25519 signature over
 //
-//	"holo/request/2" || 0 || procedure || 0 || session || SHA-256(request)
+//	"holo/request/3" || 0 || procedure || 0 || session || SHA-256(stamp || request)
 //
-// so that the record of the action holds the proof of who asked for it.
+// so that the record of the action holds the proof of who asked for it, and
+// every voter of the catalogue can check it before it counts.
 type SignedRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Request       []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`     // the encoded request message of the procedure
-	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Request   []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`     // the encoded request message of the procedure
+	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes
+	// 32 bytes that make this one use of the signature: ProveResponse.catalogue
+	// (8, big endian), 8 drawn at random for each request, and the first 16 of the
+	// SHA-256 of the session's token, zeros where there is none.
+	Stamp         []byte `protobuf:"bytes,3,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	Attachment    []byte `protobuf:"bytes,4,opt,name=attachment,proto3" json:"attachment,omitempty"` // bytes that the request names by their hash: the module of PushKernelRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -81,6 +87,20 @@ func (x *SignedRequest) GetRequest() []byte {
 func (x *SignedRequest) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *SignedRequest) GetStamp() []byte {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+func (x *SignedRequest) GetAttachment() []byte {
+	if x != nil {
+		return x.Attachment
 	}
 	return nil
 }
@@ -275,6 +295,7 @@ type ProveResponse struct {
 	Principal     string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	ExpiresUnix   int64                  `protobuf:"varint,2,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"` // of a session that a token opened: it ends then
 	Addresses     []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`                         // of members, host:port, for a client on another machine when this node dies
+	Catalogue     uint64                 `protobuf:"varint,4,opt,name=catalogue,proto3" json:"catalogue,omitempty"`                        // how far the catalogue is, as the node knows: what stamps of this session begin with
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,6 +349,13 @@ func (x *ProveResponse) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *ProveResponse) GetCatalogue() uint64 {
+	if x != nil {
+		return x.Catalogue
+	}
+	return 0
 }
 
 type StatusRequest struct {
@@ -1672,10 +1700,14 @@ func (x *Extent) GetState() string {
 	return ""
 }
 
+// PushKernelRequest names a module, which is the attachment of its
+// SignedRequest. What is signed says all that the catalogue keeps of it.
 type PushKernelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Module        []byte                 `protobuf:"bytes,2,opt,name=module,proto3" json:"module,omitempty"` // WebAssembly, at most 16 MiB
+	Module        []byte                 `protobuf:"bytes,2,opt,name=module,proto3" json:"module,omitempty"`       // SHA-256 of the WebAssembly, 32 bytes
+	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`          // of it, in bytes, at most 16 MiB
+	Functions     []string               `protobuf:"bytes,4,rep,name=functions,proto3" json:"functions,omitempty"` // that it exports, in its order, without holo_: red_by_hour
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1720,6 +1752,20 @@ func (x *PushKernelRequest) GetName() string {
 func (x *PushKernelRequest) GetModule() []byte {
 	if x != nil {
 		return x.Module
+	}
+	return nil
+}
+
+func (x *PushKernelRequest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *PushKernelRequest) GetFunctions() []string {
+	if x != nil {
+		return x.Functions
 	}
 	return nil
 }
@@ -2556,10 +2602,14 @@ var File_holo_v1_holo_proto protoreflect.FileDescriptor
 
 const file_holo_v1_holo_proto_rawDesc = "" +
 	"\n" +
-	"\x12holo/v1/holo.proto\x12\aholo.v1\x1a\x17holo/v1/isolation.proto\x1a\x15holo/v1/posture.proto\"G\n" +
+	"\x12holo/v1/holo.proto\x12\aholo.v1\x1a\x17holo/v1/isolation.proto\x1a\x15holo/v1/posture.proto\"}\n" +
 	"\rSignedRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"C\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05stamp\x18\x03 \x01(\fR\x05stamp\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\x04 \x01(\fR\n" +
+	"attachment\"C\n" +
 	"\fBeginRequest\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x01 \x01(\fR\tpublicKey\x12\x14\n" +
@@ -2572,11 +2622,12 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fProveRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"n\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\x8c\x01\n" +
 	"\rProveResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12!\n" +
 	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\x12\x1c\n" +
-	"\taddresses\x18\x03 \x03(\tR\taddresses\"\x0f\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x1c\n" +
+	"\tcatalogue\x18\x04 \x01(\x04R\tcatalogue\"\x0f\n" +
 	"\rStatusRequest\"\xde\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
@@ -2682,10 +2733,12 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x18\n" +
 	"\aprimary\x18\x06 \x01(\tR\aprimary\x12\x18\n" +
 	"\amembers\x18\a \x03(\tR\amembers\x12\x14\n" +
-	"\x05state\x18\b \x01(\tR\x05state\"?\n" +
+	"\x05state\x18\b \x01(\tR\x05state\"q\n" +
 	"\x11PushKernelRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06module\x18\x02 \x01(\fR\x06module\"&\n" +
+	"\x06module\x18\x02 \x01(\fR\x06module\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1c\n" +
+	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"&\n" +
 	"\x10GetKernelRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x14\n" +
 	"\x12ListKernelsRequest\"@\n" +
