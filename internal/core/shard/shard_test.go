@@ -3,7 +3,9 @@ package shard
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -326,6 +328,23 @@ func TestMessagesForAnotherLifeAreIgnored(t *testing.T) {
 	if len(r.Send) != 0 || len(r.Events) != 1 || r.Events[0].Kind != OtherIncarnation {
 		t.Errorf("it answered %+v", r)
 	}
+}
+
+// TestWriteIsNotKeptOnceItIsOrdered: a shard that is never written again must
+// not hold the bytes of its last write.
+func TestWriteIsNotKeptOnceItIsOrdered(t *testing.T) {
+	g := newGroup(t, 1, 1, 1, DefaultLimits())
+	write := func() weak.Pointer[byte] {
+		c := whole(0, 7)
+		g.submit(writeTo(1, c))
+		return weak.Make(&c.Data[0])
+	}
+	sent := write()
+	runtime.GC()
+	if sent.Value() != nil {
+		t.Error("the machine keeps the mutation that the page was copied from")
+	}
+	runtime.KeepAlive(g)
 }
 
 func TestOutcomesAreRememberedUpToALimit(t *testing.T) {

@@ -120,7 +120,7 @@ func (m *Machine) repeated(r *replica, id uint64, mu *wire.Mutation) bool {
 // arrays, and no others.
 func (m *Machine) pump(now holo.Time, r *replica) {
 	l := r.lead
-	waiting := l.queue[:0:0]
+	var waiting []*request // not a part of the queue, which would keep what left it
 	for i, q := range l.queue {
 		if m.blocked(now, r, q) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
 			waiting = append(waiting, l.queue[i])
