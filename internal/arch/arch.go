@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	// The devices: each hides one kind of I/O or one library.
 	"internal/transport": {"internal/holo", "internal/key", "internal/wire", "internal/core/handshake"},
 	"internal/consensus": {"internal/holo"},
+	"internal/storage":   {"internal/holo", "internal/key", "internal/invariant"},
 	"internal/audit":     {"internal/holo", "internal/key", "internal/wire", "internal/api"},
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},
