@@ -24,6 +24,7 @@ type node struct {
 	holder  *liveness.Holder
 	waits   map[uint64]waiting // submits without an answer
 	next    uint64
+	disk    *disk // nil: all pages stay in memory
 }
 
 // waiting is a client that waits for a mutation.
@@ -31,6 +32,8 @@ type waiting struct {
 	client address
 	op     holo.OpID
 	shard  holo.ShardID
+
+	release func() // of what was reserved
 }
 
 func newNode(w *world, i int) *node {
@@ -47,8 +50,11 @@ func (n *node) boot() {
 	n.up, n.stalled, n.waits = true, 0, map[uint64]waiting{}
 	n.machine = shard.New(shard.Options{
 		Self:   wire.Member{Node: nodeID(n.addr), Incarnation: n.life},
-		Timing: shardTiming, Limits: smallLimits(),
+		Timing: shardTiming, Limits: smallLimits(), Track: n.w.o.Disk,
 	})
+	if n.disk = nil; n.w.o.Disk {
+		n.disk = newDisk(n)
+	}
 	n.holder = liveness.NewHolder(n.life, leaseTiming)
 	n.w.note("boot", uint64(n.addr), uint64(n.life))
 	life := n.life
@@ -99,6 +105,9 @@ func (n *node) tick() {
 		n.w.send(n.addr, n.w.control.seenBy(n.addr), hb)
 	}
 	n.machine.Tick(n.now())
+	if n.disk != nil {
+		n.disk.tick()
+	}
 	n.drain()
 }
 
@@ -134,10 +143,27 @@ func (n *node) take(from address, msg any) {
 	n.drain()
 }
 
-// drain does what the machine wants done. The process may die between two
-// messages.
+// drain does what the machines want done, until they want nothing more. The
+// process may die between two messages.
 func (n *node) drain() {
+	life := n.life
+	for n.flush() && n.up && n.life == life {
+	}
+}
+
+// flush does what the machines want now, and reports whether there is more.
+func (n *node) flush() bool {
 	ready := n.machine.Ready(n.now())
+	if n.disk != nil {
+		n.disk.follow(&ready)
+	}
+	if n.perform(&ready); !n.up || n.disk == nil {
+		return false
+	}
+	return n.disk.flush()
+}
+
+func (n *node) perform(ready *shard.Ready) {
 	for _, e := range ready.Events {
 		n.w.tally(e.Kind.String())
 		n.w.note("event "+e.Kind.String(), uint64(n.addr), uint64(e.Shard), uint64(e.Epoch))
@@ -155,6 +181,7 @@ func (n *node) drain() {
 	for _, a := range ready.Answers {
 		if wt, ok := n.waits[a.ID]; ok {
 			delete(n.waits, a.ID)
+			wt.release()
 			n.answer(wt, a)
 		}
 	}
@@ -180,8 +207,16 @@ func (n *node) hint(s holo.ShardID) address {
 // serve handles a client's request.
 func (n *node) serve(from address, a *ask) {
 	if a.read == nil {
+		release := func() {}
+		if n.disk != nil {
+			var err error
+			if release, err = n.disk.reserve(&a.mutation); err != nil {
+				n.refuse(from, a, err)
+				return
+			}
+		}
 		n.next++
-		n.waits[n.next] = waiting{from, a.op, a.shard}
+		n.waits[n.next] = waiting{from, a.op, a.shard, release}
 		n.machine.Submit(n.now(), n.next, a.shard, a.mutation)
 		return
 	}
@@ -217,6 +252,14 @@ func (n *node) finish(from address, a *ask, rd *shard.Read) {
 		n.refuse(from, a, err)
 		return
 	}
+	if n.disk != nil {
+		n.disk.show(from, a, rd)
+		return
+	}
+	n.show(from, a, rd)
+}
+
+func (n *node) show(from address, a *ask, rd *shard.Read) {
 	n.w.send(n.addr, from, &reply{op: a.op, sent: a.sent, views: rd.Pages, lease: rd.Lease, hint: -1})
 }
 

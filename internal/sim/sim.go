@@ -55,13 +55,15 @@ type Options struct {
 	Shards  int
 	Pages   int // of each array in each shard
 	Clients int
-	Ops     int // of each client
+	Ops     int  // of each client
+	Disk    bool // pages go to disks that are slow, fail and are full at times
 	Keep    bool
 }
 
-// For varies the cluster with the seed: 3 to 5 nodes, 2 or 3 copies.
+// For varies the cluster with the seed: 3 to 5 nodes, 2 or 3 copies, with and
+// without disks.
 func For(seed uint64) Options {
-	o := Options{Seed: seed, Nodes: 3 + int(seed%3), Copies: holo.Class(2 + seed%2), Shards: 2, Pages: 2, Clients: 4, Ops: 60}
+	o := Options{Seed: seed, Nodes: 3 + int(seed%3), Copies: holo.Class(2 + seed%2), Shards: 2, Pages: 2, Clients: 4, Ops: 60, Disk: seed%4 >= 2}
 	o.Nodes = max(o.Nodes, int(o.Copies)+1)
 	return o
 }

@@ -120,6 +120,6 @@ func (m *Machine) collect(now holo.Time, r *replica) {
 
 // forget makes the replica as empty as that of a shard just created.
 func (r *replica) forget() {
-	r.table, r.tail, r.incoming = newTable(), newTail(), nil
+	r.table, r.tail, r.incoming = r.table.emptied(), newTail(), nil
 	r.seq, r.commit, r.primary, r.sealed = 0, 0, wire.Member{}, false
 }

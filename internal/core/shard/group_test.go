@@ -18,6 +18,7 @@ type group struct {
 	proposed []wire.Message
 	answers  map[uint64]Answer
 	last     uint64
+	wants    map[int][]Want
 }
 
 type posted struct {
@@ -37,10 +38,16 @@ func index(id holo.NodeID) int { return int(binary.BigEndian.Uint64(id[:])) - 1 
 // a class; the first is its primary and has a lease of 10 s.
 func newGroup(t *testing.T, class holo.Class, nodes, members int, limits Limits) *group {
 	t.Helper()
-	g := &group{t: t, now: holo.Time(holo.Second), answers: map[uint64]Answer{}}
+	return newGroupOf(t, class, nodes, members, Options{Timing: DefaultTiming(), Limits: limits})
+}
+
+func newGroupOf(t *testing.T, class holo.Class, nodes, members int, o Options) *group {
+	t.Helper()
+	g := &group{t: t, now: holo.Time(holo.Second), answers: map[uint64]Answer{}, wants: map[int][]Want{}}
 	g.config = wire.ShardConfig{Shard: holo.MakeShardID(class, 0), Epoch: 1, Primary: node(0).Node}
 	for i := range nodes {
-		g.machines = append(g.machines, New(Options{Self: node(i), Timing: DefaultTiming(), Limits: limits}))
+		o.Self = node(i)
+		g.machines = append(g.machines, New(o))
 		if i < members {
 			g.config.Members = append(g.config.Members, node(i))
 		}
@@ -68,6 +75,7 @@ func (g *group) drain(i int) {
 	for _, a := range r.Answers {
 		g.answers[a.ID] = a
 	}
+	g.wants[i] = append(g.wants[i], r.Wants...)
 }
 
 // settle delivers until nothing is left to deliver.

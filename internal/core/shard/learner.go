@@ -81,7 +81,7 @@ func (r *replica) foreseen(self wire.Member, msg *wire.Snap) bool {
 // moment the old copy was untouched: a suspended node may be all that is left.
 func (m *Machine) learn(r *replica, who wire.Member, e holo.Epoch, in *incoming) {
 	r.incoming = nil
-	r.table = newTable()
+	r.table = r.table.emptied()
 	r.reconcile(in)
 	r.promised, r.reconciled, r.primary, r.sealed = e, e, who, false
 	r.learned = in.key

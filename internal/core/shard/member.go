@@ -58,6 +58,10 @@ func (m *Machine) onRepl(r *replica, who wire.Member, msg *wire.Repl) {
 	for i := range msg.Entries {
 		n := &msg.Entries[i]
 		if n.Seq == r.seq+1 && n.Epoch <= msg.Epoch {
+			if m.absent(r, r.bases(&n.Mutation)) {
+				r.held = &early{who, msg}
+				break
+			}
 			r.append(n).entry = nil // a member sends its entries to nobody
 		}
 	}

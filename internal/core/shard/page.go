@@ -5,17 +5,29 @@ import (
 
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/invariant"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // page is the content of a page. Its bytes are never modified: a change makes
 // a new page. Only the machine touches the digest, which is computed when it is
-// first needed.
+// first needed. Whoever refers to a page shares whether it is away.
 type page struct {
-	kind   wire.PageKind
-	data   []byte
-	digest holo.Digest // of data
-	hashed bool
+	kind    wire.PageKind
+	data    []byte
+	digest  holo.Digest // of data
+	hashed  bool
+	away    bool // the data lies on disk; the digest is known
+	damaged bool // and it is not what went there
+	gone    bool // and it was replaced meanwhile: nobody can get it back
+}
+
+// size is the number of bytes of the data, wherever they are.
+func (p *page) size() int {
+	if p.away {
+		return holo.PageSize
+	}
+	return len(p.data)
 }
 
 // zeroPage is what every page is that was never written.
@@ -40,6 +52,7 @@ func (p *page) changed(c *wire.Change) *page {
 	if c.Kind != wire.PageDelta {
 		return newPage(c.Kind, c.Data, c.Digest)
 	}
+	invariant.Check(!p.away, "shard: change part of a page that is away")
 	buf := make([]byte, holo.PageSize)
 	expand(buf, p.kind, p.data)
 	copy(buf[c.Offset:], c.Data)
@@ -88,10 +101,11 @@ type View struct {
 	Data    []byte      // nil, the pattern, or all 64 KiB
 	Digest  holo.Digest // of Data, when Hashed
 	Hashed  bool
+	Away    bool // the 64 KiB lie on disk: Data is nil, and Digest theirs
 }
 
 func (s stored) view(id holo.PageID) View {
-	return View{Page: id, Version: s.version, Kind: s.kind, Data: s.data, Digest: s.digest, Hashed: s.hashed}
+	return View{Page: id, Version: s.version, Kind: s.kind, Data: s.data, Digest: s.digest, Hashed: s.hashed, Away: s.away}
 }
 
 // Sum is the digest of Data. It may take the time of hashing a page, so it is

@@ -32,13 +32,16 @@ type replica struct {
 	left     holo.Time // when a configuration without this node was learnt
 	outside  bool      // left is set
 
+	held    *early // a Repl some of whose entries change pages that are away
+	wanting bool   // pages that are away were asked for
+
 	lead   *leader
 	leases map[holo.PageID][]lease // read leases granted and not yet over (I9)
 	swept  holo.Time               // when those that are over were last forgotten
 }
 
-func newReplica(s holo.ShardID) *replica {
-	return &replica{shard: s, table: newTable(), tail: newTail(), leases: map[holo.PageID][]lease{}}
+func newReplica(s holo.ShardID, log *[]PageChange) *replica {
+	return &replica{shard: s, table: newTable(s, log), tail: newTail(), leases: map[holo.PageID][]lease{}}
 }
 
 // minAck is the fewest members with which anything is acknowledged (I6).
@@ -137,7 +140,8 @@ func (m *Machine) Status(s holo.ShardID) Status {
 type Usage struct {
 	Shards   int // with a copy here
 	Pages    int
-	Bytes    int // of committed pages
+	Bytes    int // of committed pages, those on disk included
+	Away     int // bytes of those on disk
 	Tail     int // bytes of pages not yet committed
 	LogBytes int // bytes of entries kept for followers
 }
@@ -153,6 +157,7 @@ func (m *Machine) Usage() Usage {
 		u.Shards++
 		u.Pages += len(r.table.pages)
 		u.Bytes += r.table.bytes
+		u.Away += r.table.away
 		for _, s := range r.tail.pages {
 			u.Tail += len(s.data)
 		}

@@ -72,6 +72,7 @@ type Options struct {
 	Self   wire.Member // this process: its node and its incarnation
 	Timing Timing
 	Limits Limits
+	Track  bool // tell of committed pages of 64 KiB, which may go away
 }
 
 // Machine holds this process's replicas. It is not safe for concurrent use;
@@ -91,6 +92,7 @@ type Machine struct {
 	grants      uint64 // numbers read leases, over all shards and activations
 	streams     uint64 // numbers transfers
 
+	track bool
 	dirty []*replica // primaries that may have entries to send
 	out   Ready
 }
@@ -103,6 +105,8 @@ type Ready struct {
 	Answers []Answer
 	Propose []wire.Message // ShardShrink, ShardPromote, ShardTransfer
 	Events  []Event
+	Pages   []PageChange // with Track
+	Wants   []Want
 }
 
 // Answer is the outcome of a Submit with the same ID. An error of kind
@@ -120,7 +124,7 @@ type Answer struct {
 
 // New makes the machine of a process that has just started: it holds nothing.
 func New(o Options) *Machine {
-	return &Machine{self: o.Self, timing: o.Timing, limits: o.Limits}
+	return &Machine{self: o.Self, timing: o.Timing, limits: o.Limits, track: o.Track}
 }
 
 // Ready returns what is to be done and forgets it.
@@ -219,7 +223,7 @@ func (m *Machine) takeAnswer(now holo.Time, r *replica, who wire.Member, msg wir
 // a transfer.
 func (m *Machine) replica(s holo.ShardID) *replica {
 	if m.replicas[s] == nil {
-		m.replicas[s] = newReplica(s)
+		m.replicas[s] = newReplica(s, m.log())
 	}
 	return m.replicas[s]
 }

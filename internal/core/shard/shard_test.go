@@ -348,7 +348,7 @@ func TestWriteIsNotKeptOnceItIsOrdered(t *testing.T) {
 }
 
 func TestOutcomesAreRememberedUpToALimit(t *testing.T) {
-	tb := newTable()
+	tb := newTable(0, nil)
 	for i := range uint64(maxRecords + 10) {
 		tb.record(wire.OpRecord{Op: holo.OpID{Num: i}, Version: holo.Version{Seq: holo.Seq(i + 1)}})
 	}

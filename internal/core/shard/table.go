@@ -2,6 +2,7 @@ package shard
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -50,10 +51,15 @@ type table struct {
 	order   []opKey        // of records, oldest first
 	dropped []holo.ArrayID // of marks, oldest first
 	bytes   int            // of page data
+	away    int            // of them on disk
+
+	shard holo.ShardID
+	log   *[]PageChange // where what comes and goes is told; nil: to nobody
 }
 
-func newTable() table {
+func newTable(s holo.ShardID, log *[]PageChange) table {
 	return table{
+		shard: s, log: log,
 		pages: map[holo.PageID]stored{}, marks: map[holo.ArrayID]wire.ArrayMark{}, records: map[opKey]wire.OpRecord{},
 	}
 }
@@ -70,8 +76,28 @@ func (t *table) set(id holo.PageID, s stored) {
 	if t.marks[id.Array].State == wire.MarkDropped {
 		return
 	}
-	t.bytes += len(s.data) - len(t.get(id).data)
+	t.leave(id)
+	t.bytes += len(s.data)
 	t.pages[id] = s
+	t.tell(id, s, false)
+}
+
+// leave takes a page out of the table's books.
+func (t *table) leave(id holo.PageID) {
+	s := t.get(id)
+	t.bytes -= s.size()
+	if s.away {
+		t.away -= holo.PageSize
+		s.gone = true
+	}
+	t.tell(id, s, true)
+}
+
+// tell says that a page of 64 KiB came or went.
+func (t *table) tell(id holo.PageID, s stored, gone bool) {
+	if t.log != nil && s.kind == wire.PageData {
+		*t.log = append(*t.log, PageChange{Shard: t.shard, Page: id, Version: s.version, Gone: gone})
+	}
 }
 
 // mark seals or drops an array. Either way its tasks are over, and their
@@ -98,12 +124,29 @@ func (t *table) drop(array holo.ArrayID) {
 		delete(t.marks, t.dropped[0])
 		t.dropped = t.dropped[1:]
 	}
-	for id, s := range t.pages {
+	for _, id := range t.sorted() {
 		if id.Array == array {
-			t.bytes -= len(s.data)
+			t.leave(id)
 			delete(t.pages, id)
 		}
 	}
+}
+
+// emptied is a table with nothing in it, in place of this one.
+func (t *table) emptied() table {
+	for _, id := range t.sorted() {
+		t.leave(id)
+	}
+	return newTable(t.shard, t.log)
+}
+
+// sorted are the pages, in order if anybody is told of them.
+func (t *table) sorted() []holo.PageID {
+	ids := slices.Collect(maps.Keys(t.pages))
+	if t.log != nil {
+		sortPages(ids)
+	}
+	return ids
 }
 
 func (t *table) record(r wire.OpRecord) {

@@ -74,8 +74,8 @@ func (m *Machine) cut(effects []effect, marks []wire.ArrayMark, records []wire.O
 	}
 	for len(effects) > 0 {
 		n, size := 0, 0
-		for n < len(effects) && n < listChunk && (n == 0 || size+len(effects[n].data) <= m.limits.ChunkBytes) {
-			size += len(effects[n].data)
+		for n < len(effects) && n < listChunk && (n == 0 || size+effects[n].size() <= m.limits.ChunkBytes) {
+			size += effects[n].size()
 			n++
 		}
 		chunks = append(chunks, chunk{effects: effects[:n]})
@@ -91,6 +91,14 @@ func (m *Machine) cut(effects []effect, marks []wire.ArrayMark, records []wire.O
 func (m *Machine) pumpTransfer(r *replica, f *follower) {
 	out := f.out
 	for out.sent < uint32(len(out.chunks)) && out.sent < out.acked+uint32(m.limits.ChunkWindow) {
+		c := &out.chunks[out.sent]
+		if c.gone() {
+			m.startTransfer(r, f, out.above)
+			return
+		}
+		if m.absent(r, c.effects) {
+			return
+		}
 		t := out.transfer(out.sent)
 		out.sent++
 		if r.lead.learner == f {

@@ -115,14 +115,20 @@ func (m *Machine) repeated(r *replica, id uint64, mu *wire.Mutation) bool {
 	return false
 }
 
-// pump orders every queued mutation whose pages have no read lease any more.
+// pump orders every queued mutation whose pages have no read lease any more and,
+// as far as it changes only part of them, are not away.
 // One that still waits holds back those after it that touch the same pages or
 // arrays, and no others.
 func (m *Machine) pump(now holo.Time, r *replica) {
 	l := r.lead
 	var waiting []*request // not a part of the queue, which would keep what left it
 	for i, q := range l.queue {
-		if m.blocked(now, r, q) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
+		if err := r.spoiled(&q.mutation); err != nil {
+			delete(l.queued, keyOf(&q.mutation))
+			m.refuse(q.waiters, err)
+			continue
+		}
+		if m.blocked(now, r, q) || m.absent(r, r.bases(&q.mutation)) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
 			waiting = append(waiting, l.queue[i])
 			continue
 		}
