@@ -74,8 +74,10 @@ type NodeStatus struct {
 	Lease         bool   `json:"lease"` // as the leader sees it
 	CapacityBytes uint64 `json:"capacity_bytes"`
 	ResidentBytes uint64 `json:"resident_bytes"`
-	Primaries     int    `json:"primaries"` // shards that it orders
-	Members       int    `json:"members"`   // shards of which it has a copy
+	SpillBytes    uint64 `json:"spill_bytes"`   // what its disk adds to what it can hold
+	SpilledBytes  uint64 `json:"spilled_bytes"` // pages on disk only
+	Primaries     int    `json:"primaries"`     // shards that it orders
+	Members       int    `json:"members"`       // shards of which it has a copy
 	Incarnation   uint64 `json:"incarnation"`
 }
 
@@ -103,7 +105,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 	for _, n := range s.GetNodes() {
 		out.Nodes = append(out.Nodes, NodeStatus{
 			ID: n.GetId(), Name: n.GetName(), Address: n.GetAddress(), State: n.GetState(), Voter: n.GetVoter(), Lease: n.GetLease(),
-			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(),
+			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(), SpillBytes: n.GetSpillBytes(), SpilledBytes: n.GetSpilledBytes(),
 			Primaries: int(n.GetPrimaries()), Members: int(n.GetMembers()), Incarnation: n.GetIncarnation(),
 		})
 	}

@@ -20,13 +20,17 @@ type agentFlags struct {
 	clients  bool
 	policy   node.Policy
 
-	isolation string
+	isolation  string
+	spill      string
+	spillLimit bytesFlag
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
 	policyFlags(cmd, &f.policy)
 	cmd.Flags().StringVar(&f.isolation, "isolation", "strongest", "of kernels: strongest that this system has, which status shows; or strict, to run none below full")
+	cmd.Flags().StringVar(&f.spill, "spill", "", "folder of this node's own for pages that do not fit into memory, encrypted (default: none)")
+	cmd.Flags().Var(&f.spillLimit, "spill-limit", "bytes of files in that folder, at least 32MiB; three quarters hold pages")
 	cmd.Flags().BoolVar(&f.announce, "announce", false, "tell who holds an invite and asks in the local network where this node is")
 	cmd.Flags().BoolVar(&f.clients, "clients", false, "let clients of other machines in where the node listens (remembered; --clients=false ends it)")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
@@ -55,8 +59,12 @@ func (a *app) logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: l})), nil
 }
 
-// strict reports whether only full isolation will do.
+// strict reports whether only full isolation will do, and checks that the flags
+// agree.
 func (f *agentFlags) strict() (bool, error) {
+	if (f.spill == "") != (f.spillLimit == 0) {
+		return false, usage("--spill and --spill-limit go together: a folder, and how many bytes may lie there")
+	}
 	switch f.isolation {
 	case "strongest", "strict":
 		return f.isolation == "strict", nil
@@ -84,6 +92,7 @@ func agentCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit),
 			})
 		},
 	}
@@ -168,6 +177,7 @@ func joinCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit),
 			})
 		},
 	}

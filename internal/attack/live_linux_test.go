@@ -224,8 +224,8 @@ func (l *live) state() state {
 	jobs, err := l.sdk.Jobs(ctx)
 	must(l.t, err)
 	for i := range s.Nodes {
-		s.Nodes[i].ResidentBytes, s.Nodes[i].Voter = 0, false // measured now and then; as many as live
-		if n := &s.Nodes[i]; n.Name == liveName {             // it may say that it lives, and where
+		s.Nodes[i].ResidentBytes, s.Nodes[i].SpilledBytes, s.Nodes[i].Voter = 0, 0, false // measured now and then; as many as live
+		if n := &s.Nodes[i]; n.Name == liveName {                                         // it may say that it lives, and where
 			*n = holocompute.NodeStatus{ID: n.ID, Name: n.Name}
 		}
 	}

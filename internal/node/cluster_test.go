@@ -34,11 +34,17 @@ type cluster struct {
 	nodes []*Node
 	dirs  []string
 
-	clients *bool // as Config has it
+	clients *bool  // as Config has it
+	spill   uint64 // limit of spill folders; 0: nodes have none
+	killed  holo.NodeID
 }
 
 func (c *cluster) config(i int) Config {
-	return Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t)}
+	config := Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t)}
+	if c.spill > 0 {
+		config.MemoryBytes, config.SpillDir, config.SpillLimit = leastSpillMemory, c.dirs[i]+"-spill", c.spill
+	}
+	return config
 }
 
 func testLogger(t *testing.T) *slog.Logger {
@@ -151,7 +157,7 @@ func (c *cluster) invite(life time.Duration) identity.Invite {
 // kill ends a node without a goodbye: its socket and its disk close under it.
 func (c *cluster) kill(i int) *Node {
 	n := c.nodes[i]
-	c.nodes[i] = nil
+	c.nodes[i], c.killed = nil, n.self
 	n.group.cancel()
 	n.transport.Close()
 	n.Close()

@@ -125,7 +125,7 @@ func (n *Node) announce(ctx context.Context) {
 }
 
 func (n *Node) announceOnce(ctx context.Context) error {
-	place := wire.Place{Addresses: n.advertised(), Capacity: n.config.MemoryBytes}
+	place := wire.Place{Addresses: n.advertised(), Capacity: n.config.MemoryBytes, Spill: spillRoom(n.config.MemoryBytes, n.config.SpillLimit)}
 	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type loop struct {
 	keeper  *liveness.Keeper // nil unless this node leads
 	leader  holo.NodeID      // whom the last heartbeat went to
 	budget  budget
+	spill   *spill // nil: all pages are in memory
 	answers map[uint64]func(shard.Answer)
 	next    uint64
 }
@@ -67,6 +68,7 @@ func newMachine(n *Node) *shard.Machine {
 		Self:   wire.Member{Node: n.self, Incarnation: n.incarnation},
 		Timing: shardTiming(),
 		Limits: shard.DefaultLimits(),
+		Track:  n.config.SpillDir != "",
 	})
 }
 
@@ -143,6 +145,9 @@ func (l *loop) tick() {
 		l.n.access.leased(l.holder.Until(), l.holder.AccessEpoch())
 	}
 	l.machine.Tick(now)
+	if l.spill != nil {
+		l.spill.tick(now)
+	}
 	l.budget.measure(now, l.machine)
 	if id, known := l.n.leader(); known && id != l.leader {
 		l.leader = id
@@ -161,7 +166,11 @@ func (l *loop) tick() {
 func (l *loop) flush() {
 	for range inputBatch {
 		busy := l.flushKeeper()
-		if !l.flushShards() && !busy {
+		busy = l.flushShards() || busy
+		if l.spill != nil {
+			busy = l.spill.flush(l.n.clock.now()) || busy
+		}
+		if !busy {
 			return
 		}
 	}
@@ -169,6 +178,9 @@ func (l *loop) flush() {
 
 func (l *loop) flushShards() bool {
 	r := l.machine.Ready(l.n.clock.now())
+	if l.spill != nil {
+		l.spill.follow(&r)
+	}
 	for _, m := range r.Propose {
 		l.toLeader(m)
 	}
@@ -191,16 +203,26 @@ func (l *loop) flushShards() bool {
 // on the loop when it has taken effect or was refused.
 func (l *loop) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, answer func(shard.Answer)) {
 	l.next++
-	more, err := l.budget.admit(now, l.machine, s, mu)
+	settle, err := l.admit(now, s, mu)
 	if err != nil {
 		answer(shard.Answer{ID: l.next, Err: err})
 		return
 	}
 	l.answers[l.next] = func(a shard.Answer) {
-		l.budget.settle(more, &a)
+		settle(&a)
 		answer(a)
 	}
 	l.machine.Submit(now, l.next, s, *mu)
+}
+
+// admit keeps room for what a mutation adds until it is answered.
+func (l *loop) admit(now holo.Time, s holo.ShardID, mu *wire.Mutation) (settle func(*shard.Answer), err error) {
+	if l.spill != nil {
+		release, err := l.spill.reserve(mu)
+		return func(*shard.Answer) { release() }, err
+	}
+	more, err := l.budget.admit(now, l.machine, s, mu)
+	return func(a *shard.Answer) { l.budget.settle(more, a) }, err
 }
 
 // newRand is the chance that machines are given.

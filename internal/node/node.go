@@ -62,6 +62,8 @@ type Config struct {
 	Announce    bool          // answer questions in the local network where this cluster is
 	Advertise   []string      // addresses to tell others; empty: what it was before, at first where it listens
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
+	SpillDir    string        // where pages go that do not fit; empty: nowhere
+	SpillLimit  uint64        // of files there, at least storage.MinLimit
 	Socket      string        // path of the client socket; empty: none
 	Clients     *bool         // let clients of other machines in; nil: as before, at first not
 	Policy      Policy        // of its links
@@ -196,6 +198,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openAudit(); err != nil {
 		return err
 	}
+	if err := n.openSpill(); err != nil {
+		return err
+	}
 	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Rival: n.rival, Handler: n.serve})
 	n.consensus, err = consensus.Open(consensus.Config{
 		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.refusals.add,
@@ -312,6 +317,9 @@ func (n *Node) Close() error {
 		errs = append(errs, n.transport.Close())
 	}
 	n.group.close()
+	if n.loop.spill != nil {
+		errs = append(errs, n.loop.spill.store.Close())
+	}
 	errs = append(errs, n.closeAudit())
 	n.wipe()
 	return errors.Join(errs...)

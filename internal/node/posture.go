@@ -14,7 +14,7 @@ import (
 
 // posture is how this node is protected now.
 func (n *Node) posture() []lockdown.Measure {
-	return append(lockdown.Posture(), n.keysAtRest(), n.network(), n.links())
+	return append(lockdown.Posture(), n.keysAtRest(), n.pagesAtRest(), n.network(), n.links())
 }
 
 // links tells whether somebody who records the links now can read them with a
@@ -47,6 +47,15 @@ func (n *Node) keysAtRest() lockdown.Measure {
 			m.Holds, m.Detail = false, file+" is not encrypted: who has the disk has it; `holo key protect node` encrypts it"
 			break
 		}
+	}
+	return m
+}
+
+// pagesAtRest tells what of arrays lies on this node's disk.
+func (n *Node) pagesAtRest() lockdown.Measure {
+	m := lockdown.Measure{Name: "pages_at_rest", Holds: true, Detail: "pages lie in memory only"}
+	if n.config.SpillDir != "" {
+		m.Detail = "pages in " + n.config.SpillDir + " are sealed with AES-256-GCM under keys that end with the process"
 	}
 	return m
 }

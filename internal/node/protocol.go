@@ -137,6 +137,9 @@ func (n *Node) serveShard(ctx context.Context, r *request) error {
 		n.log.Warn("corrupt replication refused", "peer", r.from.String(), "error", err)
 		return err
 	}
+	if err := n.hold(ctx, r.msg); err != nil {
+		return err
+	}
 	return n.serveControl(ctx, r)
 }
 

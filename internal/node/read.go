@@ -49,29 +49,44 @@ func (c content) sum() holo.Digest {
 	return digest.Of(whole[:])
 }
 
-// readHere takes pages from this node's own replica. Both moments, before and
-// after the references are taken, must lie within one activation and its lease.
+// readHere takes pages from this node's own replica. What is away is fetched
+// afterwards, at the version that was found.
 func (n *Node) readHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun) ([]shard.View, error) {
-	req := shard.ReadRequest{Shard: run.Shard, Sealed: sealed, Pages: make([]holo.PageID, run.Count)}
-	for i := range req.Pages {
-		req.Pages[i] = holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}
-	}
-	var (
-		read *shard.Read
-		err  error
-	)
-	posted := n.loop.do(ctx, func(now holo.Time) {
-		if read, err = n.loop.machine.BeginRead(now, req); err == nil {
-			err = n.loop.machine.FinishRead(n.clock.now(), read)
-		}
-	})
-	if posted != nil {
-		return nil, posted
+	views, away, err := n.lookHere(ctx, array, sealed, run, true)
+	if err == nil {
+		err = n.fetched(ctx, away)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return read.Pages, nil
+	return views, nil
+}
+
+// lookHere takes references to pages, and begins to fetch what is away if it is
+// to. Both moments, before and after the references are taken, must lie within
+// one activation and its lease.
+func (n *Node) lookHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun, fetch bool) (views []shard.View, away *pageRead, err error) {
+	req := shard.ReadRequest{Shard: run.Shard, Sealed: sealed, Pages: make([]holo.PageID, run.Count)}
+	for i := range req.Pages {
+		req.Pages[i] = holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}
+	}
+	posted := n.loop.do(ctx, func(now holo.Time) {
+		var read *shard.Read
+		if read, err = n.loop.machine.BeginRead(now, req); err == nil {
+			err = n.loop.machine.FinishRead(n.clock.now(), read)
+		}
+		if err != nil {
+			return
+		}
+		views = read.Pages
+		if fetch && n.loop.spill != nil {
+			away, err = n.loop.spill.await(now, run.Shard, views)
+		}
+	})
+	if posted != nil {
+		return nil, nil, posted
+	}
+	return views, away, err
 }
 
 // serveRead streams a run of pages. Each page is checked against its digest

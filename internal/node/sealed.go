@@ -195,9 +195,10 @@ func (n *Node) askMember(ctx context.Context, peer holo.NodeID, s holo.ShardID, 
 	return n.ask(ctx, peer, transport.Data, req)
 }
 
-// digestsHere computes the digests of pages in this node's own sealed copy.
+// digestsHere computes the digests of pages in this node's own sealed copy. Those
+// of pages that are away are known.
 func (n *Node) digestsHere(ctx context.Context, array holo.ArrayID, run wire.PageRun) ([]holo.Digest, error) {
-	views, err := n.readHere(ctx, array, true, run)
+	views, _, err := n.lookHere(ctx, array, true, run, false)
 	if err != nil {
 		return nil, err
 	}

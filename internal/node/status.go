@@ -55,6 +55,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 		o.Address, _ = n.members.address(id)
 		if id == n.self {
 			o.State, o.CapacityBytes, o.Incarnation = "active", n.config.MemoryBytes, uint64(n.incarnation)
+			o.SpillBytes = spillRoom(n.config.MemoryBytes, n.config.SpillLimit)
 		} else if len(n.peers.Sessions(id)) > 0 {
 			o.State = "active"
 		}
@@ -103,7 +104,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 		r := nodes[i]
 		o := &holov1.Node{
 			Id: r.Node.Hex(), Name: r.Name, State: lifeOf(r), Voter: slices.Contains(h.Voters, r.Node),
-			Lease: slices.Contains(h.Leased, r.Node), CapacityBytes: r.Place.Capacity, Incarnation: uint64(r.Incarnation),
+			Lease: slices.Contains(h.Leased, r.Node), CapacityBytes: r.Place.Capacity, SpillBytes: r.Place.Spill, Incarnation: uint64(r.Incarnation),
 		}
 		if len(r.Place.Addresses) > 0 {
 			o.Address = r.Place.Addresses[0]
@@ -117,7 +118,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 			}
 		}
 		if u, err := n.usageOf(ctx, r); err == nil {
-			o.ResidentBytes = u.Resident
+			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
 		}
 		out[i] = o
 		return nil
@@ -147,10 +148,10 @@ func (n *Node) usageOf(ctx context.Context, r *wire.NodeRecord) (*wire.Usage, er
 
 // usage is what this node holds.
 func (n *Node) usage(ctx context.Context) (*wire.Usage, error) {
-	u := &wire.Usage{Incarnation: n.incarnation, Capacity: n.config.MemoryBytes}
+	u := &wire.Usage{Incarnation: n.incarnation, Capacity: n.config.MemoryBytes, Spill: spillRoom(n.config.MemoryBytes, n.config.SpillLimit)}
 	err := n.loop.do(ctx, func(holo.Time) {
 		m := n.loop.machine.Usage()
-		u.Resident = uint64(m.Bytes + m.Tail)
+		u.Resident, u.Spilled = uint64(m.Bytes-m.Away+m.Tail), uint64(m.Away)
 	})
 	return u, err
 }

@@ -8,7 +8,8 @@
 // single link cuts, stalls, crashes that lose memory with fast or slow restart,
 // clock rates one percent off, changes of the control plane's leader with the
 // deposed one still reachable, planned moves of primaries, reads that straddle
-// a stall, and crashes between two messages. The promise is checked, so it is
+// a stall, crashes between two messages, and in every second seed pages on disks
+// that are slow, fail and are full for a while. The promise is checked, so it is
 // kept: at most R-1 of a shard's holders are failed at any moment.
 //
 // Afterwards everything heals, and the run is judged: each page's history is

@@ -126,6 +126,8 @@ type Usage struct {
 	Incarnation holo.Incarnation
 	Resident    uint64 // bytes of page memory in use
 	Capacity    uint64
+	Spilled     uint64 // bytes of pages on disk only
+	Spill       uint64 // bytes that the disk adds to what the node can hold
 }
 
 // Type is the number on the wire.
@@ -244,10 +246,14 @@ func (m *Usage) encode(e *Encoder) {
 	e.U64(uint64(m.Incarnation))
 	e.U64(m.Resident)
 	e.U64(m.Capacity)
+	e.U64(m.Spilled)
+	e.U64(m.Spill)
 }
 
 func (m *Usage) decode(d *Decoder) {
 	m.Incarnation = holo.Incarnation(d.U64())
 	m.Resident = d.U64()
 	m.Capacity = d.U64()
+	m.Spilled = d.U64()
+	m.Spill = d.U64()
 }

@@ -211,13 +211,14 @@ func checkMember(node holo.NodeID, name string, place *wire.Place) error {
 	if err := checkName("node", name); err != nil {
 		return err
 	}
-	if place.Capacity>>20 > placement.MaxWeight || place.Spill>>20 > placement.MaxWeight {
+	if place.Capacity>>20 > placement.MaxWeight || place.Spill>>20 > placement.MaxWeight-place.Capacity>>20 {
 		return holo.Errorf(holo.Invalid, "place node %s: it offers more than %d MiB", node, uint64(placement.MaxWeight))
 	}
 	return nil
 }
 
-func weight(p *wire.Place) uint64 { return p.Capacity >> 20 }
+// weight is a node's part of what is placed: what it offers in memory and on disk.
+func weight(p *wire.Place) uint64 { return (p.Capacity + p.Spill) >> 20 }
 
 // checkName keeps names to what is safe in a terminal, a path and a shell:
 // letters, digits and . _ - / after a letter or digit.

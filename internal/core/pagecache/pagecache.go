@@ -33,9 +33,9 @@ type Page struct {
 
 // Limits says how much there may be of everything. All counts are pages.
 type Limits struct {
-	Memory  int           // in memory; at least 16
+	Memory  int           // in memory; more than Lead
 	Disk    int           // on disk; 0: nothing is ever written
-	Lead    int           // of Memory kept free ahead of need; below Memory
+	Lead    int           // of Memory kept free ahead of need
 	Writes  int           // being written at once; at least 1
 	Reads   int           // being read at once, and how far they may exceed Memory; at least 1
 	Waiting int           // uses that wait for their pages
@@ -157,20 +157,15 @@ type Usage struct {
 	Pages    int // live
 	Resident int // in memory, or being read; old versions in use among them
 	Spilled  int // on disk, or being written
-	Dirty    int // live and in memory only
 	Reserved int
-	Waiting  int  // uses
 	Failing  bool // the last write failed
 }
 
 // Usage says how much there is of everything.
 func (m *Machine) Usage() Usage {
-	u := Usage{
-		Pages: len(m.current), Resident: m.resident, Spilled: m.spilled, Reserved: m.reserved,
-		Waiting: len(m.waiting), Failing: m.failures > 0,
+	return Usage{
+		Pages: len(m.current), Resident: m.resident, Spilled: m.spilled, Reserved: m.reserved, Failing: m.failures > 0,
 	}
-	u.Dirty = max(0, u.Pages-u.Spilled)
-	return u
 }
 
 func (m *Machine) event(k EventKind, p Page) { m.out.Events = append(m.out.Events, Event{k, p}) }

@@ -563,6 +563,8 @@ type Node struct {
 	Primaries     uint32                 `protobuf:"varint,9,opt,name=primaries,proto3" json:"primaries,omitempty"`
 	Members       uint32                 `protobuf:"varint,10,opt,name=members,proto3" json:"members,omitempty"`
 	Incarnation   uint64                 `protobuf:"varint,11,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	SpillBytes    uint64                 `protobuf:"varint,12,opt,name=spill_bytes,json=spillBytes,proto3" json:"spill_bytes,omitempty"`       // what its disk adds to what it can hold
+	SpilledBytes  uint64                 `protobuf:"varint,13,opt,name=spilled_bytes,json=spilledBytes,proto3" json:"spilled_bytes,omitempty"` // pages on disk only, 0 when unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -670,6 +672,20 @@ func (x *Node) GetMembers() uint32 {
 func (x *Node) GetIncarnation() uint64 {
 	if x != nil {
 		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Node) GetSpillBytes() uint64 {
+	if x != nil {
+		return x.SpillBytes
+	}
+	return 0
+}
+
+func (x *Node) GetSpilledBytes() uint64 {
+	if x != nil {
+		return x.SpilledBytes
 	}
 	return 0
 }
@@ -2648,7 +2664,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x1a;\n" +
 	"\rRefusalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xae\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xf4\x02\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2661,7 +2677,10 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\tprimaries\x18\t \x01(\rR\tprimaries\x12\x18\n" +
 	"\amembers\x18\n" +
 	" \x01(\rR\amembers\x12 \n" +
-	"\vincarnation\x18\v \x01(\x04R\vincarnation\"/\n" +
+	"\vincarnation\x18\v \x01(\x04R\vincarnation\x12\x1f\n" +
+	"\vspill_bytes\x18\f \x01(\x04R\n" +
+	"spillBytes\x12#\n" +
+	"\rspilled_bytes\x18\r \x01(\x04R\fspilledBytes\"/\n" +
 	"\x05Voter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\bR\x06leader\"\x9f\x01\n" +
