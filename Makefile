@@ -4,6 +4,7 @@ N ?= 2000
 SEED ?=
 B ?= 1s
 A ?= 100000
+PART ?= 0/1
 FULL ?=
 .PHONY: help build check test sim mutants threats atomics chaos fuzz bench generate kernels demo ci
 
@@ -29,8 +30,8 @@ sim: ## N random seeds of the simulator, or one: make sim SEED=42
 mutants: ## how many random seeds catch each planted mistake
 	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants 300
 
-threats: ## take each mitigation away: the test of its attack must fail
-	go test ./test/threat -count=1 -timeout 30m -parallel 3 -args -threats
+threats: ## take each mitigation away: the test of its attack must fail; PART=0/3 for a third of them
+	go test ./test/threat -count=1 -timeout 60m -parallel 3 -args -threats -part $(PART)
 
 atomics: ## four clients add A times each, at nodes of which one dies, and through a door: 5 min for 100,000
 	go test ./internal/node -run TestAtomicOperationsCountExactlyOnceThoughTheHomeDies -count=1 -timeout 30m -v -args -additions $(A)

@@ -6,6 +6,7 @@ package threat
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 var (
 	carryOut = flag.Bool("threats", false, "build every mutant and run its test: make threats")
 	only     = flag.String("only", "", "a pattern of the mutants' names")
+	part     = flag.String("part", "0/1", "K/N: every N-th mutant from the K-th on")
 )
 
 const (
@@ -72,18 +74,34 @@ func TestMutantsFailTheirTests(t *testing.T) {
 		return // minutes; go test ./... has the tests themselves
 	}
 	packages := map[string][]string{}
-	for _, m := range mutants(t) {
+	chosen := partOf(t, mutants(t))
+	for _, m := range chosen {
 		if tests := packages[m.Package]; !slices.Contains(tests, m.Test) {
 			packages[m.Package] = append(tests, m.Test)
 		}
 	}
-	for _, m := range mutants(t) {
+	for _, m := range chosen {
 		if tests, first := packages[m.Package]; first {
 			delete(packages, m.Package)
 			t.Run("unchanged/"+m.Package, func(t *testing.T) { t.Parallel(); passes(t, m, tests) })
 		}
 		t.Run(m.Name, func(t *testing.T) { t.Parallel(); fails(t, m) })
 	}
+}
+
+// partOf chooses what the flag says.
+func partOf(t *testing.T, all []*mutant.Mutant) (chosen []*mutant.Mutant) {
+	var k, n int
+	if _, err := fmt.Sscanf(*part, "%d/%d", &k, &n); err != nil || n < 1 || k < 0 || k >= n {
+		t.Fatalf("-part %q: want K/N with 0 <= K < N", *part)
+	}
+	for i, m := range all {
+		if i%n == k {
+			chosen = append(chosen, m)
+		}
+	}
+	t.Logf("%d of %d mutants", len(chosen), len(all))
+	return chosen
 }
 
 // TestVariantsPassTheirTests runs tests on source in which a limit is so low
