@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/history"
 )
 
@@ -74,8 +76,8 @@ func (o *op) run(ctx context.Context, k *client) (err error) {
 func (u *users) judge(ctx context.Context) error {
 	ops, added, open := 0, 0, 0
 	for i := range elements {
-		last := op{element: i, kind: reading, call: u.now()}
-		if err := last.run(ctx, u.clients[i%size]); err != nil {
+		last := op{element: i, kind: reading}
+		if err := insist(func() error { last.call = u.now(); return last.run(ctx, u.clients[i%size]) }); err != nil {
 			return fmt.Errorf("the last look at register %d: %w", i, err)
 		}
 		last.done = u.now()
@@ -85,7 +87,7 @@ func (u *users) judge(ctx context.Context) error {
 			return fmt.Errorf("no order explains the %d answers about register %d", len(u.ops[i]), i)
 		}
 		var sum [1]uint64
-		if err := u.clients[i%size].counters.Read(ctx, uint64(i)*extent, sum[:]); err != nil {
+		if err := insist(func() error { return u.clients[i%size].counters.Read(ctx, uint64(i)*extent, sum[:]) }); err != nil {
 			return fmt.Errorf("the last look at counter %d: %w", i, err)
 		}
 		t := &u.counts[i]
@@ -95,14 +97,26 @@ func (u *users) judge(ctx context.Context) error {
 		added += len(t.before)
 		open += t.unknown
 	}
-	if result, err := u.clients[0].sum(ctx); err != nil || string(result) != string(u.result) {
-		return fmt.Errorf("the last job: %x, %w", result, err)
+	var result []byte
+	err := insist(func() (err error) { result, err = u.clients[0].sum(ctx); return err })
+	if err != nil || !bytes.Equal(result, u.result) {
+		return fmt.Errorf("the last job: %x, want %x: %w", result, u.result, err)
 	}
 	fmt.Printf("chaos: %d answers about %d registers have an order; %d additions, %d unanswered, each made once; %d jobs gave the same bytes\n", ops, elements, added, open, u.jobs+2)
 	if ops < 100 || added < 100 || u.jobs == 0 {
 		return fmt.Errorf("control: too little was done to show anything")
 	}
 	return nil
+}
+
+// insist repeats what is refused for the moment, until patience ends.
+func insist(do func() error) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
+		err := do()
+		if holocompute.KindOf(err) != holocompute.Unavailable || err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // meter measures the longest time without an answer about some element.
