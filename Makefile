@@ -1,11 +1,10 @@
 # HoloCompute. `make help` lists the targets; Go is all that most of them need.
 T ?= 10s
 N ?= 2000
-SEED ?=
+M ?= 300
 B ?= 1s
 A ?= 100000
 PART ?= 0/1
-FULL ?=
 .PHONY: help build check test sim mutants threats atomics chaos fuzz bench generate kernels demo ci
 
 help: ## this list
@@ -27,8 +26,8 @@ test: ## everything a newcomer runs
 sim: ## N random seeds of the simulator, or one: make sim SEED=42
 	go test ./internal/sim -run TestSeeds -count=1 -timeout 60m -v -args -n $(N) $(if $(SEED),-seed $(SEED))
 
-mutants: ## how many random seeds catch each planted mistake
-	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants 300
+mutants: ## how many of M random seeds catch each planted mistake
+	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants $(M)
 
 threats: ## take each mitigation away: the test of its attack must fail; PART=0/3 for a third of them
 	go test ./test/threat -count=1 -timeout 60m -parallel 3 -args -threats -part $(PART)
