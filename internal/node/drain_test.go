@@ -238,7 +238,7 @@ func TestNodeThatJoinsIsGivenItsShare(t *testing.T) {
 	await(t, "the node to hold and to lead a part", func() bool { // the whole share: TestNodeThatJoinsComesToHoldItsShare
 		copies := share(func(s *wire.ShardConfig) bool { return s.Has(joined.self) })
 		leads := share(func(s *wire.ShardConfig) bool { return s.Primary == joined.self })
-		return copies >= 32 && leads >= 32
+		return copies >= 16 && leads >= 16
 	})
 	end()
 	for _, a := range []*holov1.Array{once, twice} {
