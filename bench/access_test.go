@@ -7,6 +7,7 @@ import (
 
 	"github.com/holocompute/holocompute/bench"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -34,8 +35,9 @@ func home(b *testing.B) (*node.Node, holo.ArrayID, door.Caller) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := door.Caller{Principal: user.Public()}
-	a, err := n.CreateArray(ctx, c, &holov1.CreateArrayRequest{Name: "a", Type: "u8", Length: holo.PageSize, ExtentElements: holo.PageSize, Copies: 1})
+	ask := &holov1.CreateArrayRequest{Name: "a", Type: "u8", Length: holo.PageSize, ExtentElements: holo.PageSize, Copies: 1}
+	c := door.Ask(n, user, holov1connect.ArrayServiceCreateProcedure, ask)
+	a, err := n.CreateArray(ctx, c, ask)
 	if err != nil {
 		b.Fatal(err)
 	}
