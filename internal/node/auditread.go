@@ -25,11 +25,12 @@ func (n *Node) ReadAudit(ctx context.Context, _ door.Caller, m *holov1.ReadAudit
 	defer cancel()
 	for {
 		changed := n.audit.Changed()
+		size, _ := n.audit.State() // before it is read: what comes meanwhile is waited for, and no reason to give up
 		records, next, err := n.audit.Select(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		size, _ := n.audit.State()
+		size = max(size, next)
 		if len(records) > 0 || next < size || !n.awaitChange(patient, changed) {
 			return &holov1.ReadAuditResponse{Records: auditOut(records), Next: next, Size: size}, nil
 		}
