@@ -1,0 +1,147 @@
+package catalog
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/kernels/std"
+)
+
+// The attack: a member gives a kernel's name to a module of its own. What names
+// a module is what its publisher signed: the hash, and all else that is kept.
+func TestKernelIsWhatItsPublisherSigned(t *testing.T) {
+	w := settled(t, 1)
+	good := holo.ModuleID{7}
+	q := &holov1.PushKernelRequest{Name: "lab/k", Module: good[:], Size: 99, Functions: []string{"red_a", "comb_a"}}
+	r := w.do(w.ask("maker", pushKernel, q)).(*wire.KernelRecord)
+	if r.Owner != principal("maker") || r.Module != good || r.Size != 99 || len(r.Functions) != 2 {
+		t.Errorf("kernel %+v", r)
+	}
+	other := *r
+	other.Module = holo.ModuleID{8}
+	w.forged(ReasonUnsigned, &wire.KernelPut{Kernel: other})
+	changed := w.ask("maker", pushKernel, q)
+	changed.Request = bytes.Replace(changed.Request, good[:], other.Module[:], 1)
+	w.forged(ReasonRequestSig, changed)
+	w.refused(ReasonNotGranted, w.ask("eve", pushKernel, q))
+	w.grant("owner", give("eve", holo.RolePublisher, holo.Scope{Under: "other"}))
+	w.refused(ReasonNotGranted, w.ask("eve", pushKernel, q))
+
+	w.tokenKey("token key", wire.TokenKeyPrepared, wire.TokenKeyActive)
+	w.refused(ReasonToken, under(w.issue(nil, "MODULE_PUT:lab/k"), "client", w.ask("client", pushKernel, q)))
+	w.do(under(w.issue(nil, "MODULE_PUT:@kernels/lab/k"), "client", w.ask("client", pushKernel, q)))
+
+	many := proto.Clone(q).(*holov1.PushKernelRequest)
+	many.Functions = make([]string, wire.MaxKernelFunctions+1)
+	w.refused(ReasonClaim, w.ask("maker", pushKernel, many)) // a snapshot could not hold it
+	if k, _ := w.KernelByName("lab/k"); k.Module != good {
+		t.Errorf("the name means %s", k.Module)
+	}
+}
+
+// lab is a town with a kernel, two inputs and an output.
+func lab(t *testing.T) (w *town, q *holov1.SubmitRequest) {
+	w = settled(t, 2)
+	a, b, out := w.array("lab/a", 1, 1), w.array("lab/b", 1, 1), w.array("lab/out", 1, 1)
+	id := holo.ModuleID{7}
+	w.do(w.ask("maker", pushKernel, &holov1.PushKernelRequest{Name: "k", Module: id[:], Size: 9}))
+	return w, &holov1.SubmitRequest{Kernel: "k", Function: "f", Kind: "map", Inputs: []uint64{uint64(a.ID), uint64(b.ID)}, Output: uint64(out.ID), Params: []byte("p"), GasPerTask: 5}
+}
+
+// The attack: a member starts jobs in a client's name, of a module of its own,
+// or has another node coordinate them. The job is what the client signed, at the
+// node that the client asked, of the module that the name means.
+func TestJobIsWhatItsClientSigned(t *testing.T) {
+	w, q := lab(t)
+	ask := w.askedAt("maker", node(2), w.ask("maker", submitJob, q))
+	w.forged(ReasonUnsigned, &wire.JobPut{Job: wire.JobRecord{Owner: principal("maker"), Coordinator: node(1), Module: holo.ModuleID{8}, Kind: wire.TaskMap}})
+	changed := *ask
+	changed.Request = bytes.Replace(ask.Request, []byte("p"), []byte("q"), 1)
+	w.forged(ReasonRequestSig, &changed)
+	r := w.do(ask).(*wire.JobRecord)
+	if r.Owner != principal("maker") || r.Coordinator != node(2) || r.Module != (holo.ModuleID{7}) || r.Kernel != "k" || r.Gas != 5 || string(r.Params) != "p" || len(r.Inputs) != 2 {
+		t.Errorf("job %+v", r)
+	}
+	w.forged(ReasonReplayed, ask)
+	byHash := proto.Clone(q).(*holov1.SubmitRequest)
+	byHash.Kernel = holo.ModuleID{7}.Hex()
+	if r := w.do(w.ask("maker", submitJob, byHash)).(*wire.JobRecord); r.Kernel != "k" {
+		t.Errorf("job %+v", r)
+	}
+	if _, ok := w.JobByID(3); ok || w.lastJob != 2 {
+		t.Errorf("%d jobs", w.lastJob)
+	}
+}
+
+// A standard kernel is found by its name and hash, and a module that was pushed
+// under another name takes neither its place nor the right to run it.
+func TestJobOfAStandardKernelNeedsItsName(t *testing.T) {
+	w, q := lab(t)
+	m := std.All()[0]
+	w.do(w.ask("maker", pushKernel, &holov1.PushKernelRequest{Name: "a", Module: m.ID[:], Size: 9}))
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Under: "a"}))
+	w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: "lab"}))
+	for _, reference := range []string{m.Name, m.ID.Hex()} {
+		q.Kernel = reference
+		w.refused(ReasonNotGranted, w.ask("bob", submitJob, q))
+		if r := w.do(w.ask("maker", submitJob, q)).(*wire.JobRecord); r.Kernel != m.Name || r.Module != m.ID {
+			t.Errorf("job %+v", r)
+		}
+	}
+}
+
+// Each right that a job needs is asked for when it is recorded, and what may be
+// computed on only binds the output.
+func TestJobNeedsItsRightsWhenItIsRecorded(t *testing.T) {
+	w, q := lab(t)
+	try := func() *wire.Asked { return w.ask("bob", submitJob, q) }
+	w.refused(ReasonNotGranted, try())
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{8}})) // of another module
+	w.refused(ReasonNotGranted, try())
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{7}}))
+	w.refused(ReasonNotGranted, try()) // reads nothing
+	w.grant("owner", give("bob", holo.RoleReader, holo.Scope{Under: "lab/a"}))
+	w.grant("owner", give("bob", holo.RoleAnalyst, holo.Scope{Under: "lab/b", Module: holo.ModuleID{8}}))
+	w.refused(ReasonNotGranted, try())
+	compute := w.grant("owner", give("bob", holo.RoleAnalyst, holo.Scope{Under: "lab/b", Module: holo.ModuleID{7}}))
+	w.refused(ReasonNotGranted, try()) // writes nothing
+	w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: "lab/out"}))
+	w.do(try())
+	if r, _ := w.ArrayByName("lab/out"); len(r.Sources) != 1 || r.Sources[0] != "lab/b" {
+		t.Errorf("the output descends from %v", r.Sources)
+	}
+	w.do(try()) // it computes on what it may not read, again
+
+	reads := &holov1.SubmitRequest{Kernel: "k", Function: "f", Kind: "reduce", Inputs: []uint64{q.Output}, AccBytes: 8}
+	w.grant("owner", give("bob", holo.RoleReader, holo.Scope{Under: "lab/out"}))
+	w.refused(ReasonNotReleased, w.ask("bob", submitJob, reads)) // by COMPUTE on its source only
+	w.do(revoke(w, "owner", compute.ID))
+	w.refused(ReasonNotGranted, w.ask("bob", submitJob, reads)) // to read it is to read its source
+	w.refused(ReasonNotGranted, try())
+
+	free := give("bob", holo.RoleAnalyst, holo.Scope{Under: "lab/b", Module: holo.ModuleID{7}})
+	free.Release = true
+	w.grant("owner", free)
+	w.do(w.ask("bob", submitJob, reads))
+}
+
+// A token runs what it covers, on what it covers.
+func TestJobByTokenIsNarrowed(t *testing.T) {
+	w, q := lab(t)
+	w.tokenKey("token key", wire.TokenKeyPrepared, wire.TokenKeyActive)
+	run := "RUN:" + holo.ModuleID{7}.Hex()
+	for _, caps := range [][]string{
+		{"READ:lab/*", "WRITE:lab/out"}, {run, "READ:lab/a", "WRITE:lab/out"}, {run, "READ:lab/*"}, {"RUN:k", "READ:lab/*", "WRITE:lab/out"},
+	} {
+		w.refused(ReasonToken, under(w.issue(nil, caps...), "client", w.ask("client", submitJob, q)))
+	}
+	m := under(w.issue(nil, run, "READ:lab/*", "WRITE:lab/out"), "client", w.ask("client", submitJob, q))
+	if r := w.do(m).(*wire.JobRecord); r.Owner != principal("maker") {
+		t.Errorf("job %+v", r)
+	}
+}
