@@ -5,7 +5,7 @@ M ?= 300
 B ?= 1s
 A ?= 100000
 PART ?= 0/1
-.PHONY: help build check test sim mutants threats atomics chaos fuzz bench generate kernels demo ci
+.PHONY: help build check test sim model mutants threats atomics chaos fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: ## everything a newcomer runs
 
 sim: ## N random seeds of the simulator, or one: make sim SEED=42
 	go test ./internal/sim -run TestSeeds -count=1 -timeout 60m -v -args -n $(N) $(if $(SEED),-seed $(SEED))
+
+model: ## every state of the protocol's Promela model, and of it without each rule; needs spin and gcc
+	bash scripts/model.sh
 
 mutants: ## how many of M random seeds catch each planted mistake
 	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants $(M)
