@@ -11,10 +11,16 @@ import (
 // microseconds; a lease is 3 s.
 const suspendTolerance = 100 * holo.Millisecond
 
+// standstill is for how long the loop must have been away that other nodes may
+// have given up the sessions with this one: they do so after 5 s in which they
+// hear nothing, and hear something every 1.7 s at least.
+const standstill = 2 * holo.Second
+
 // clock is the node's only clock: monotonic, counted from its making.
 type clock struct {
 	start time.Time
 	slept holo.Duration
+	seen  holo.Time // when the loop last looked
 }
 
 func newClock() *clock { return &clock{start: time.Now(), slept: asleep()} }
@@ -29,6 +35,14 @@ func (c *clock) resumed() bool {
 	jumped := slept-c.slept > suspendTolerance
 	c.slept = slept
 	return jumped
+}
+
+// stoodStill reports whether this process did nothing since it was last asked:
+// it was stopped, or the machine was too busy to run it. Only the loop asks.
+func (c *clock) stoodStill(now holo.Time) bool {
+	before := c.seen
+	c.seen = now
+	return before != 0 && now.Sub(before) > standstill
 }
 
 // unixNow is the wall clock in seconds, for certificates and expiry only.

@@ -8,6 +8,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -143,6 +144,10 @@ func (l *loop) tick() {
 		l.holder.Drop(now)
 		l.machine.Drop()
 		l.n.access.leased(l.holder.Until(), l.holder.AccessEpoch())
+	}
+	if l.n.clock.stoodStill(now) {
+		l.n.log.Warn("this process stood still: sessions are made anew")
+		l.n.peers.Refresh(func(*transport.Session) bool { return true })
 	}
 	l.machine.Tick(now)
 	if l.spill != nil {

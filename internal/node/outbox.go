@@ -139,8 +139,8 @@ func (o *outboxes) drain(ctx context.Context, b *outbox) {
 
 // write sends one message and gives the stream for the next, nil when it broke.
 func (o *outboxes) write(ctx context.Context, st *transport.Stream, peer holo.NodeID, msg wire.Message) *transport.Stream {
-	if st != nil && !o.n.serves(peer, st.Session()) {
-		st.Reset() // the peer made a newer session: this one may lead to a process that is gone
+	if st != nil && o.n.peers.Best(peer, transport.Data) != st.Session() {
+		st.Reset()
 		st = nil
 	}
 	if st == nil {
@@ -156,16 +156,6 @@ func (o *outboxes) write(ctx context.Context, st *transport.Stream, peer holo.No
 		return nil
 	}
 	return st
-}
-
-// serves reports whether a session with a peer is still in the pool.
-func (n *Node) serves(peer holo.NodeID, s *transport.Session) bool {
-	for _, open := range n.peers.Sessions(peer) {
-		if open == s {
-			return true
-		}
-	}
-	return false
 }
 
 func newParcel(msg wire.Message) parcel {

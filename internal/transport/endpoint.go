@@ -48,7 +48,7 @@ func (t *Transport) openEndpoint(addr *net.UDPAddr) (*endpoint, error) {
 	}
 	e := &endpoint{socket: s, quic: &quic.Transport{
 		Conn: s.conn, ConnectionIDLength: 8, VerifySourceAddress: t.gate.mustProve, ConnContext: t.gate.admit,
-		Tracer: datagrams{t.refused},
+		Tracer: datagrams{t.refused}, StatelessResetKey: &t.forgotten,
 	}}
 	if t.config.Local == nil { // nobody is to be let in
 		return e, nil

@@ -295,8 +295,10 @@ func (p *Peers) slot(peer holo.NodeID, class Class) *slot {
 	return s
 }
 
-// best is the session that a new stream would use, nil when there is none.
-func (p *Peers) best(peer holo.NodeID, class Class) *Session {
+// Best is the session that a new stream would use, nil when there is none. A
+// stream of another one may lead to a process that is gone, or to one that does
+// not know that session any more.
+func (p *Peers) Best(peer holo.NodeID, class Class) *Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.slot(peer, class).best()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -443,3 +444,47 @@ func TestStreamsOutliveKeysAndSessions(t *testing.T) {
 	}
 	t.Logf("%d sessions in %s", made, time.Since(begun))
 }
+
+// A machine that stood still comes back with sessions that its peers have given
+// up, and whose ends it never heard of. The first word on one of them is answered
+// with what ends it, and not with silence until the idle time is over once more.
+func TestSessionThatThePeerForgotEndsAtTheFirstWord(t *testing.T) {
+	for range 3 { // on a machine that is very busy the idle time may come first
+		err := endOfForgotten(t)
+		if errors.As(err, new(*quic.StatelessResetError)) {
+			return
+		}
+		if !errors.As(err, new(*quic.IdleTimeoutError)) {
+			t.Fatalf("the session ended with: %v", err)
+		}
+	}
+	t.Error("the peer never said that it does not know the session")
+}
+
+// endOfForgotten makes a session, has the far end close it unheard, and tells how
+// the near end comes to know.
+func endOfForgotten(t *testing.T) error {
+	var gone atomic.Bool
+	goodbyes := map[string]bool{} // the filter runs under a lock
+	a, z := newSide(t), newSide(t)
+	p := newProxy(t, z.addr(), func(up bool, b []byte) []byte {
+		if !up && gone.Load() && len(b) != resetSize {
+			goodbyes[string(b)] = true
+		}
+		if goodbyes[string(b)] {
+			return nil
+		}
+		return b
+	})
+	near, far := connect(t, a, z, Control, p.addr())
+	gone.Store(true)
+	far.Close("forgotten")
+	st := must(near.Open(within(t)))(t)
+	defer st.Close()
+	st.WriteMessage(&wire.Heartbeat{})
+	<-near.Done()
+	return context.Cause(near.conn.Context())
+}
+
+// resetSize is the length of quic-go's stateless resets (RFC 9000, 10.3).
+const resetSize = 42

@@ -68,7 +68,7 @@ func (p *Peers) drain(ctx context.Context, q *queue, peer holo.NodeID, class Cla
 // sendOn sends a message and gives the stream for the next one, nil when it
 // broke.
 func (p *Peers) sendOn(ctx context.Context, stream *Stream, peer holo.NodeID, class Class, m wire.Message) *Stream {
-	if stream != nil && p.best(peer, class) != stream.session {
+	if stream != nil && p.Best(peer, class) != stream.session {
 		stream.Close() // the peer made a newer session: this one may lead to a process that is gone
 		stream = nil
 	}

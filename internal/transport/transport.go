@@ -29,6 +29,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -82,9 +84,14 @@ type Transport struct {
 	carrier  carrier
 	gate     *gate
 	instance instance
-	accepted chan *Session
-	group    *group
-	sessions struct {
+	// forgotten makes what a peer is told that speaks on a connection which is
+	// not here any more (RFC 9000, 10.3): a machine that stood still for longer
+	// than the idle time has sessions that only it believes in, and would wait
+	// that long again before it finds out.
+	forgotten quic.StatelessResetKey
+	accepted  chan *Session
+	group     *group
+	sessions  struct {
 		sync.Mutex
 		open map[*Session]struct{}
 	}
@@ -138,6 +145,7 @@ func newTransport(c Config, tls carrier) *Transport {
 		t.logger = slog.Default()
 	}
 	rand.Read(t.instance[:]) // never fails: the runtime stops the process instead
+	rand.Read(t.forgotten[:])
 	t.sessions.open = map[*Session]struct{}{}
 	t.gate = newGate(c.Limits, t.refused)
 	return t

@@ -19,6 +19,7 @@ const (
 	pause      = 15 * time.Millisecond
 	opLimit    = 20 * time.Second // more than a call is tried for
 	probeLimit = 500 * time.Millisecond
+	probePause = 200 * time.Millisecond
 	table      = 1 << 20 // elements of the sealed array
 )
 
@@ -129,7 +130,9 @@ func (u *users) begin(ctx context.Context) {
 			u.work.Go(func() { u.use(ctx, k, uint64(2*i+j+1)) })
 		}
 		u.work.Go(func() { u.count(ctx, k) })
-		u.work.Go(func() { u.probe(ctx, k) })
+		for j := range elements {
+			u.work.Go(func() { u.probe(ctx, k, j) })
+		}
 	}
 	u.work.Go(func() { u.compute(ctx) })
 }
@@ -161,16 +164,14 @@ func (u *users) record(o op, err error) {
 	}
 }
 
-// probe looks all the time whether each register can be read and each probe
-// written, and gives up soon, so that a node that is cut off hides nothing.
-func (u *users) probe(ctx context.Context, k *client) {
-	for ctx.Err() == nil {
-		for _, i := range rand.Perm(elements) {
-			var v [1]uint64
-			u.try(ctx, &u.read, i, func(ctx context.Context) error { return k.regs.Read(ctx, uint64(i)*extent, v[:]) })
-			u.try(ctx, &u.written, i, func(ctx context.Context) error { return k.probes.Write(ctx, uint64(i)*extent, v[:]) })
-		}
-		time.Sleep(pause)
+// probe looks all the time whether a register can be read and a probe written,
+// and gives up soon, so that a node that is cut off hides nothing. Each has its
+// own, or one that does not answer would hide what the others do.
+func (u *users) probe(ctx context.Context, k *client, i int) {
+	for ; ctx.Err() == nil; time.Sleep(probePause) {
+		var v [1]uint64
+		u.try(ctx, &u.read, i, func(ctx context.Context) error { return k.regs.Read(ctx, uint64(i)*extent, v[:]) })
+		u.try(ctx, &u.written, i, func(ctx context.Context) error { return k.probes.Write(ctx, uint64(i)*extent, v[:]) })
 	}
 }
 

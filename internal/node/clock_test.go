@@ -1,0 +1,44 @@
+package node
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/transport"
+)
+
+func TestStandstillIsNoticedOnce(t *testing.T) {
+	c := newClock()
+	for _, look := range []struct {
+		at   holo.Duration
+		want bool
+	}{
+		{10 * holo.Second, false}, // the first look says nothing about what was before
+		{11 * holo.Second, false},
+		{11*holo.Second + standstill, false},
+		{12*holo.Second + 2*standstill, true},
+		{12*holo.Second + 2*standstill, false},
+	} {
+		if got := c.stoodStill(holo.Time(look.at)); got != look.want {
+			t.Errorf("at %v: %v", look.at, got)
+		}
+	}
+}
+
+// A process that was stopped believes in sessions that the others have given up.
+func TestNodeThatStoodStillMakesItsSessionsAnew(t *testing.T) {
+	c := newCluster(t, 2)
+	n, peer := c.nodes[1], c.nodes[0].Self()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	st, err := n.peers.Open(ctx, peer, transport.Data)
+	must(t, err)
+	st.Close()
+	before := n.peers.Best(peer, transport.Data)
+	must(t, n.loop.do(ctx, func(now holo.Time) { n.clock.seen = now.Add(-2 * standstill) }))
+	for n.peers.Best(peer, transport.Data) == before {
+		must(t, n.loop.do(ctx, func(holo.Time) {}))
+	}
+}
