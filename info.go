@@ -76,6 +76,9 @@ type NodeStatus struct {
 	ResidentBytes uint64 `json:"resident_bytes"`
 	SpillBytes    uint64 `json:"spill_bytes"`   // what its disk adds to what it can hold
 	SpilledBytes  uint64 `json:"spilled_bytes"` // pages on disk only
+	CachedBytes   uint64 `json:"cached_bytes"`  // other nodes' pages kept under read leases
+	CacheHits     uint64 `json:"cache_hits"`    // pages of other nodes read from there since it started
+	CacheMisses   uint64 `json:"cache_misses"`  // and those that had to be fetched
 	Primaries     int    `json:"primaries"`     // shards that it orders
 	Members       int    `json:"members"`       // shards of which it has a copy
 	Incarnation   uint64 `json:"incarnation"`
@@ -106,6 +109,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 		out.Nodes = append(out.Nodes, NodeStatus{
 			ID: n.GetId(), Name: n.GetName(), Address: n.GetAddress(), State: n.GetState(), Voter: n.GetVoter(), Lease: n.GetLease(),
 			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(), SpillBytes: n.GetSpillBytes(), SpilledBytes: n.GetSpilledBytes(),
+			CachedBytes: n.GetCachedBytes(), CacheHits: n.GetCacheHits(), CacheMisses: n.GetCacheMisses(),
 			Primaries: int(n.GetPrimaries()), Members: int(n.GetMembers()), Incarnation: n.GetIncarnation(),
 		})
 	}

@@ -113,9 +113,9 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	i := s.Isolation
 	row(w, "kernels", "isolation", i.Level, "processes", i.Workers, "of at most", i.MaxWorkers, "with", size(i.WorkerBytes))
 	row(w)
-	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "PRIMARY OF", "MEMBER OF")
+	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "CACHED", "HITS", "PRIMARY OF", "MEMBER OF")
 	for _, n := range s.Nodes {
-		row(w, short(n.ID), n.Name, n.State, yes(n.Lease), yes(n.Voter), n.Address, size(n.CapacityBytes), size(n.ResidentBytes), size(n.SpillBytes), size(n.SpilledBytes), n.Primaries, n.Members)
+		row(w, short(n.ID), n.Name, n.State, yes(n.Lease), yes(n.Voter), n.Address, size(n.CapacityBytes), size(n.ResidentBytes), size(n.SpillBytes), size(n.SpilledBytes), size(n.CachedBytes), hits(n), n.Primaries, n.Members)
 	}
 	if len(s.Refusals) > 0 {
 		row(w)
@@ -133,6 +133,15 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 		row(w)
 		row(w, "! "+warning)
 	}
+}
+
+// hits is the part of the reads of other nodes' pages that the cache answered.
+func hits(n holocompute.NodeStatus) string {
+	all := n.CacheHits + n.CacheMisses
+	if all == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %%", 100*float64(n.CacheHits)/float64(all))
 }
 
 func yes(b bool) string {

@@ -143,6 +143,7 @@ func (l *loop) tick() {
 		l.n.log.Warn("machine was suspended: lease dropped")
 		l.holder.Drop(now)
 		l.machine.Drop()
+		l.n.cache.clear()
 		l.n.access.leased(l.holder.Until(), l.holder.AccessEpoch())
 	}
 	if l.n.clock.stoodStill(now) {
@@ -154,6 +155,7 @@ func (l *loop) tick() {
 		l.spill.tick(now)
 	}
 	l.budget.measure(now, l.machine)
+	l.yield()
 	if id, known := l.n.leader(); known && id != l.leader {
 		l.leader = id
 		l.holder.Hurry()
@@ -224,9 +226,11 @@ func (l *loop) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, answer f
 func (l *loop) admit(now holo.Time, s holo.ShardID, mu *wire.Mutation) (settle func(*shard.Answer), err error) {
 	if l.spill != nil {
 		release, err := l.spill.reserve(mu)
+		l.yield()
 		return func(*shard.Answer) { release() }, err
 	}
 	more, err := l.budget.admit(now, l.machine, s, mu)
+	l.yield()
 	return func(a *shard.Answer) { l.budget.settle(more, a) }, err
 }
 

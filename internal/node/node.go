@@ -106,6 +106,7 @@ type Node struct {
 	configs    *configs
 	records    *records
 	seals      *seals
+	cache      *readCache
 	loop       *loop
 	outboxes   *outboxes
 	leadership *leadership
@@ -156,7 +157,7 @@ func assemble(c Config, h *home) *Node {
 		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
-		configs: newConfigs(), records: newRecords(), seals: newSeals(), modules: newModules(h.path(modulesDir)),
+		configs: newConfigs(), records: newRecords(), seals: newSeals(), cache: newReadCache(), modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if n.log == nil {

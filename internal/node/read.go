@@ -51,53 +51,66 @@ func (c content) sum() holo.Digest {
 
 // readHere takes pages from this node's own replica. What is away is fetched
 // afterwards, at the version that was found.
-func (n *Node) readHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun) ([]shard.View, error) {
-	views, away, err := n.lookHere(ctx, array, sealed, run, true)
+func (n *Node) readHere(ctx context.Context, req shard.ReadRequest) (*shard.Read, error) {
+	read, away, err := n.lookHere(ctx, req, true)
 	if err == nil {
 		err = n.fetched(ctx, away)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return views, nil
+	return read, nil
+}
+
+// pagesOf asks for a run of pages.
+func pagesOf(array holo.ArrayID, sealed bool, run wire.PageRun) shard.ReadRequest {
+	req := shard.ReadRequest{Shard: run.Shard, Sealed: sealed, Pages: make([]holo.PageID, run.Count)}
+	for i := range req.Pages {
+		req.Pages[i] = holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}
+	}
+	return req
 }
 
 // lookHere takes references to pages, and begins to fetch what is away if it is
 // to. Both moments, before and after the references are taken, must lie within
 // one activation and its lease.
-func (n *Node) lookHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun, fetch bool) (views []shard.View, away *pageRead, err error) {
-	req := shard.ReadRequest{Shard: run.Shard, Sealed: sealed, Pages: make([]holo.PageID, run.Count)}
-	for i := range req.Pages {
-		req.Pages[i] = holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}
-	}
+func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) (read *shard.Read, away *pageRead, err error) {
 	posted := n.loop.do(ctx, func(now holo.Time) {
-		var read *shard.Read
 		if read, err = n.loop.machine.BeginRead(now, req); err == nil {
 			err = n.loop.machine.FinishRead(n.clock.now(), read)
 		}
 		if err != nil {
 			return
 		}
-		views = read.Pages
 		if fetch && n.loop.spill != nil {
-			away, err = n.loop.spill.await(now, run.Shard, views)
+			away, err = n.loop.spill.await(now, req.Shard, read.Pages)
 		}
 	})
 	if posted != nil {
 		return nil, nil, posted
 	}
-	return views, away, err
+	return read, away, err
 }
 
-// serveRead streams a run of pages. Each page is checked against its digest
+// serveRead streams a run of pages, after the read lease if the asker wants one
+// and it is granted. Each page is checked against its digest
 // before it leaves, so that memory that rotted is noticed here.
 func (n *Node) serveRead(ctx context.Context, r *request) error {
 	m := r.msg.(*wire.RangeRead)
-	views, err := n.readHere(ctx, m.Array, m.Sealed, m.Run)
+	req := pagesOf(m.Array, m.Sealed, m.Run)
+	if m.Reader != 0 {
+		req.Holder = wire.Member{Node: r.from, Incarnation: m.Reader}
+	}
+	read, err := n.readHere(ctx, req)
 	if err != nil {
 		return err
 	}
-	for len(views) > 0 {
+	if l := read.Lease; l.For > 0 {
+		if err := r.answer(&wire.ReadLease{Epoch: l.Epoch, Number: l.Number, For: l.For}); err != nil {
+			return err
+		}
+	}
+	for views := read.Pages; len(views) > 0; {
 		same := alike(views)
 		v := &views[0]
 		if v.Kind != wire.PageZero && v.Hashed && !digest.Check(v.Data, v.Digest) {
@@ -123,14 +136,19 @@ func alike(views []shard.View) int {
 
 // readFrom asks a peer for a run of pages. What arrives is checked against the
 // digest that came with it, and must be the very pages asked for.
-func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRead) ([]content, error) {
+func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRead) ([]content, *wire.ReadLease, error) {
 	release, err := n.flows.take(ctx, peer, int64(req.Run.Count)*holo.PageSize)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer release()
 	pages := make([]content, 0, req.Run.Count)
+	var lease *wire.ReadLease
 	err = n.call(ctx, peer, transport.Data, req, func(m wire.Message) (bool, error) {
+		if l, ok := m.(*wire.ReadLease); ok && lease == nil && len(pages) == 0 && req.Reader != 0 {
+			lease = l
+			return false, nil
+		}
 		f, ok := m.(*wire.PageFrame)
 		if !ok {
 			return true, unexpected(peer, m)
@@ -148,9 +166,9 @@ func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRe
 		return len(pages) == int(req.Run.Count), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pages, nil
+	return pages, lease, nil
 }
 
 // readRun reads a run of pages within one extent of an array, each as it is at
@@ -172,7 +190,8 @@ func (n *Node) readRun(ctx context.Context, a *wire.ArrayRecord, run wire.PageRu
 	return pages, moved, err
 }
 
-// readOpen reads from the home, and from nobody else.
+// readOpen reads from the home, and from nobody else, but for what this node keeps
+// under a lease of it.
 func (n *Node) readOpen(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) ([]content, bool, error) {
 	home, err := n.homeOf(ctx, a.ID, run.Shard)
 	if err != nil {
@@ -182,24 +201,17 @@ func (n *Node) readOpen(ctx context.Context, a *wire.ArrayRecord, run wire.PageR
 		pages, err := n.contentHere(ctx, a.ID, false, run)
 		return pages, false, err
 	}
-	ctx, stop := n.whileHome(ctx, run.Shard, home)
-	defer stop()
-	pages, err := n.readFrom(ctx, home, &wire.RangeRead{Array: a.ID, Run: run})
-	if err != nil {
-		n.refuseCorrupt(home, err)
-		return nil, true, err
-	}
-	return pages, true, nil
+	return n.cached(a.ID, run, func(rest wire.PageRun) ([]content, error) { return n.fetchOpen(ctx, home, a.ID, rest) })
 }
 
 func (n *Node) contentHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun) ([]content, error) {
-	views, err := n.readHere(ctx, array, sealed, run)
+	read, err := n.readHere(ctx, pagesOf(array, sealed, run))
 	if err != nil {
 		return nil, err
 	}
-	pages := make([]content, len(views))
-	for i := range views {
-		pages[i] = content{views[i].Kind, views[i].Data, views[i].Digest, views[i].Hashed}
+	pages := make([]content, len(read.Pages))
+	for i, v := range read.Pages {
+		pages[i] = content{v.Kind, v.Data, v.Digest, v.Hashed}
 	}
 	return pages, nil
 }

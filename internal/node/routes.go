@@ -63,6 +63,8 @@ var routes = table([]entry{
 	{&wire.ReconAck{}, replication},
 	{&wire.Snap{}, replication},
 	{&wire.SnapAck{}, replication},
+	{&wire.Inval{}, route{nodesOnly, "shard.replicate", quotaProtocol, true, (*Node).serveInval}},
+	{&wire.InvalAck{}, replication},
 
 	{&wire.RaftOpen{}, route{nodesOnly, "raft", quotaRaft, false, (*Node).serveRaft}},
 	{&wire.Farewell{}, route{nodesOnly, "member.farewell", quotaControl, false, (*Node).serveFarewell}},

@@ -66,29 +66,39 @@ func (n *Node) readSealed(ctx context.Context, a *wire.ArrayRecord, run wire.Pag
 			return pages, false, nil
 		}
 	}
+	return n.cached(a.ID, run, func(rest wire.PageRun) ([]content, error) { return n.fetchSealed(ctx, a, &c, rest) })
+}
+
+// fetchSealed asks the other members, one after the other, and keeps what has its
+// digests and is likely to be read again.
+func (n *Node) fetchSealed(ctx context.Context, a *wire.ArrayRecord, c *wire.ShardConfig, run wire.PageRun) ([]content, error) {
 	want, err := n.digests(ctx, a)
 	if err != nil {
-		return nil, true, err
+		return nil, err
 	}
 	last := holo.Refuse(holo.Unavailable, reasonNoHome, "shard %d: no member answers", run.Shard)
-	for _, peer := range others(&c, n.self) {
+	for _, peer := range others(c, n.self) {
 		pages, err := n.readSealedFrom(ctx, peer, a, run)
 		if err == nil {
 			err = checkSealed(a, run, pages, want, peer)
 		}
 		if err == nil {
-			return pages, true, nil
+			if n.cache.asks(a.ID, run) {
+				n.cache.putSealed(a.ID, run, pages)
+			}
+			return pages, nil
 		}
 		n.refuseCorrupt(peer, err)
 		last = holo.Refuse(holo.Unavailable, holo.ReasonOf(err), "read sealed array %s: %w", a.Name, err)
 	}
-	return nil, true, last
+	return nil, last
 }
 
 func (n *Node) readSealedFrom(ctx context.Context, peer holo.NodeID, a *wire.ArrayRecord, run wire.PageRun) ([]content, error) {
 	ctx, stop := n.whileMember(ctx, run.Shard, peer)
 	defer stop()
-	return n.readFrom(ctx, peer, &wire.RangeRead{Array: a.ID, Sealed: true, Run: run})
+	pages, _, err := n.readFrom(ctx, peer, &wire.RangeRead{Array: a.ID, Sealed: true, Run: run})
+	return pages, err
 }
 
 // checkSealed compares pages with the digests that they were sealed with.
@@ -198,13 +208,13 @@ func (n *Node) askMember(ctx context.Context, peer holo.NodeID, s holo.ShardID, 
 // digestsHere computes the digests of pages in this node's own sealed copy. Those
 // of pages that are away are known.
 func (n *Node) digestsHere(ctx context.Context, array holo.ArrayID, run wire.PageRun) ([]holo.Digest, error) {
-	views, _, err := n.lookHere(ctx, array, true, run, false)
+	read, _, err := n.lookHere(ctx, pagesOf(array, true, run), false)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]holo.Digest, len(views))
-	for i := range views {
-		list[i] = views[i].Content()
+	list := make([]holo.Digest, len(read.Pages))
+	for i := range read.Pages {
+		list[i] = read.Pages[i].Content()
 	}
 	return list, nil
 }

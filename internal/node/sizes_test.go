@@ -156,14 +156,15 @@ func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 			reader = n
 		}
 	}
-	views, err := liar.readHere(ctx, id, true, run)
+	read, err := liar.readHere(ctx, pagesOf(id, true, run))
 	must(t, err)
+	views := read.Pages
 	if views[0].Hashed {
 		t.Fatal("the page has a digest already: its home would notice")
 	}
 	must(t, liar.loop.do(ctx, func(holo.Time) { views[0].Data[100] ^= 1 })) // on the goroutine that hands pages out
 
-	lie, err := reader.readFrom(ctx, liar.self, &wire.RangeRead{Array: id, Sealed: true, Run: run})
+	lie, _, err := reader.readFrom(ctx, liar.self, &wire.RangeRead{Array: id, Sealed: true, Run: run})
 	must(t, err)
 	if digest.Of(lie[0].data) == digest.Of(append(make([]byte, 8), data...)) {
 		t.Fatal("the liar does not lie")

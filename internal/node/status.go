@@ -119,6 +119,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 		}
 		if u, err := n.usageOf(ctx, r); err == nil {
 			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
+			o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
 		}
 		out[i] = o
 		return nil
@@ -153,6 +154,7 @@ func (n *Node) usage(ctx context.Context) (*wire.Usage, error) {
 		m := n.loop.machine.Usage()
 		u.Resident, u.Spilled = uint64(m.Bytes-m.Away+m.Tail), uint64(m.Away)
 	})
+	u.Cached, u.CacheHits, u.CacheMisses = n.cache.bytes(), n.cache.hits.Load(), n.cache.misses.Load()
 	return u, err
 }
 

@@ -8,6 +8,10 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
+// cacheBytes is room for two whole pages, or for some more that are patterns: a
+// client's cache has to let go of some.
+const cacheBytes = 5 * holo.PageSize / 2
+
 // opTimeout is when a client gives up; the outcome is then unknown.
 const opTimeout = 900 * ms
 
@@ -63,7 +67,7 @@ type client struct {
 
 func newClient(w *world, i int) *client {
 	return &client{
-		w: w, addr: firstClient + address(i), life: 1, clock: newClock(w.rng), cache: shard.NewCache(),
+		w: w, addr: firstClient + address(i), life: 1, clock: newClock(w.rng), cache: shard.NewCache(cacheBytes),
 		seen: map[holo.PageID]uint64{}, guess: map[holo.ShardID]address{}, left: w.o.Ops, think: w.upTo(8 * ms),
 	}
 }

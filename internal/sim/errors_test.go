@@ -77,7 +77,7 @@ func TestLateInvalAckDoesNotReleaseANewerLease(t *testing.T) {
 	s := newStage(t, 2, 2)
 	s.mustWrite(0, 7)
 	holder := wire.Member{Node: nodeID(firstClient), Incarnation: 1}
-	cache := shard.NewCache()
+	cache := shard.NewCache(cacheBytes)
 	s.cache(cache, holder)
 	first := s.write(0, 8)
 	inval := s.take(kindOf[*wire.Inval])

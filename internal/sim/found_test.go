@@ -101,7 +101,7 @@ func TestNoReadLeaseAfterATransferWasProposed(t *testing.T) {
 		t.Fatal("no transfer was proposed")
 	}
 	s.grant(0)
-	holder, cache := wire.Member{Node: nodeID(firstClient), Incarnation: 1}, shard.NewCache()
+	holder, cache := wire.Member{Node: nodeID(firstClient), Incarnation: 1}, shard.NewCache(cacheBytes)
 	if _, rd, err := s.read(0, holder); err == nil {
 		cache.Put(s.now, s.shard, rd.Lease, rd.Pages)
 	}
@@ -207,5 +207,34 @@ func TestEntriesOfAnEpochAheadAreSentAgain(t *testing.T) {
 	s.carry(anyone)
 	if !s.acked(0, id) {
 		t.Error("the entry is not sent again until a timer ends")
+	}
+}
+
+// A table of read leases that is full makes room by asking, not by forgetting:
+// whoever holds a copy may be cut off.
+func TestFullTableOfReadLeasesForgetsNone(t *testing.T) {
+	s := newStage(t, 2, 2)
+	s.mustWrite(0, 7)
+	holder, cache := wire.Member{Node: nodeID(firstClient), Incarnation: 1}, shard.NewCache(cacheBytes)
+	_, rd, err := s.read(0, holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache.Put(s.now, s.shard, rd.Lease, rd.Pages)
+	m := s.actors[0].machine
+	for i := range holo.PageIndex(4 * smallLimits().Leases) {
+		req := shard.ReadRequest{Shard: s.shard, Pages: []holo.PageID{{Array: page.Array, Index: page.Index + 1 + i}}, Holder: holder}
+		other, err := m.BeginRead(s.now, req)
+		if err == nil {
+			err = m.FinishRead(s.now, other)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := s.write(0, 8)
+	s.carry(func(l letter) bool { return l.to < firstClient }) // the reader is cut off
+	if v, ok := cache.Get(s.now, page); ok && s.acked(0, id) {
+		t.Fatalf("a cache shows %d after 8 was acknowledged", valueOf(&v))
 	}
 }

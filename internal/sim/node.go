@@ -71,10 +71,12 @@ func (n *node) boot() {
 	n.w.after(n.w.upTo(tickEvery), tick)
 }
 
-// smallLimits make windows and chunks matter with a handful of pages.
+// smallLimits make windows, chunks and numbers of leases matter with a handful of
+// pages.
 func smallLimits() shard.Limits {
 	l := shard.DefaultLimits()
 	l.FrameBytes, l.WindowBytes, l.ChunkBytes, l.ChunkWindow = 2*holo.PageSize, 4*holo.PageSize, holo.PageSize, 2
+	l.Leases = 6
 	return l
 }
 

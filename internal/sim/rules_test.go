@@ -54,7 +54,7 @@ func TestPrimaryNeverDecidesAloneThatAMemberIsGone(t *testing.T) {
 func TestAnswerOlderThanAnInvalidationIsNotCached(t *testing.T) {
 	s := newStage(t, 2, 2)
 	s.mustWrite(0, 7)
-	holder, cache := wire.Member{Node: nodeID(firstClient), Incarnation: 1}, shard.NewCache()
+	holder, cache := wire.Member{Node: nodeID(firstClient), Incarnation: 1}, shard.NewCache(cacheBytes)
 	_, rd, err := s.read(0, holder) // the answer is slow
 	if err != nil {
 		t.Fatal(err)

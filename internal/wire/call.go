@@ -128,6 +128,9 @@ type Usage struct {
 	Capacity    uint64
 	Spilled     uint64 // bytes of pages on disk only
 	Spill       uint64 // bytes that the disk adds to what the node can hold
+	Cached      uint64 // bytes of other nodes' pages kept under read leases
+	CacheHits   uint64 // pages of other nodes that were read from there, since the start
+	CacheMisses uint64 // and that were not there
 }
 
 // Type is the number on the wire.
@@ -248,6 +251,9 @@ func (m *Usage) encode(e *Encoder) {
 	e.U64(m.Capacity)
 	e.U64(m.Spilled)
 	e.U64(m.Spill)
+	e.U64(m.Cached)
+	e.U64(m.CacheHits)
+	e.U64(m.CacheMisses)
 }
 
 func (m *Usage) decode(d *Decoder) {
@@ -256,4 +262,7 @@ func (m *Usage) decode(d *Decoder) {
 	m.Capacity = d.U64()
 	m.Spilled = d.U64()
 	m.Spill = d.U64()
+	m.Cached = d.U64()
+	m.CacheHits = d.U64()
+	m.CacheMisses = d.U64()
 }

@@ -14,6 +14,7 @@ const (
 	typePageFrame   = Type(0x0311)
 	typeMutate      = Type(0x0312)
 	typeMutated     = Type(0x0313)
+	typeReadLease   = Type(0x0314)
 	typeDigestRead  = Type(0x0315)
 	typeDigestList  = Type(0x0316)
 	typeModuleRead  = Type(0x0320)
@@ -31,12 +32,25 @@ type PageRun struct {
 // RangeRead asks one node for a run of pages. The answer is PageFrames, in order
 // and without gaps, until the run is covered; or a Failure, at any point. With
 // Sealed the node may answer as any member of the shard, and only for a
-// sealed array; without, only as primary.
+// sealed array; without, only as primary. With Reader the asker wants to keep
+// the pages: a ReadLease comes first then, if the primary grants one.
 type RangeRead struct {
 	Array  holo.ArrayID
 	Sealed bool
 	Run    PageRun
+	Reader holo.Incarnation // the asker's, or 0
 }
+
+// ReadLease is a promise about the pages that follow: their home says before
+// they change (Inval), for so long after the moment at which they were asked for.
+type ReadLease struct {
+	Epoch  holo.Epoch
+	Number uint64
+	For    holo.Duration
+}
+
+// maxReadLease is longer than any node grants: 10 s.
+const maxReadLease = 10 * holo.Second
 
 // PageKind says what a page is made of.
 type PageKind uint8
@@ -110,6 +124,7 @@ type ModuleChunk struct {
 // Type is the number on the wire.
 func (*RangeRead) Type() Type   { return typeRangeRead }
 func (*PageFrame) Type() Type   { return typePageFrame }
+func (*ReadLease) Type() Type   { return typeReadLease }
 func (*Mutate) Type() Type      { return typeMutate }
 func (*Mutated) Type() Type     { return typeMutated }
 func (*DigestRead) Type() Type  { return typeDigestRead }
@@ -119,7 +134,7 @@ func (*ModuleChunk) Type() Type { return typeModuleChunk }
 func (*ModuleOffer) Type() Type { return typeModuleOffer }
 
 var _ = []struct{}{
-	register[RangeRead](), register[PageFrame](), register[Mutate](), register[Mutated](), register[DigestRead](), register[DigestList](), register[ModuleRead](), register[ModuleChunk](), register[ModuleOffer](),
+	register[RangeRead](), register[PageFrame](), register[ReadLease](), register[Mutate](), register[Mutated](), register[DigestRead](), register[DigestList](), register[ModuleRead](), register[ModuleChunk](), register[ModuleOffer](),
 }
 
 func (r *PageRun) encode(e *Encoder) {
@@ -139,12 +154,28 @@ func (m *RangeRead) encode(e *Encoder) {
 	e.U64(uint64(m.Array))
 	e.Bool(m.Sealed)
 	m.Run.encode(e)
+	e.U64(uint64(m.Reader))
 }
 
 func (m *RangeRead) decode(d *Decoder) {
 	m.Array = holo.ArrayID(d.U64())
 	m.Sealed = d.Bool()
 	m.Run.decode(d)
+	m.Reader = holo.Incarnation(d.U64())
+}
+
+func (m *ReadLease) encode(e *Encoder) {
+	e.U64(uint64(m.Epoch))
+	e.U64(m.Number)
+	e.U64(uint64(m.For))
+}
+
+func (m *ReadLease) decode(d *Decoder) {
+	m.Epoch = holo.Epoch(d.U64())
+	m.Number = d.U64()
+	n := d.U64()
+	d.Valid(n > 0 && n <= uint64(maxReadLease), "length of a read lease")
+	m.For = holo.Duration(n)
 }
 
 func (m *PageFrame) encode(e *Encoder) {

@@ -2,6 +2,8 @@ package shard
 
 import (
 	"cmp"
+	"container/list"
+	"math"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -11,18 +13,29 @@ import (
 // Cache is the other side of read leases: the pages that a process keeps
 // because their home promised to say before they change. It is not for
 // concurrent use.
+//
+// Invariant: what Get gives is what its home shows, or showed at the time that
+// Get was given. Which of the pages stay when they do not fit is the stock's
+// business (stock.go); their leases end in any case.
 type Cache struct {
-	pages map[holo.PageID]cached
+	pages map[holo.PageID]*cached
 	// invalid is, for each shard, the newest grant that was withdrawn. An answer
 	// that was on its way meanwhile carries an older grant, and is not kept.
 	invalid map[holo.ShardID]grantID
+	stock   stock
 }
 
 type cached struct {
 	View
-	shard holo.ShardID
 	until holo.Time
+
+	heat uint8         // times used since it came into its queue
+	main bool          // is in the main queue
+	at   *list.Element // there
 }
+
+// forever is when a page of a sealed array ceases to be right.
+const forever = holo.Time(math.MaxInt64)
 
 // grantID orders the grants of one shard: numbers count up in one process, and
 // a shard's next home has a later epoch.
@@ -35,9 +48,9 @@ func (g grantID) after(o grantID) bool {
 	return cmp.Or(cmp.Compare(g.epoch, o.epoch), cmp.Compare(g.number, o.number)) > 0
 }
 
-// NewCache makes an empty cache.
-func NewCache() *Cache {
-	return &Cache{pages: map[holo.PageID]cached{}, invalid: map[holo.ShardID]grantID{}}
+// NewCache makes an empty cache of so many bytes.
+func NewCache(bytes int) *Cache {
+	return &Cache{pages: map[holo.PageID]*cached{}, invalid: map[holo.ShardID]grantID{}, stock: stock{limit: bytes}}
 }
 
 // Put keeps pages under a lease that was asked for at the time sent, on this
@@ -48,17 +61,37 @@ func (c *Cache) Put(sent holo.Time, s holo.ShardID, l Lease, pages []View) {
 		return
 	}
 	for _, v := range pages {
-		c.pages[v.Page] = cached{View: v, shard: s, until: sent.Add(l.For)}
+		c.keep(v, sent.Add(l.For))
 	}
+}
+
+// PutSealed keeps pages of a sealed array, which need no lease: the caller has
+// compared them with what was sealed, and they never change.
+func (c *Cache) PutSealed(pages []View) {
+	for _, v := range pages {
+		c.keep(v, forever)
+	}
+}
+
+func (c *Cache) keep(v View, until holo.Time) {
+	c.remove(v.Page)
+	p := &cached{View: v, until: until}
+	c.pages[v.Page] = p
+	c.stock.add(p)
+	c.fit()
 }
 
 // Get finds a page whose lease still runs.
 func (c *Cache) Get(now holo.Time, id holo.PageID) (View, bool) {
 	p, ok := c.pages[id]
-	if !ok || now >= p.until {
-		delete(c.pages, id)
+	if !ok {
 		return View{}, false
 	}
+	if now >= p.until {
+		c.remove(id)
+		return View{}, false
+	}
+	p.used()
 	return p.View, true
 }
 
@@ -66,7 +99,7 @@ func (c *Cache) Get(now holo.Time, id holo.PageID) (View, bool) {
 // back to its sender. self is this process's incarnation.
 func (c *Cache) Withdraw(self holo.Incarnation, msg *wire.Inval) *wire.InvalAck {
 	for _, id := range msg.Pages {
-		delete(c.pages, id)
+		c.remove(id)
 	}
 	if g := (grantID{msg.Epoch, msg.UpTo}); g.after(c.invalid[msg.Shard]) {
 		c.invalid[msg.Shard] = g
@@ -77,12 +110,33 @@ func (c *Cache) Withdraw(self holo.Incarnation, msg *wire.Inval) *wire.InvalAck 
 	}
 }
 
-// Forget drops the pages of an array, or every page whose lease is over for 0.
-func (c *Cache) Forget(now holo.Time, array holo.ArrayID) {
-	for id, p := range c.pages {
-		if id.Array == array && array != 0 || now >= p.until {
-			delete(c.pages, id)
-		}
+// Clear drops every page: the clock cannot be trusted to have moved.
+func (c *Cache) Clear() {
+	for id := range c.pages {
+		c.remove(id)
+	}
+}
+
+// Resize gives the cache another number of bytes.
+func (c *Cache) Resize(bytes int) {
+	c.stock.limit = bytes
+	c.fit()
+}
+
+// Bytes is what the pages take.
+func (c *Cache) Bytes() int { return c.stock.bytes }
+
+// fit lets go of pages until the rest fits.
+func (c *Cache) fit() {
+	for c.stock.bytes > c.stock.limit {
+		c.remove(c.stock.victim())
+	}
+}
+
+func (c *Cache) remove(id holo.PageID) {
+	if p, ok := c.pages[id]; ok {
+		delete(c.pages, id)
+		c.stock.take(p)
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 // asked.
 func (m *Machine) Grant(now holo.Time, until holo.Time, configs []wire.ShardConfig) {
 	m.Configure(now, configs)
-	if !m.granted || until > m.lease {
-		m.lease, m.granted = until, true
+	if !m.held || until > m.lease {
+		m.lease, m.held = until, true
 	}
 }
 
 // Drop gives the node lease up at once: after a suspend the monotonic clock
 // may have stood still.
-func (m *Machine) Drop() { m.granted = false }
+func (m *Machine) Drop() { m.held = false }
 
 // Configure takes configurations, in any order; what is older than what is
 // known is ignored.

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"slices"
+
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -24,6 +26,9 @@ func (m *Machine) grantLease(now holo.Time, r *replica, rd *Read) {
 	rest := holo.Duration(float64(m.lease.Sub(now)) * (1 - 2*m.timing.Epsilon))
 	d := min(m.timing.ReadTTL, rest)
 	if d <= 0 {
+		return
+	}
+	if !m.roomFor(now, len(rd.Pages)) {
 		return
 	}
 	m.grants++
@@ -61,14 +66,15 @@ func (m *Machine) changing(r *replica, rd *Read) bool {
 // remember notes a lease; a holder's later one replaces its earlier one, and
 // ends no sooner.
 func (m *Machine) remember(r *replica, id holo.PageID, l lease) {
-	for i, old := range r.leases[id] {
-		if old.holder == l.holder {
-			l.until = max(l.until, old.until)
-			r.leases[id][i] = l
-			return
-		}
+	ls := r.leases[id]
+	i := slices.IndexFunc(ls, func(old lease) bool { return old.holder == l.holder })
+	if i >= 0 {
+		l.until = max(l.until, ls[i].until)
+		ls[i] = l
+	} else {
+		r.leases[id] = append(ls, l)
 	}
-	r.leases[id] = append(r.leases[id], l)
+	m.granted.add(grant{l, r, id})
 }
 
 // live forgets the leases on a page that are over and returns the others.
@@ -86,18 +92,6 @@ func (r *replica) live(now holo.Time, id holo.PageID) []lease {
 	}
 	r.leases[id] = keep
 	return keep
-}
-
-// sweep forgets the leases that are over, those on pages that nobody writes
-// included. Once per read lease is enough: as many again may have ended since.
-func (m *Machine) sweep(now holo.Time, r *replica) {
-	if len(r.leases) == 0 || now.Sub(r.swept) < m.timing.ReadTTL {
-		return
-	}
-	r.swept = now
-	for _, id := range r.leasedPages(0) {
-		r.live(now, id)
-	}
 }
 
 // blocked reports whether read leases stand in the way of a mutation, and
@@ -118,14 +112,16 @@ func (m *Machine) blocked(now holo.Time, r *replica, q *request) bool {
 // drop their copies.
 func (m *Machine) withdraw(now holo.Time, r *replica, ids []holo.PageID, ask bool) bool {
 	held := false
+	var out recall
 	for _, id := range ids {
 		for _, l := range r.live(now, id) {
 			held = true
 			if ask {
-				m.send(l.holder, &wire.Inval{ShardHead: m.head(r, l.holder), UpTo: m.grants, Pages: []holo.PageID{id}})
+				out.add(m, r, l.holder, id, m.grants)
 			}
 		}
 	}
+	out.send(m)
 	return held
 }
 

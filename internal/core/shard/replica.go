@@ -37,7 +37,6 @@ type replica struct {
 
 	lead   *leader
 	leases map[holo.PageID][]lease // read leases granted and not yet over (I9)
-	swept  holo.Time               // when those that are over were last forgotten
 }
 
 func newReplica(s holo.ShardID, log *[]PageChange) *replica {

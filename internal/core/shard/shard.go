@@ -55,15 +55,17 @@ type Limits struct {
 	WindowBytes int // of entries on their way to one follower
 	ChunkBytes  int // of pages in one chunk of a transfer
 	ChunkWindow int // chunks on their way to one follower
+	Leases      int // read leases that may still run, one for each page and reader, over all shards
 	Capacity    int // bytes of pages; 0: no limit but that of the cluster's admission
 }
 
 // DefaultLimits keeps what is in flight to one follower at 8 MiB, which fills
-// 10 Gbit/s at a round trip of 6 ms.
+// 10 Gbit/s at a round trip of 6 ms. The read leases are those of 4 GiB of pages
+// and take about 10 MiB.
 func DefaultLimits() Limits {
 	return Limits{
 		Queue: 1024, LogBytes: 256 << 20, FrameBytes: 1 << 20, WindowBytes: 8 << 20,
-		ChunkBytes: 512 << 10, ChunkWindow: 4,
+		ChunkBytes: 512 << 10, ChunkWindow: 4, Leases: 1 << 16,
 	}
 }
 
@@ -85,11 +87,12 @@ type Machine struct {
 
 	replicas [holo.MaxClass * holo.ShardCount]*replica
 	lease    holo.Time // until when this node may serve reads (I7)
-	granted  bool      // a lease was ever held
+	held     bool      // a lease was ever held
 	logBytes int       // of entries kept for followers, over all shards
 
 	activations uint64 // counts takeovers of any shard
 	grants      uint64 // numbers read leases, over all shards and activations
+	granted     grants // those that may still run
 	streams     uint64 // numbers transfers
 
 	track bool
@@ -144,11 +147,11 @@ func (m *Machine) Ready(now holo.Time) Ready {
 // Tick sends again what was not answered, proposes what is due, and lets go of
 // the memory of shards left long ago. Call it about four times per Resend.
 func (m *Machine) Tick(now holo.Time) {
+	m.expire(now)
 	for _, r := range m.replicas {
 		if r == nil {
 			continue
 		}
-		m.sweep(now, r)
 		switch {
 		case r.lead == nil:
 			m.collect(now, r)
@@ -241,7 +244,7 @@ func (m *Machine) answer(a Answer) { m.out.Answers = append(m.out.Answers, a) }
 func (m *Machine) propose(msg wire.Message) { m.out.Propose = append(m.out.Propose, msg) }
 
 // leased reports whether the node lease runs.
-func (m *Machine) leased(now holo.Time) bool { return m.granted && now < m.lease }
+func (m *Machine) leased(now holo.Time) bool { return m.held && now < m.lease }
 
 // touch makes Ready look for entries to send.
 func (m *Machine) touch(r *replica) {

@@ -565,6 +565,9 @@ type Node struct {
 	Incarnation   uint64                 `protobuf:"varint,11,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	SpillBytes    uint64                 `protobuf:"varint,12,opt,name=spill_bytes,json=spillBytes,proto3" json:"spill_bytes,omitempty"`       // what its disk adds to what it can hold
 	SpilledBytes  uint64                 `protobuf:"varint,13,opt,name=spilled_bytes,json=spilledBytes,proto3" json:"spilled_bytes,omitempty"` // pages on disk only, 0 when unknown
+	CachedBytes   uint64                 `protobuf:"varint,14,opt,name=cached_bytes,json=cachedBytes,proto3" json:"cached_bytes,omitempty"`    // other nodes' pages kept under read leases
+	CacheHits     uint64                 `protobuf:"varint,15,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`          // pages of other nodes read from there since the node started
+	CacheMisses   uint64                 `protobuf:"varint,16,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`    // and those that had to be fetched
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -686,6 +689,27 @@ func (x *Node) GetSpillBytes() uint64 {
 func (x *Node) GetSpilledBytes() uint64 {
 	if x != nil {
 		return x.SpilledBytes
+	}
+	return 0
+}
+
+func (x *Node) GetCachedBytes() uint64 {
+	if x != nil {
+		return x.CachedBytes
+	}
+	return 0
+}
+
+func (x *Node) GetCacheHits() uint64 {
+	if x != nil {
+		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *Node) GetCacheMisses() uint64 {
+	if x != nil {
+		return x.CacheMisses
 	}
 	return 0
 }
@@ -2664,7 +2688,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x1a;\n" +
 	"\rRefusalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xf4\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xd9\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2680,7 +2704,11 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\vincarnation\x18\v \x01(\x04R\vincarnation\x12\x1f\n" +
 	"\vspill_bytes\x18\f \x01(\x04R\n" +
 	"spillBytes\x12#\n" +
-	"\rspilled_bytes\x18\r \x01(\x04R\fspilledBytes\"/\n" +
+	"\rspilled_bytes\x18\r \x01(\x04R\fspilledBytes\x12!\n" +
+	"\fcached_bytes\x18\x0e \x01(\x04R\vcachedBytes\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\x0f \x01(\x04R\tcacheHits\x12!\n" +
+	"\fcache_misses\x18\x10 \x01(\x04R\vcacheMisses\"/\n" +
 	"\x05Voter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\bR\x06leader\"\x9f\x01\n" +
