@@ -129,6 +129,18 @@ func (v Version) Before(w Version) bool {
 // most once per shard however often it is sent.
 type SessionID uint64
 
+// LeaseID names a write lease. Whoever takes it draws it at random; zero is none.
+type LeaseID uint64
+
+// Token is a write lease as a shard's home gave it out. Whoever shows it writes
+// under it. The home numbers what it gives, and another home has another epoch:
+// the same name given out again is another token.
+type Token struct {
+	Lease  LeaseID
+	Epoch  Epoch
+	Number uint64
+}
+
 // OpID names one mutation, for exactly-once effect over retries.
 type OpID struct {
 	Session SessionID

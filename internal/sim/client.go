@@ -31,6 +31,7 @@ type ask struct {
 	shard    holo.ShardID
 	sent     holo.Time // on the client's clock
 	read     *shard.ReadRequest
+	hold     *wire.Hold
 	mutation wire.Mutation
 }
 
@@ -43,6 +44,8 @@ type reply struct {
 	old       uint64
 	views     []shard.View
 	lease     shard.Lease
+	held      bool // of a hold: it was done
+	token     holo.Token
 	err       error
 	hint      address // where to go instead; -1: unknown
 	primaries map[holo.ShardID]address
@@ -60,6 +63,9 @@ type client struct {
 	op    *operation
 	call  holo.Time
 	tries int
+	token holo.Token
+	step  step // of a read and a write under a write lease
+	wrote bool // the write may have been heard
 	left  int
 	num   uint64
 	think holo.Duration
@@ -98,8 +104,10 @@ func (c *client) draw() operation {
 		o.kind = writeOp
 	case x < 14:
 		o.kind = foldOp
-	case x < 18:
+	case x < 16:
 		o.kind, o.expect = swapOp, c.seen[o.page]
+	case x < 18:
+		o.kind, o.lease = swapOp, holo.LeaseID(r.Uint64()|1)
 	default:
 		o.kind, o.page.Array = taskOp, taskArray
 	}
@@ -136,6 +144,7 @@ func (c *client) pageIn(s holo.ShardID) holo.PageIndex {
 
 func (c *client) start(o operation) {
 	c.op, c.call, c.tries = &o, c.w.now, 0
+	c.step, c.wrote = toTake, false
 	if o.cached {
 		if v, ok := c.cache.Get(c.now(), o.page); ok {
 			c.w.tally("cache hit")
@@ -146,7 +155,7 @@ func (c *client) start(o operation) {
 	c.try(o.id)
 	c.w.after(opTimeout, func() {
 		if c.op != nil && c.op.id == o.id {
-			c.finish(outcome{unknown: true})
+			c.giveUp()
 		}
 	})
 }
@@ -167,6 +176,9 @@ func (c *client) try(id holo.OpID) {
 func (c *client) request() *ask {
 	o := c.op
 	a := &ask{op: o.id, shard: o.shard, sent: c.now()}
+	if o.lease != 0 {
+		return c.underLease(a)
+	}
 	if o.kind != readOp {
 		a.mutation = c.mutation(o)
 		return a
@@ -233,6 +245,8 @@ func (c *client) reply(r *reply) {
 		return
 	}
 	switch {
+	case c.op.lease != 0:
+		c.leased(r)
 	case r.err != nil && holo.ReasonOf(r.err) == "dropped":
 		c.finish(outcome{dropped: true})
 	case r.err != nil:

@@ -24,9 +24,10 @@ type operation struct {
 	kind   kind
 	shard  holo.ShardID
 	page   holo.PageID
-	value  uint64 // to write
-	expect uint64 // to compare with
-	cached bool   // a read that may come from the cache, and asks for a lease
+	value  uint64       // to write
+	expect uint64       // to compare with
+	lease  holo.LeaseID // of a swap that is a read and a write under a write lease
+	cached bool         // a read that may come from the cache, and asks for a lease
 }
 
 // outcome is what the client was told.

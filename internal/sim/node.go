@@ -208,6 +208,11 @@ func (n *node) hint(s holo.ShardID) address {
 
 // serve handles a client's request.
 func (n *node) serve(from address, a *ask) {
+	if a.hold != nil {
+		token, err := n.machine.Hold(n.now(), a.hold)
+		n.held(from, a, token, err)
+		return
+	}
 	if a.read == nil {
 		release := func() {}
 		if n.disk != nil {
@@ -263,6 +268,15 @@ func (n *node) finish(from address, a *ask, rd *shard.Read) {
 
 func (n *node) show(from address, a *ask, rd *shard.Read) {
 	n.w.send(n.addr, from, &reply{op: a.op, sent: a.sent, views: rd.Pages, lease: rd.Lease, hint: -1})
+}
+
+// held answers about a write lease.
+func (n *node) held(from address, a *ask, token holo.Token, err error) {
+	if err != nil {
+		n.refuse(from, a, err)
+		return
+	}
+	n.w.send(n.addr, from, &reply{op: a.op, hint: -1, held: true, token: token})
 }
 
 func (n *node) refuse(from address, a *ask, err error) {

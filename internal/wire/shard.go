@@ -53,6 +53,7 @@ type Mutation struct {
 	Expect  []byte      // of a compare-and-set: what must be where the delta goes
 	Fold    holo.Fold   // of a fold
 	Element holo.ElementType
+	Under   holo.Token // the write lease that it is made under, if any; only the primary asks
 	Changes []Change
 }
 

@@ -17,7 +17,7 @@ const (
 	// MaxInval bounds the pages of one invalidation.
 	MaxInval = 4096
 
-	entryBytes  = 8 + 8 + 1 + 16 + 1 + 8 + 4
+	entryBytes  = 8 + 8 + 1 + 16 + 1 + 8 + 1 + 4
 	changeBytes = 8 + 1
 	imageBytes  = 16 + 16 + 1
 	markBytes   = 8 + 1 + 16
@@ -142,6 +142,7 @@ func (m *Mutation) encode(e *Encoder) {
 		e.U8(uint8(m.Fold))
 		e.U8(uint8(m.Element))
 	}
+	e.token(m.Under)
 	e.Count(len(m.Changes))
 	for i := range m.Changes {
 		m.Changes[i].encode(e)
@@ -162,6 +163,7 @@ func (m *Mutation) decode(d *Decoder) {
 		m.Fold = holo.Fold(d.U8())
 		m.Element = holo.ElementType(d.U8())
 	}
+	m.Under = d.token()
 	if k := d.Count(MaxChanges, changeBytes); k > 0 {
 		m.Changes = make([]Change, k)
 	}

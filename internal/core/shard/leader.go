@@ -53,6 +53,7 @@ type leader struct {
 	queue   []*request
 	queued  map[opKey]*request
 	handoff *handoff
+	holds   []hold     // write leases that may still run
 	barred  holo.Epoch // in this epoch a Transfer was proposed: no read leases
 }
 

@@ -6,9 +6,9 @@
 // and only then shown and acknowledged. A new primary first makes every member
 // promise its epoch and equal to itself, so each acknowledged write is in the
 // memory of every member of every later epoch. The comments name the invariants
-// of the protocol's design that they keep, I1 to I13; I11 is about write
-// leases, which do not exist yet. Clocks decide only how long a primary may
-// answer reads: a broken clock can make a read stale, never lose a write.
+// of the protocol's design that they keep, I1 to I13. Clocks decide only how
+// long a primary may answer reads: a broken clock can make a read stale, never
+// lose a write.
 //
 // A replica keeps two things: a table of what is committed, and a tail of what
 // is not yet. Only the table is ever read. Because the table below a commit
@@ -56,6 +56,7 @@ type Limits struct {
 	ChunkBytes  int // of pages in one chunk of a transfer
 	ChunkWindow int // chunks on their way to one follower
 	Leases      int // read leases that may still run, one for each page and reader, over all shards
+	Holds       int // write leases of a shard
 	Capacity    int // bytes of pages; 0: no limit but that of the cluster's admission
 }
 
@@ -65,7 +66,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Queue: 1024, LogBytes: 256 << 20, FrameBytes: 1 << 20, WindowBytes: 8 << 20,
-		ChunkBytes: 512 << 10, ChunkWindow: 4, Leases: 1 << 16,
+		ChunkBytes: 512 << 10, ChunkWindow: 4, Leases: 1 << 16, Holds: 256,
 	}
 }
 

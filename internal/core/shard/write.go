@@ -133,7 +133,7 @@ func (m *Machine) pump(now holo.Time, r *replica) {
 			continue
 		}
 		delete(l.queued, keyOf(&q.mutation))
-		m.order(r, q)
+		m.order(now, r, q)
 	}
 	l.queue = waiting
 	m.advance(now, r)
@@ -157,7 +157,7 @@ func overlap(a, b *request) bool {
 }
 
 // order gives a mutation its place in the history.
-func (m *Machine) order(r *replica, q *request) {
+func (m *Machine) order(now holo.Time, r *replica, q *request) {
 	mu := &q.mutation
 	switch st := r.state(mu.Array); {
 	case st == wire.MarkDropped && mu.Kind != wire.MutateDrop:
@@ -165,6 +165,10 @@ func (m *Machine) order(r *replica, q *request) {
 		return
 	case st == wire.MarkSealed && !q.whole():
 		m.refuse(q.waiters, holo.Refuse(holo.Conflict, "sealed", "write to array %d: it is sealed", mu.Array))
+		return
+	}
+	if err := r.lead.allows(now, mu); err != nil {
+		m.refuse(q.waiters, err)
 		return
 	}
 	n := &wire.Entry{Seq: r.seq + 1, Epoch: r.promised, Applied: true, Mutation: *mu}
