@@ -83,6 +83,7 @@ type Cluster struct {
 	jobs     holov1connect.JobServiceClient
 	drains   holov1connect.DrainServiceClient
 	atomics  holov1connect.AtomicServiceClient
+	leases   holov1connect.LeaseServiceClient
 	receipts holov1connect.ReceiptServiceClient
 	nodes    holov1connect.NodeServiceClient
 	tokens   holov1connect.TokenServiceClient
@@ -154,6 +155,7 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 		jobs:     holov1connect.NewJobServiceClient(c.http, host, plain),
 		drains:   holov1connect.NewDrainServiceClient(c.http, host, plain),
 		atomics:  holov1connect.NewAtomicServiceClient(c.http, host, plain),
+		leases:   holov1connect.NewLeaseServiceClient(c.http, host, plain),
 		receipts: holov1connect.NewReceiptServiceClient(c.http, host, plain),
 		nodes:    holov1connect.NewNodeServiceClient(c.http, host, plain),
 		tokens:   holov1connect.NewTokenServiceClient(c.http, host, plain),

@@ -38,6 +38,18 @@ const (
 	KernelTrapped = holo.KernelTrapped // the kernel failed; again gives the same
 )
 
+// What became of a call that failed, for errors.Is: each error is at most one of
+// the first three. Of a write that goes in several pieces, each is about the
+// piece that failed: others may have been written.
+var (
+	ErrRefused       error = &holo.Outcome{Text: "refused, and not applied", Kinds: []Kind{Unavailable, Stale}} // safe to ask again
+	ErrIndeterminate error = &holo.Outcome{Text: "the outcome is not known", Kinds: []Kind{Indeterminate}}      // it may have been applied, or may yet be
+	ErrDataLost      error = &holo.Outcome{Text: "the data is lost", Kinds: []Kind{DataLost}}                   // asking again gives the same
+	ErrBarrierBroken error = &holo.Outcome{Text: "a party gave up", Kinds: []Kind{Conflict}, Reason: reasonBroken}
+	ErrLocked        error = &holo.Outcome{Text: "somebody else has a lease", Kinds: []Kind{Conflict}, Reason: reasonLocked} // not applied
+	ErrFenced        error = &holo.Outcome{Text: "the lease is over", Kinds: []Kind{Conflict}, Reason: reasonFenced}         // not applied
+)
+
 // KindOf is the kind of an error: Internal where it has none.
 func KindOf(err error) Kind { return holo.KindOf(err) }
 
@@ -120,12 +132,21 @@ func cut(what string, change bool, err error) error {
 		if far, ok := errors.AsType[*Error](op.Err); ok { // a link says itself what is wrong
 			return &Error{Kind: far.Kind, Reason: ReasonOf(far), Text: about(what, far.Error()), Err: far}
 		}
-		return holo.Refuse(Unavailable, reasonNoNode, "%s: no node answers on this machine: %w", what, op.Err)
+		return holo.Refuse(Unavailable, reasonNoNode, "%s: no node answers on this machine: %w", what, bare(op.Err))
 	}
 	if change {
-		return holo.Refuse(Indeterminate, reasonCut, "%s: the connection broke: %w", what, err)
+		return holo.Refuse(Indeterminate, reasonCut, "%s: the connection broke: %w", what, bare(err))
 	}
-	return holo.Refuse(Unavailable, reasonCut, "%s: the connection broke: %w", what, err)
+	return holo.Refuse(Unavailable, reasonCut, "%s: the connection broke: %w", what, bare(err))
+}
+
+// bare is a cause without a kind: that of the whole is what the caller is to
+// find, and no other with it.
+func bare(err error) error {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // Reasons of the SDK's own.
@@ -134,6 +155,10 @@ const (
 	reasonNotGranted = "not_granted"
 	reasonNotDrained = "not_drained" // a node that still holds something
 	reasonCut        = "cut_off"
+	reasonBroken     = "barrier_broken"
+	reasonParties    = "barrier_parties"
+	reasonLocked     = "locked"
+	reasonFenced     = "fenced"
 	reasonNoSession  = "no_session"
 	reasonStaleStamp = "stale_stamp"
 	reasonOwnerSig   = "bad_owner_signature" // of the node: not signed by the owner for the chain as it is

@@ -154,7 +154,7 @@ func (r *Raw) WriteBytes(ctx context.Context, first uint64, b []byte) error {
 	}
 	for len(b) > 0 {
 		n := min(len(b), api.MaxUpload)
-		if err := r.put(ctx, first, b[:n]); err != nil {
+		if err := r.put(ctx, first, b[:n], holo.Token{}); err != nil {
 			return err
 		}
 		first += uint64(n) / size
@@ -170,9 +170,13 @@ func (r *Raw) inside(what string, first, count uint64) error {
 	return nil
 }
 
-func (r *Raw) put(ctx context.Context, first uint64, b []byte) error {
+// put writes one piece, under a write lease if there is one.
+func (r *Raw) put(ctx context.Context, first uint64, b []byte, under holo.Token) error {
 	what := fmt.Sprintf("write array %s", r.info.Name)
 	path := api.DataPath(holo.ArrayID(r.info.ID), first, uint64(len(b))/r.typ.Size())
+	if under.Lease != 0 {
+		path = api.LeasedPath(path, under)
+	}
 	sum := sha256.Sum256(b)
 	return r.c.client.persist(ctx, func(session []byte) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPut, host+path, bytes.NewReader(b))

@@ -225,6 +225,7 @@ func (l *live) state() state {
 	must(l.t, err)
 	for i := range s.Nodes {
 		s.Nodes[i].ResidentBytes, s.Nodes[i].SpilledBytes, s.Nodes[i].Voter = 0, 0, false // measured now and then; as many as live
+		s.Nodes[i].CachedBytes, s.Nodes[i].CacheHits, s.Nodes[i].CacheMisses = 0, 0, 0    // of what the test itself reads
 		if n := &s.Nodes[i]; n.Name == liveName {                                         // it may say that it lives, and where
 			*n = holocompute.NodeStatus{ID: n.ID, Name: n.Name}
 		}

@@ -19,13 +19,14 @@ type Caller struct {
 	Session   [api.SessionSize]byte
 	Request   []byte // as it was signed; nil of bulk bytes
 	Stamp     api.Stamp
-	Attached  []byte   // bytes that the request names by their hash
-	Chain     string   // the text of the token; "": none
-	Digest    [32]byte // api.RequestDigest, or the SHA-256 of bulk bytes
-	Signature []byte   // 64 bytes; nil where nothing is changed, or it does not verify
-	Action    string   // the right that it needs first, in small letters
-	Resource  string   // what a signed request is about, in words
-	Verdict   Verdict  // by which the call was let in
+	Attached  []byte     // bytes that the request names by their hash
+	Chain     string     // the text of the token; "": none
+	Digest    [32]byte   // api.RequestDigest, or the SHA-256 of bulk bytes
+	Signature []byte     // 64 bytes; nil where nothing is changed, or it does not verify
+	Action    string     // the right that it needs first, in small letters
+	Resource  string     // what a signed request is about, in words
+	Under     holo.Token // the write lease that bulk bytes are written under, if any
+	Verdict   Verdict    // by which the call was let in
 
 	in *session
 }
@@ -69,6 +70,7 @@ type Backend interface {
 	Drains
 	Arrays
 	Atomics
+	Leases
 	Kernels
 	Jobs
 	Receipts

@@ -80,10 +80,15 @@ func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
 	if !ok {
 		return call{}, holo.Refuse(holo.Denied, reasonUnknownRoute, "%s: there is no such call", c.Procedure)
 	}
-	id, _, _, err := api.ParseDataPath(r.URL.RequestURI())
+	path, under, err := dataPath(r)
 	if err != nil {
 		return call{}, err
 	}
+	id, _, _, err := api.ParseDataPath(path)
+	if err != nil {
+		return call{}, err
+	}
+	c.Under = under
 	c.Resource = fmt.Sprintf("array %d", uint64(id))
 	in, err := s.gate.decide(r.Context(), rt, c, &dataCall{array: id})
 	if err != nil && rt.signed() {
@@ -92,8 +97,21 @@ func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
 	return in, err
 }
 
+// dataPath is the path of a bulk call, and the write lease that it names: only
+// writes are made under one.
+func dataPath(r *http.Request) (path string, under holo.Token, err error) {
+	if r.Method != http.MethodPut {
+		return r.URL.RequestURI(), under, nil
+	}
+	return api.CutLease(r.URL.RequestURI())
+}
+
 func (s *bulk) span(r *http.Request) (span, error) {
-	id, first, count, err := api.ParseDataPath(r.URL.RequestURI())
+	path, _, err := dataPath(r)
+	if err != nil {
+		return span{}, err
+	}
+	id, first, count, err := api.ParseDataPath(path)
 	if err != nil {
 		return span{}, err
 	}

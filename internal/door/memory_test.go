@@ -358,6 +358,11 @@ func (m *memory) Atomic(_ context.Context, c Caller, _ *holov1.ApplyAtomicReques
 	return &holov1.AtomicResponse{Applied: true}, nil
 }
 
+func (m *memory) Hold(_ context.Context, c Caller, _ *holov1.HoldRequest) (*holov1.HoldResponse, error) {
+	m.changed(c)
+	return &holov1.HoldResponse{}, nil
+}
+
 func (m *memory) SetDrain(_ context.Context, c Caller, _ *holov1.SetDrainRequest) error {
 	m.changed(c)
 	return nil

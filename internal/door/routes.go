@@ -64,6 +64,7 @@ var routes = map[string]route{
 	holov1connect.ArrayServiceSealProcedure:   change("array.seal", nothing[holov1.SealRequest], func(m *holov1.SealRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) }),
 	holov1connect.ArrayServiceDeleteProcedure: change("array.delete", nothing[holov1.DeleteRequest], func(m *holov1.DeleteRequest) []Access { return arrayID(holo.ActionFree, m.GetArray()) }),
 	holov1connect.AtomicServiceApplyProcedure: asBulk(change("array.atomic", checkAtomic, atomicNeeds)),
+	holov1connect.LeaseServiceHoldProcedure:   asBulk(change("array.lease", checkHold, func(m *holov1.HoldRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
 
 	getData: {class: classBulk, needs: func(m proto.Message) []Access { return arrayID(holo.ActionRead, uint64(m.(*dataCall).array)) }},
 	putData: {class: classBulk, event: "array.write", needs: func(m proto.Message) []Access { return arrayID(holo.ActionWrite, uint64(m.(*dataCall).array)) }},

@@ -299,6 +299,8 @@ func sample(procedure string) proto.Message {
 		m.Array, m.Count, m.Value = 1, 1, []byte{1, 2}
 	case *holov1.ApplyAtomicRequest:
 		m.Array, m.Operation, m.Kind, m.Operand = 1, make([]byte, 16), "add", []byte{1, 2}
+	case *holov1.HoldRequest:
+		m.Array, m.Count, m.Lease = 1, 1, 5
 	case *holov1.SealRequest:
 		m.Array = 1
 	case *holov1.DeleteRequest:

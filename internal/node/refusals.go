@@ -9,6 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/pagecache"
+	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/storage"
@@ -74,7 +75,7 @@ var routine = []string{
 	transport.ReasonQueueFull, placement.ReasonStaleEpoch, placement.ReasonStaleLife, placement.ReasonNotMember, placement.ReasonFloor,
 	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
 	"deposed", "stopping", "node_lost", catalog.ReasonStaleStamp,
-	pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed,
+	shard.ReasonLocked, pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed,
 }
 
 func newRefusals() *refusals {

@@ -74,6 +74,7 @@ var routes = table([]entry{
 	{&wire.RangeRead{}, route{nodesOnly, "page.read", quotaData, false, (*Node).serveRead}},
 	{&wire.DigestRead{}, route{nodesOnly, "page.read", quotaData, false, (*Node).serveDigests}},
 	{&wire.Mutate{}, route{nodesOnly, "page.write", quotaData, false, (*Node).serveMutate}},
+	{&wire.Hold{}, route{nodesOnly, "page.write", quotaData, false, (*Node).serveHold}},
 	{&wire.ModuleOffer{}, route{nodesOnly, "module.keep", quotaData, false, (*Node).serveOffer}},
 	{&wire.RunTask{}, route{nodesOnly, "task.run", quotaJob, false, (*Node).serveTask}},
 	{&wire.CancelTasks{}, route{nodesOnly, "task.cancel", quotaJob, false, (*Node).serveCancelTasks}},

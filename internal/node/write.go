@@ -85,6 +85,11 @@ func (n *Node) readSpan(ctx context.Context, a *wire.ArrayRecord, s span, dst []
 // extent, side by side. Each extent is written as a whole or not at all; a
 // range over several extents is not one step.
 func (n *Node) WriteRange(ctx context.Context, id holo.ArrayID, offset uint64, src []byte) error {
+	return n.writeUnder(ctx, id, offset, src, holo.Token{})
+}
+
+// writeUnder is WriteRange under a write lease, if there is one.
+func (n *Node) writeUnder(ctx context.Context, id holo.ArrayID, offset uint64, src []byte, under holo.Token) error {
 	a, err := n.openArray(ctx, id, offset, uint64(len(src)))
 	if err != nil {
 		return err
@@ -92,7 +97,7 @@ func (n *Node) WriteRange(ctx context.Context, id holo.ArrayID, offset uint64, s
 	list := spans(a, offset, uint64(len(src)))
 	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
 		s := list[i]
-		return n.write(ctx, a, s.shard, changes(a, s, func(dst []byte, at uint64) { copy(dst, src[at-offset:]) }))
+		return n.write(ctx, a, s.shard, changes(a, s, func(dst []byte, at uint64) { copy(dst, src[at-offset:]) }), under)
 	})
 }
 
@@ -109,11 +114,11 @@ func (n *Node) openArray(ctx context.Context, id holo.ArrayID, offset, length ui
 }
 
 // write brings the changes of one extent to its home.
-func (n *Node) write(ctx context.Context, a *wire.ArrayRecord, s holo.ShardID, list []wire.Change) error {
+func (n *Node) write(ctx context.Context, a *wire.ArrayRecord, s holo.ShardID, list []wire.Change, under holo.Token) error {
 	if a.LostIn(s) {
 		return holo.Refuse(holo.DataLost, reasonLost, "write array %s: part of it is lost with every node that held it", a.Name)
 	}
-	mu := &wire.Mutation{Op: n.ops.next(), Kind: wire.MutateWrite, Array: a.ID, Changes: list}
+	mu := &wire.Mutation{Op: n.ops.next(), Kind: wire.MutateWrite, Array: a.ID, Changes: list, Under: under}
 	shard.SignMutation(mu)
 	_, err := n.mutate(ctx, s, mu)
 	return err
@@ -167,7 +172,7 @@ func (n *Node) FillRange(ctx context.Context, id holo.ArrayID, first, count uint
 	}
 	list := spans(a, first*size, count*size)
 	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
-		return n.write(ctx, a, list[i].shard, fillChanges(a, list[i], value))
+		return n.write(ctx, a, list[i].shard, fillChanges(a, list[i], value), holo.Token{})
 	})
 }
 
@@ -191,8 +196,8 @@ func (n *Node) ReadBytes(ctx context.Context, _ door.Caller, id holo.ArrayID, of
 }
 
 // WriteBytes serves the door.
-func (n *Node) WriteBytes(ctx context.Context, _ door.Caller, id holo.ArrayID, offset uint64, src []byte) error {
-	return n.WriteRange(ctx, id, offset, src)
+func (n *Node) WriteBytes(ctx context.Context, c door.Caller, id holo.ArrayID, offset uint64, src []byte) error {
+	return n.writeUnder(ctx, id, offset, src, c.Under)
 }
 
 // Fill serves the door.
