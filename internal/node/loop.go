@@ -38,7 +38,8 @@ type loop struct {
 	keeper  *liveness.Keeper // nil unless this node leads
 	leader  holo.NodeID      // whom the last heartbeat went to
 	budget  budget
-	spill   *spill // nil: all pages are in memory
+	spill   *spill    // nil: all pages are in memory
+	swept   holo.Time // when the read cache was, last
 	answers map[uint64]func(shard.Answer)
 	next    uint64
 }
@@ -156,6 +157,7 @@ func (l *loop) tick() {
 	}
 	l.budget.measure(now, l.machine)
 	l.yield()
+	l.tidy(now)
 	if id, known := l.n.leader(); known && id != l.leader {
 		l.leader = id
 		l.holder.Hurry()

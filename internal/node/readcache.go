@@ -76,10 +76,10 @@ func (c *readCache) put(sent holo.Time, array holo.ArrayID, run wire.PageRun, l 
 }
 
 // putSealed keeps pages that are what was sealed.
-func (c *readCache) putSealed(array holo.ArrayID, run wire.PageRun, pages []content) {
+func (c *readCache) putSealed(now holo.Time, array holo.ArrayID, run wire.PageRun, pages []content) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.pages.PutSealed(viewsOf(array, run, pages))
+	c.mu.pages.PutSealed(now, viewsOf(array, run, pages))
 }
 
 func viewsOf(array holo.ArrayID, run wire.PageRun, pages []content) []shard.View {
@@ -101,6 +101,12 @@ func (c *readCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.pages.Clear()
+}
+
+func (c *readCache) sweep(now holo.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.pages.Sweep(now)
 }
 
 func (c *readCache) resize(bytes uint64) {
@@ -160,6 +166,17 @@ func (n *Node) serveInval(_ context.Context, r *request) error {
 	}
 	n.peers.Send(r.from, transport.Control, n.cache.withdraw(n.incarnation, m))
 	return nil
+}
+
+// sweepCacheEvery is how often pages whose leases are over are looked for.
+const sweepCacheEvery = holo.Second
+
+// tidy drops cached pages that are of no use any more.
+func (l *loop) tidy(now holo.Time) {
+	if now.Sub(l.swept) >= sweepCacheEvery {
+		l.swept = now
+		l.n.cache.sweep(now)
+	}
 }
 
 // yield gives the cache what this node's own pages leave free, and no more than

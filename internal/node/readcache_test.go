@@ -159,7 +159,7 @@ func TestPartOfARunThatIsMissingIsFetched(t *testing.T) {
 	c := newReadCache()
 	c.resize(1 << 20)
 	for _, i := range []holo.PageIndex{10, 13} {
-		c.putSealed(1, wire.PageRun{First: i, Count: 1}, []content{{kind: wire.PageFill, data: []byte{byte(i)}}})
+		c.putSealed(1, 1, wire.PageRun{First: i, Count: 1}, []content{{kind: wire.PageFill, data: []byte{byte(i)}}})
 	}
 	pages, rest := c.look(1, 1, wire.PageRun{First: 10, Count: 4})
 	if rest.First != 11 || rest.Count != 2 || pages[0].data[0] != 10 || pages[3].data[0] != 13 {
@@ -176,7 +176,7 @@ func TestCachedPagesYieldToANodesOwn(t *testing.T) {
 	must(t, n.loop.do(context.Background(), func(holo.Time) {
 		n.loop.yield()
 		for i := range holo.PageIndex(2 * n.config.MemoryBytes / holo.PageSize) {
-			n.cache.putSealed(1, wire.PageRun{First: i, Count: 1}, []content{page})
+			n.cache.putSealed(1, 1, wire.PageRun{First: i, Count: 1}, []content{page})
 		}
 		if got, want := n.cache.bytes(), n.config.MemoryBytes/cachePart; got > want || got < want/2 {
 			t.Errorf("%d bytes are cached where %d may be", got, want)

@@ -84,7 +84,7 @@ func (n *Node) fetchSealed(ctx context.Context, a *wire.ArrayRecord, c *wire.Sha
 		}
 		if err == nil {
 			if n.cache.asks(a.ID, run) {
-				n.cache.putSealed(a.ID, run, pages)
+				n.cache.putSealed(n.clock.now(), a.ID, run, pages)
 			}
 			return pages, nil
 		}

@@ -3,7 +3,6 @@ package shard
 import (
 	"cmp"
 	"container/list"
-	"math"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -27,15 +26,22 @@ type Cache struct {
 
 type cached struct {
 	View
-	until holo.Time
+	until  holo.Time
+	sealed bool
 
 	heat uint8         // times used since it came into its queue
 	main bool          // is in the main queue
 	at   *list.Element // there
 }
 
-// forever is when a page of a sealed array ceases to be right.
-const forever = holo.Time(math.MaxInt64)
+const (
+	// sealedFor is how long a page of a sealed array is kept after it was used
+	// last. It is right for ever, but nobody says when its array is deleted.
+	sealedFor = 60 * holo.Second
+	// sweepPages is how many pages one Sweep looks at: a few hundred
+	// microseconds.
+	sweepPages = 4096
+)
 
 // grantID orders the grants of one shard: numbers count up in one process, and
 // a shard's next home has a later epoch.
@@ -61,22 +67,21 @@ func (c *Cache) Put(sent holo.Time, s holo.ShardID, l Lease, pages []View) {
 		return
 	}
 	for _, v := range pages {
-		c.keep(v, sent.Add(l.For))
+		c.keep(&cached{View: v, until: sent.Add(l.For)})
 	}
 }
 
 // PutSealed keeps pages of a sealed array, which need no lease: the caller has
 // compared them with what was sealed, and they never change.
-func (c *Cache) PutSealed(pages []View) {
+func (c *Cache) PutSealed(now holo.Time, pages []View) {
 	for _, v := range pages {
-		c.keep(v, forever)
+		c.keep(&cached{View: v, until: now.Add(sealedFor), sealed: true})
 	}
 }
 
-func (c *Cache) keep(v View, until holo.Time) {
-	c.remove(v.Page)
-	p := &cached{View: v, until: until}
-	c.pages[v.Page] = p
+func (c *Cache) keep(p *cached) {
+	c.remove(p.Page)
+	c.pages[p.Page] = p
 	c.stock.add(p)
 	c.fit()
 }
@@ -91,7 +96,9 @@ func (c *Cache) Get(now holo.Time, id holo.PageID) (View, bool) {
 		c.remove(id)
 		return View{}, false
 	}
-	p.used()
+	if p.used(); p.sealed {
+		p.until = now.Add(sealedFor)
+	}
 	return p.View, true
 }
 
@@ -107,6 +114,20 @@ func (c *Cache) Withdraw(self holo.Incarnation, msg *wire.Inval) *wire.InvalAck 
 	return &wire.InvalAck{
 		ShardHead: wire.ShardHead{Shard: msg.Shard, Epoch: msg.Epoch, From: self, To: msg.From},
 		UpTo:      msg.UpTo, Pages: msg.Pages,
+	}
+}
+
+// Sweep drops pages whose time is over. It looks at a part of them, another one
+// each time.
+func (c *Cache) Sweep(now holo.Time) {
+	left := sweepPages
+	for id, p := range c.pages {
+		if now >= p.until {
+			c.remove(id)
+		}
+		if left--; left == 0 {
+			return
+		}
 	}
 }
 

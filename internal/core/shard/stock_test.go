@@ -39,10 +39,25 @@ func TestCacheNeverExceedsItsBytes(t *testing.T) {
 func TestZeroPagesAreBoundedToo(t *testing.T) {
 	c := NewCache(10 * entryBytes)
 	for i := range 100 {
-		c.PutSealed([]View{{Page: at(1, holo.PageIndex(i))}})
+		c.PutSealed(1, []View{{Page: at(1, holo.PageIndex(i))}})
 	}
 	if len(c.pages) > 10 {
 		t.Errorf("%d zero pages in room for 10", len(c.pages))
+	}
+}
+
+func TestPagesWhoseTimeIsOverAreSwept(t *testing.T) {
+	c := NewCache(10 * pageCost)
+	c.Put(1, 0, granted(1), []View{cachedPage(1, 0)})
+	c.PutSealed(1, []View{cachedPage(2, 0), cachedPage(2, 1)})
+	c.Get(holo.Time(50*holo.Second), at(2, 1))
+	for _, want := range []struct {
+		at    holo.Duration
+		pages int
+	}{{holo.Second / 2, 3}, {2 * holo.Second, 2}, {61 * holo.Second, 1}, {111 * holo.Second, 0}} {
+		if c.Sweep(holo.Time(want.at)); len(c.pages) != want.pages || c.Bytes() != want.pages*pageCost {
+			t.Errorf("after %v there are %d pages in %d bytes, want %d", want.at, len(c.pages), c.Bytes(), want.pages)
+		}
 	}
 }
 
