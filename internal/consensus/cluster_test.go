@@ -183,7 +183,7 @@ func (v *voter) open(t *testing.T) {
 	v.Group = g
 }
 
-func (v *voter) count(reason string) {
+func (v *voter) count(reason string, _ holo.NodeID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.refused[reason]++

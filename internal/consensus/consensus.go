@@ -69,8 +69,8 @@ type Config struct {
 	Dir     string // for the log and the snapshots; made when it is not there
 	Streams Streams
 	FSM     FSM
-	Logger  *slog.Logger        // nil: slog.Default
-	Refused func(reason string) // told of each RPC refused; must not block; nil: nobody counts
+	Logger  *slog.Logger                          // nil: slog.Default
+	Refused func(reason string, peer holo.NodeID) // told of each RPC refused; must not block; nil: nobody counts
 }
 
 // Raft's times. A leader that nobody hears from for electionTimeout is

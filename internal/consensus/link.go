@@ -123,7 +123,7 @@ func (l *link) expect(peer holo.NodeID) {
 func (l *link) refuse(reason string, peer holo.NodeID) {
 	l.config.Logger.Debug("raft request refused", "peer", peer.String(), "reason", reason)
 	if l.config.Refused != nil {
-		l.config.Refused(reason)
+		l.config.Refused(reason, peer)
 	}
 }
 

@@ -38,6 +38,7 @@ func (c *cluster) forge(reason string, body wire.Message) {
 func TestMemberCannotActInAClientsName(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
+	c.lies = true
 	ctx := context.Background()
 	lead := c.nodes[c.leads()]
 	liar := c.nodes[(c.leads()+1)%3]

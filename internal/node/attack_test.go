@@ -76,6 +76,8 @@ func TestNobodyTakesAMembersNameOrPlace(t *testing.T) {
 		n.peers.Open(ctx, victim.self, transport.Data)
 		return n.refusals.all()[transport.ReasonWrongPeer] > wrong
 	})
+	onRecord(t, n, "auth.failed", transport.ReasonWrongPeer)
+	c.answers(n)
 	if at, _ := n.members.address(victim.self); at != place || !n.members.has(victim.self) || n.members.has(impostor.signer.Public()) {
 		t.Errorf("what is known of the node changed: it is at %s", at)
 	}
@@ -86,6 +88,7 @@ func TestNobodyTakesAMembersNameOrPlace(t *testing.T) {
 func TestMessageInAnothersNameIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
+	c.lies = true
 	lead := c.leads()
 	n, liar, other := c.nodes[lead], c.nodes[(lead+1)%3], c.nodes[(lead+2)%3]
 	moved, _ := n.members.address(other.self)
@@ -112,6 +115,9 @@ func TestMessageInAnothersNameIsRefused(t *testing.T) {
 	if epoch, _ := n.keys.at(); epoch > 1 {
 		t.Errorf("the cluster key is %d", epoch)
 	}
+	onRecord(t, n, "msg.rejected", reasonNotAllowed)
+	onRecord(t, n, "member.blamed", reasonNotAllowed)
+	c.answers(n)
 }
 
 // The attack of S3-3: genuine membership messages, later, or in another cluster.
@@ -162,6 +168,8 @@ func TestMembershipMessagesOfThePastAndOfOthersChangeNothing(t *testing.T) {
 			t.Fatalf("%s: the membership changed", name)
 		}
 	}
+	onRecord(t, n, "msg.rejected", "bad_chain")
+	c.answers(n)
 }
 
 // The attack of N-15: a machine whose clock is ten minutes ahead. It is refused
@@ -211,6 +219,7 @@ func TestClockTenMinutesAheadIsRefusedAndTheStatusSaysSo(t *testing.T) {
 	if !warns(status, handshake.ReasonClockSkew) {
 		t.Errorf("the status does not say it: %q", status.Warnings)
 	}
+	onRecord(t, n, "clock.skew", handshake.ReasonClockSkew)
 }
 
 func warns(s *holov1.StatusResponse, of string) bool {

@@ -35,6 +35,7 @@ func (n *Node) closeAudit() error {
 		return nil
 	}
 	n.recordRefusals(n.refusals.rest())
+	n.recordBlames(n.blames.rest())
 	return errors.Join(n.audit.Report(n.ownEvent("node.stop", "")), n.audit.Close())
 }
 
@@ -114,7 +115,7 @@ var chainEvents = map[wire.ChainKind]string{wire.ChainAdmit: "member.admitted", 
 // first of a reason is recorded within this time.
 const lookAtRefusals = time.Second
 
-// watchRefusals records refusals by number until the node ends.
+// watchRefusals records refusals and blames by number until the node ends.
 func (n *Node) watchRefusals(ctx context.Context) {
 	ticker := time.NewTicker(lookAtRefusals)
 	defer ticker.Stop()
@@ -124,6 +125,7 @@ func (n *Node) watchRefusals(ctx context.Context) {
 			return
 		case <-ticker.C:
 			n.recordRefusals(n.refusals.due(n.clock.now()))
+			n.recordBlames(n.blames.due(n.clock.now()))
 		}
 	}
 }
@@ -132,7 +134,7 @@ func (n *Node) watchRefusals(ctx context.Context) {
 // cannot be recorded is counted on and tried again.
 func (n *Node) recordRefusals(due map[string]uint64) {
 	for reason, count := range due {
-		r := &wire.AuditRecord{Event: "refusals.counted", Decision: wire.Refused, Reason: reason, Count: count}
+		r := &wire.AuditRecord{Event: refusalEvent(reason), Decision: wire.Refused, Reason: reason, Count: count}
 		if err := n.audit.Report(r); err != nil {
 			n.refusals.owe(reason, count)
 			n.log.Error("refusals not recorded", "reason", reason, "count", count, "error", err)

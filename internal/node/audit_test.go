@@ -30,13 +30,28 @@ func recordsOf(t *testing.T, n *Node, event string) []*wire.AuditRecord {
 // verifyAudit checks a node's log as an outsider would, from a copy.
 func (c *cluster) verifyAudit(i int) *audit.Summary {
 	c.t.Helper()
-	elsewhere := filepath.Join(c.t.TempDir(), "copy")
-	must(c.t, os.CopyFS(elsewhere, os.DirFS(AuditDir(c.dirs[i]))))
-	source, err := AuditSource(c.dirs[i])
-	must(c.t, err)
+	return verifyLog(c.t, c.dirs[i])
+}
+
+func verifyLog(t *testing.T, dir string) *audit.Summary {
+	t.Helper()
+	elsewhere := filepath.Join(t.TempDir(), "copy")
+	must(t, os.CopyFS(elsewhere, os.DirFS(AuditDir(dir))))
+	source, err := AuditSource(dir)
+	must(t, err)
 	s, err := audit.Verify(elsewhere, source)
-	must(c.t, err)
+	must(t, err)
 	return s
+}
+
+// onRecord wants a node's record of refusals for a reason to be called so: each is
+// there within a second of the first.
+func onRecord(t *testing.T, n *Node, event, reason string) {
+	t.Helper()
+	await(t, event+" "+reason+" is on record", func() bool {
+		return slices.ContainsFunc(recordsOf(t, n, event), func(r *wire.AuditRecord) bool { return r.Reason == reason })
+	})
+	verifyLog(t, n.home.dir)
 }
 
 // A hundred thousand refusals are one record in the first minute and one in the

@@ -43,6 +43,9 @@ func (n *Node) call(ctx context.Context, to holo.NodeID, class transport.Class, 
 	}
 	for {
 		msg, err := st.ReadMessage()
+		if holo.KindOf(err) == holo.Invalid {
+			return n.blame(to, holo.Refuse(holo.Corrupt, reasonMalformed, "answer of node %s does not decode: %w", to, err))
+		}
 		if err != nil {
 			return cut(ctx, to, err)
 		}
@@ -71,8 +74,6 @@ func cut(ctx context.Context, to holo.NodeID, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errMoved):
 		return holo.Refuse(holo.Indeterminate, reasonNoHome, "ask node %s: %w", to, errMoved)
-	case holo.KindOf(err) == holo.Invalid: // the answer does not decode
-		return holo.Refuse(holo.Corrupt, reasonMalformed, "answer of node %s: %w", to, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return holo.Errorf(holo.Cancelled, "ask node %s: %w", to, context.Canceled)
 	case errors.Is(err, io.EOF):
@@ -81,9 +82,15 @@ func cut(ctx context.Context, to holo.NodeID, err error) error {
 	return holo.Refuse(holo.Indeterminate, reasonUnreachable, "answer of node %s: %w", to, err)
 }
 
-// unexpected is the error for an answer of a type that does not answer.
-func unexpected(from holo.NodeID, m wire.Message) error {
+// answered is what a node's answer was that answers nothing.
+func answered(from holo.NodeID, m wire.Message) error {
 	return holo.Refuse(holo.Corrupt, reasonMalformed, "node %s answered with message %#04x", from, uint16(m.Type()))
+}
+
+// unexpected is the error for an answer of a type that does not answer, which is
+// its sender's doing.
+func (n *Node) unexpected(from holo.NodeID, m wire.Message) error {
+	return n.blame(from, answered(from, m))
 }
 
 // within bounds one attempt of an operation that may be tried again.

@@ -37,6 +37,7 @@ type cluster struct {
 	clients *bool  // as Config has it
 	spill   uint64 // limit of spill folders; 0: nodes have none
 	killed  holo.NodeID
+	lies    bool // somebody in it does, and may be blamed
 }
 
 func (c *cluster) config(i int) Config {
@@ -76,6 +77,11 @@ func found(c *cluster, n int) *cluster {
 		c.start(i)
 	}
 	t.Cleanup(c.dump) // before the nodes are closed
+	t.Cleanup(func() {
+		if !c.lies {
+			c.blameless()
+		}
+	})
 	c.settle()
 	return c
 }
@@ -171,6 +177,14 @@ func (c *cluster) create(n *Node, name string, bytes uint64) *holov1.Array {
 	})
 	must(c.t, err)
 	return a
+}
+
+// answers wants the cluster to take a write and give it back, after an attack.
+func (c *cluster) answers(n *Node) {
+	c.t.Helper()
+	a, data := c.create(n, "afterwards", 1<<20), noise(3, 1<<20)
+	must(c.t, n.WriteRange(context.Background(), holo.ArrayID(a.Id), 0, data))
+	wantBytes(c.t, n, a.Id, 0, data)
 }
 
 // asks is a request as the client of the first node's user signs it.

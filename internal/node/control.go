@@ -114,7 +114,7 @@ func (n *Node) controlAt(ctx context.Context, id holo.NodeID, req *wire.ControlR
 		n.vouch(id, m.Leader)
 		return nil, holo.Refuse(holo.Unavailable, reasonNotLeader, "node %s does not lead the catalogue", id)
 	}
-	return nil, unexpected(id, m)
+	return nil, n.unexpected(id, m)
 }
 
 // leader is who leads the catalogue, as far as this node knows: Raft's word
@@ -176,7 +176,7 @@ func (n *Node) serveCall(ctx context.Context, r *request) error {
 func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.ControlRequest) (*wire.ControlResponse, error) {
 	msg, err := wire.Decode(req.Body)
 	if err != nil {
-		return nil, err
+		return nil, n.blame(from, holo.Refuse(holo.Invalid, reasonMalformed, "command of node %s: %w", from, err))
 	}
 	if q, ok := msg.(*wire.CatalogQuery); ok {
 		if err := n.consensus.Read(ctx); err != nil {
@@ -185,11 +185,12 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 		return n.answerQuery(q), nil
 	}
 	if err := mayPropose(from, msg); err != nil {
-		return nil, err
+		return nil, n.blame(from, err)
 	}
 	if refusal, err := n.judgeSigned(ctx, req.Request, msg); err != nil {
 		return nil, err
 	} else if refusal != nil {
+		n.blameUnsigned(from, refusal)
 		return &wire.ControlResponse{Refused: true, Failure: *wire.FailureOf(refusal)}, nil
 	}
 	if m, ok := msg.(*wire.Evict); ok {

@@ -195,7 +195,7 @@ func (j *joiner) askIn(ctx context.Context, s *transport.Session) error {
 	case *wire.JoinAnswer:
 		return j.accept(s.Peer(), m)
 	}
-	return unexpected(s.Peer(), msg)
+	return answered(s.Peer(), msg)
 }
 
 func (j *joiner) request(hash [32]byte) *wire.JoinRequest {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,10 +47,19 @@ func (s *stranger) dial(n *Node, l handshake.Local) (*transport.Session, error) 
 	return s.link.Dial(ctx, n.Addr(), l, transport.Control, holo.NodeID{})
 }
 
-// refused waits until a node has counted a refusal more than before.
+// refused waits until a node has counted a refusal and, where the reason is not
+// routine, has it in its audit log, which must verify then from a copy with the
+// node's public key alone.
 func refused(t *testing.T, n *Node, reason string, before uint64) {
 	t.Helper()
 	await(t, "refusal "+reason+" is counted", func() bool { return n.refusals.all()[reason] > before })
+	if slices.Contains(routine, reason) {
+		return
+	}
+	await(t, "refusal "+reason+" is on record", func() bool {
+		return slices.ContainsFunc(recordsOf(t, n, ""), func(r *wire.AuditRecord) bool { return r.Reason == reason && r.Decision == wire.Refused })
+	})
+	verifyLog(t, n.home.dir)
 }
 
 func TestStrangerIsRefusedAndCounted(t *testing.T) {
@@ -157,6 +167,7 @@ func TestForeignAndExpiredInvitesAreRefused(t *testing.T) {
 	if got := len(n.members.ids()); got != 1 {
 		t.Errorf("%d members, want 1", got)
 	}
+	c.answers(n)
 }
 
 func TestJoinSessionHasNoRouteButJoin(t *testing.T) {

@@ -90,7 +90,7 @@ func (n *Node) holdOnce(ctx context.Context, req *wire.Hold) (holo.Token, error)
 	}
 	held, ok := m.(*wire.Held)
 	if !ok {
-		return holo.Token{}, unexpected(home, m)
+		return holo.Token{}, n.unexpected(home, m)
 	}
 	return held.Token, nil
 }

@@ -83,7 +83,7 @@ func (n *Node) fetchModule(ctx context.Context, peer holo.NodeID, id holo.Module
 	err := n.call(ctx, peer, transport.Data, &wire.ModuleRead{Module: id}, func(m wire.Message) (bool, error) {
 		c, ok := m.(*wire.ModuleChunk)
 		if !ok || c.Total > api.MaxModule || len(c.Bytes) == 0 || uint64(len(b)+len(c.Bytes)) > c.Total {
-			return true, unexpected(peer, m)
+			return true, n.unexpected(peer, m)
 		}
 		b = append(b, c.Bytes...)
 		return uint64(len(b)) == c.Total, nil

@@ -57,7 +57,7 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 	}
 	done, ok := m.(*wire.Mutated)
 	if !ok {
-		return wire.Mutated{}, unexpected(home, m)
+		return wire.Mutated{}, n.unexpected(home, m)
 	}
 	return *done, nil
 }
@@ -90,7 +90,7 @@ func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 func (n *Node) serveMutate(ctx context.Context, r *request) error {
 	m := r.msg.(*wire.Mutate)
 	if err := shard.VerifyMutation(&m.Mutation); err != nil {
-		return err
+		return n.blame(r.from, err)
 	}
 	ctx, cancel := within(ctx, opDeadline)
 	defer cancel()

@@ -87,6 +87,7 @@ type Node struct {
 	clock    *clock
 	group    *group
 	refusals *refusals
+	blames   *blames
 	quotas   *quotas
 	flows    *flows
 	ops      *operations
@@ -154,7 +155,7 @@ func assemble(c Config, h *home) *Node {
 	c.MemoryBytes = memoryOr(c.MemoryBytes)
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
-		clock: newClock(), group: newGroup(), refusals: newRefusals(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
+		clock: newClock(), group: newGroup(), refusals: newRefusals(), blames: newBlames(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
 		configs: newConfigs(), records: newRecords(), seals: newSeals(), cache: newReadCache(), modules: newModules(h.path(modulesDir)),
@@ -204,7 +205,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Rival: n.rival, Handler: n.serve})
 	n.consensus, err = consensus.Open(consensus.Config{
-		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.refusals.add,
+		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.blameRaft,
 	})
 	if err != nil {
 		return err

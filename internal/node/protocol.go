@@ -135,7 +135,7 @@ func (n *Node) serveControl(ctx context.Context, r *request) error {
 func (n *Node) serveShard(ctx context.Context, r *request) error {
 	if err := shard.Verify(r.msg); err != nil {
 		n.log.Warn("corrupt replication refused", "peer", r.from.String(), "error", err)
-		return err
+		return n.blame(r.from, err)
 	}
 	if err := n.hold(ctx, r.msg); err != nil {
 		return err

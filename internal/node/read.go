@@ -151,14 +151,14 @@ func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRe
 		}
 		f, ok := m.(*wire.PageFrame)
 		if !ok {
-			return true, unexpected(peer, m)
+			return true, n.unexpected(peer, m)
 		}
 		next := req.Run.First + holo.PageIndex(len(pages))
 		if f.First != next || uint64(len(pages))+uint64(f.Count) > uint64(req.Run.Count) {
-			return true, holo.Refuse(holo.Corrupt, reasonMalformed, "node %s answered with pages %d+%d instead of %d", peer, f.First, f.Count, next)
+			return true, n.blame(peer, holo.Refuse(holo.Corrupt, reasonMalformed, "node %s answered with pages %d+%d instead of %d", peer, f.First, f.Count, next))
 		}
 		if f.Kind != wire.PageZero && !digest.Check(f.Data, f.Digest) {
-			return true, holo.Refuse(holo.Corrupt, reasonDigest, "page %v from node %s does not have its digest", holo.PageID{Array: req.Array, Index: f.First}, peer)
+			return true, n.blame(peer, holo.Refuse(holo.Corrupt, reasonDigest, "page %v from node %s does not have its digest", holo.PageID{Array: req.Array, Index: f.First}, peer))
 		}
 		for range f.Count {
 			pages = append(pages, content{f.Kind, f.Data, f.Digest, f.Kind != wire.PageZero})

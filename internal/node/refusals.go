@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/pagecache"
 	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/core/tally"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/storage"
@@ -18,15 +19,12 @@ import (
 
 // refusals counts what was refused, by reason. Reasons are constants of the
 // program, so the table stays small whatever strangers send. Those without a
-// record of their own in the audit log are owed to it, and paid by number: one
-// record for each reason and minute, so that a flood neither fills the log nor
-// hides in it.
+// record of their own in the audit log are owed to it, and paid by number.
 type refusals struct {
 	mu struct {
 		sync.Mutex
 		count map[string]uint64
-		owed  map[string]uint64
-		paid  map[string]holo.Time // when a reason last had a record
+		owed  *tally.Tally[string]
 	}
 }
 
@@ -80,7 +78,7 @@ var routine = []string{
 
 func newRefusals() *refusals {
 	r := &refusals{}
-	r.mu.count, r.mu.owed, r.mu.paid = map[string]uint64{}, map[string]uint64{}, map[string]holo.Time{}
+	r.mu.count, r.mu.owed = map[string]uint64{}, tally.New[string](recordEvery)
 	return r
 }
 
@@ -106,32 +104,21 @@ func (r *refusals) count(reason string) {
 func (r *refusals) owe(reason string, count uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mu.owed[reason] += count
+	r.mu.owed.Owe(reason, count)
 }
 
-// due takes what is to be recorded now: of each reason that has had no record
-// for a while, how often it was the reason since.
+// due takes what is to be recorded now.
 func (r *refusals) due(now holo.Time) map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	due := map[string]uint64{}
-	for reason, count := range r.mu.owed {
-		if paid, before := r.mu.paid[reason]; before && now.Sub(paid) < recordEvery {
-			continue
-		}
-		due[reason], r.mu.paid[reason] = count, now
-		delete(r.mu.owed, reason)
-	}
-	return due
+	return r.mu.owed.Due(now)
 }
 
 // rest takes all that is still to be recorded.
 func (r *refusals) rest() map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rest := r.mu.owed
-	r.mu.owed = map[string]uint64{}
-	return rest
+	return r.mu.owed.Rest()
 }
 
 // recorded marks a refusal that has a record of its own.

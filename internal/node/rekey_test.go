@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -197,6 +198,9 @@ func TestEvictedFolderComesBackAndLearnsNothing(t *testing.T) {
 	await(t, "its handshakes are refused before anything is said to it", func() bool {
 		return sum(c.live(), handshake.ReasonUnknownPSK) >= before+4
 	})
+	await(t, "one of them has it on record", func() bool {
+		return slices.ContainsFunc(c.live(), func(n *Node) bool { return len(recordsOf(t, n, "auth.failed")) > 0 })
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := back.ListArrays(ctx, door.Caller{}); err == nil {
@@ -210,6 +214,7 @@ func TestEvictedFolderComesBackAndLearnsNothing(t *testing.T) {
 			t.Error("there is a session with the evicted node")
 		}
 	}
+	c.answers(c.live()[0])
 }
 
 // A member that was off while the key changed, twice, comes back with the one

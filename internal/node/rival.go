@@ -52,7 +52,7 @@ func (n *Node) livesAt(ctx context.Context, s *transport.Session) (holo.Incarnat
 	}
 	u, ok := msg.(*wire.Usage)
 	if !ok {
-		return 0, unexpected(s.Peer(), msg)
+		return 0, n.unexpected(s.Peer(), msg)
 	}
 	return u.Incarnation, nil
 }

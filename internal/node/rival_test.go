@@ -31,6 +31,7 @@ func TestCopyOfALivingNodeIsRefusedAndTheNodeGoesOn(t *testing.T) {
 	leader := c.nodes[c.leads()]
 	refused(t, leader, transport.ReasonDuplicate, 2)
 	await(t, "the copy is told", func() bool { return second.refusals.all()[transport.ReasonDuplicate] > 0 })
+	onRecord(t, leader, "node.duplicate_identity", transport.ReasonDuplicate)
 	if second.holdsLease() {
 		t.Error("the copy got a lease")
 	}

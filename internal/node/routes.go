@@ -102,7 +102,7 @@ func (n *Node) serve(s *transport.Session, st *transport.Stream) {
 	for {
 		msg, err := st.ReadMessage()
 		if err != nil {
-			n.countRead(err)
+			n.countRead(s, err)
 			st.Close()
 			return
 		}
@@ -118,9 +118,13 @@ func (n *Node) serve(s *transport.Session, st *transport.Stream) {
 
 // countRead counts a stream that ended because its bytes are no message. The
 // end of a stream and a broken connection are not refusals.
-func (n *Node) countRead(err error) {
-	if holo.KindOf(err) == holo.Invalid && !errors.Is(err, io.EOF) {
-		n.refusals.add(reasonMalformed)
+func (n *Node) countRead(s *transport.Session, err error) {
+	if holo.KindOf(err) != holo.Invalid || errors.Is(err, io.EOF) {
+		return
+	}
+	n.refusals.add(reasonMalformed)
+	if s.Kind() == handshake.KindNode {
+		n.blameFor(s.Peer(), reasonMalformed)
 	}
 }
 
@@ -156,11 +160,11 @@ func (n *Node) dispatch(ctx context.Context, r *request) error {
 func (n *Node) judge(rt route, known bool, r *request) error {
 	switch {
 	case !known:
-		return holo.Refuse(holo.Denied, reasonUnknownRoute, "message %#04x has no route", uint16(r.msg.Type()))
+		return n.blame(r.from, holo.Refuse(holo.Denied, reasonUnknownRoute, "message %#04x has no route", uint16(r.msg.Type())))
 	case r.session.Kind() == handshake.KindNode && !n.members.has(r.from):
 		return holo.Refuse(holo.Denied, reasonMembership, "%s: node %s is not a member any more", rt.action, r.from)
 	case !slices.Contains(rt.kinds, r.session.Kind()):
-		return holo.Refuse(holo.Denied, reasonNotAllowed, "%s is not open to sessions of kind %s", rt.action, r.session.Kind())
+		return n.blame(r.from, holo.Refuse(holo.Denied, reasonNotAllowed, "%s is not open to sessions of kind %s", rt.action, r.session.Kind()))
 	}
 	return nil
 }

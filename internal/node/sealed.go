@@ -194,7 +194,7 @@ func (n *Node) digestsOf(ctx context.Context, a *wire.ArrayRecord, run wire.Page
 		if l, ok := m.(*wire.DigestList); ok && len(l.Digests) == int(run.Count) {
 			return l.Digests, nil
 		}
-		last = unexpected(peer, m)
+		last = n.unexpected(peer, m)
 	}
 	return nil, last
 }

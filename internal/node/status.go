@@ -142,7 +142,7 @@ func (n *Node) usageOf(ctx context.Context, r *wire.NodeRecord) (*wire.Usage, er
 	}
 	u, ok := m.(*wire.Usage)
 	if !ok {
-		return nil, unexpected(r.Node, m)
+		return nil, n.unexpected(r.Node, m)
 	}
 	return u, nil
 }

@@ -138,7 +138,7 @@ func (t taskSide) RunTask(ctx context.Context, node holo.NodeID, task *wire.RunT
 	}
 	r, ok := m.(*wire.TaskResult)
 	if !ok {
-		return nil, unexpected(node, m)
+		return nil, t.n.unexpected(node, m)
 	}
 	return r, nil
 }

@@ -335,6 +335,7 @@ func TestTokenFromTheFutureCountsAsClockSkew(t *testing.T) {
 	if holo.ReasonOf(err) != token.ReasonNotYetValid || !errors.Is(err, token.ErrRefused) || n.refusals.all()[reasonClockSkew] != 1 {
 		t.Errorf("ten minutes ahead: %v, %v", err, n.refusals.all())
 	}
+	onRecord(t, n, "clock.skew", reasonClockSkew)
 	must(t, ahead(-600)) // ten minutes behind, and still good for five
 	if err := ahead(-900 - holo.TokenLeeway); holo.ReasonOf(err) != token.ReasonExpired {
 		t.Errorf("over: %v", err)

@@ -140,6 +140,7 @@ func TestNodeStaysPendingUntilTheVotesAreIn(t *testing.T) {
 		}
 		return true
 	})
+	onRecord(t, n, "auth.failed", reasonMembership)
 	records, _ = c.nodes[2].members.state()
 	if last := records[len(records)-1]; last.Node != id || len(last.Votes) != 2 {
 		t.Errorf("the record does not list the votes: %+v", last)

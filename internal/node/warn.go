@@ -25,6 +25,7 @@ func (n *Node) linkWarnings() (out []string) {
 			}
 		}
 	}
+	out = append(out, n.blameWarnings()...)
 	refused := n.refusals.all()
 	if refused[handshake.ReasonClockSkew] > 0 {
 		out = append(out, fmt.Sprintf("Sessions were refused because two clocks differ by more than %d s (%s): compare the machines' clocks.",
