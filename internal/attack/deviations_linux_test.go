@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -32,6 +34,7 @@ func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 		bugs   bugs
 		local  func(*handshake.Local)
 	}{
+		"a key nobody admitted":    {handshake.ReasonUnknownNode, bugs{}, func(o *handshake.Local) { o.Static = l.strange() }},
 		"another exporter":         {handshake.ReasonBadHandshake, bugs{exporter: func(b []byte) []byte { b[0] ^= 1; return b }}, nil},
 		"no exporter":              {handshake.ReasonBadHandshake, bugs{exporter: func([]byte) []byte { return nil }}, nil},
 		"another transport":        {handshake.ReasonBadHandshake, bugs{}, func(l *handshake.Local) { l.Transport = "tcp" }},
@@ -41,6 +44,8 @@ func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 		"an offer that was cut":    {handshake.ReasonBadHandshake, bugs{message: edit("", "", cutOffer)}, nil},
 		"a suite nobody has":       {handshake.ReasonSuiteRefused, bugs{message: edit("AESGCM_SHA256", "AESGCN_SHA256", nil)}, nil},
 		"no magic":                 {handshake.ReasonBadHello, bugs{message: edit("holo", "hole", nil)}, nil},
+		"the version before":       {handshake.ReasonVersion, bugs{message: on(1, func(b []byte) []byte { b[6]--; return b })}, nil},
+		"the version after":        {handshake.ReasonVersion, bugs{message: on(1, func(b []byte) []byte { b[6]++; return b })}, nil},
 		"a client session":         {handshake.ReasonWrongKind, bugs{}, func(l *handshake.Local) { l.Kind, l.PSK = handshake.KindClient, handshake.PSK{} }},
 		"a join session":           {handshake.ReasonUnknownPSK, bugs{}, func(l *handshake.Local) { l.Kind = handshake.KindJoin }},
 		"message 1 twice":          {handshake.ReasonBadHandshake, bugs{framed: on(1, func(b []byte) []byte { return append(b, b...) })}, nil},
@@ -62,6 +67,14 @@ func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// strange is the static key of somebody whom nobody admitted.
+func (l *live) strange() *handshake.Static {
+	l.t.Helper()
+	s, err := handshake.NewStatic(key.GenerateSigner(), l.target.Cluster, liveName, time.Now().Unix())
+	must(l.t, err)
+	return s
 }
 
 // on changes one message and leaves the others.

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/audit"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/node"
+	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -50,6 +52,7 @@ type live struct {
 	target Target
 	thief  credentials
 	data   []byte // of the array "precious", which is sealed, and of "open"
+	agents int    // nodes that run
 }
 
 const liveName = "eve"
@@ -80,8 +83,10 @@ func startLive(t *testing.T, nodes int, args ...string) *live {
 		return leases == nodes && s.Leader != ""
 	})
 	l.plant()
+	l.audits()
 	l.join(filepath.Join(root, liveName), liveName)
 	l.steal()
+	t.Cleanup(l.verified)
 	return l
 }
 
@@ -99,6 +104,7 @@ func (l *live) agent(i int, args ...string) *exec.Cmd {
 	in, err := cmd.StdinPipe()
 	must(l.t, err)
 	must(l.t, cmd.Start())
+	l.agents = max(l.agents, i+1)
 	l.t.Cleanup(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil || strings.Contains(log.String(), "panic") {
@@ -152,6 +158,15 @@ func (l *live) join(dir, name string, advertise ...string) {
 		Dir: dir, ConfigDir: dir + "-config", Invite: invite, NodeName: name, Advertise: advertise, MemoryBytes: testMemory,
 		Policy: node.Policy{PostQuantum: handshake.PQPrefer.String()}, // whatever the node requires
 	})
+	must(l.t, err)
+}
+
+// audits lets the client read the audit log, which is a right of its own.
+func (l *live) audits() {
+	l.t.Helper()
+	self, err := l.sdk.WhoAmI(l.t.Context())
+	must(l.t, err)
+	_, err = l.sdk.AddGrant(l.t.Context(), holocompute.Grant{Principal: self.Principal, Role: "security"})
 	must(l.t, err)
 }
 
@@ -261,7 +276,8 @@ func (l *live) refuses(what, reason string, times uint64, attack func()) {
 	l.unchanged(what, was)
 }
 
-// counts carries out an attack and wants it counted at least so many times.
+// counts carries out an attack and wants it counted at least so many times, and
+// on the record.
 func (l *live) counts(what, reason string, times uint64, attack func()) {
 	l.t.Helper()
 	before := l.counted(reason)
@@ -270,6 +286,52 @@ func (l *live) counts(what, reason string, times uint64, attack func()) {
 		return // it was not refused
 	}
 	l.await(what+" is counted as "+reason, func(s *holocompute.Status) bool { return s.Refusals[reason] >= before+times })
+	if times > 0 && reason != transport.ReasonRetry { // which refuses nothing yet
+		l.recorded(what, eventFor(reason), reason)
+	}
+}
+
+// eventFor is what the record of a refusal is called: of the handshake, of what
+// was said in a session or to none, "" of all else.
+func eventFor(reason string) string {
+	switch reason {
+	case handshake.ReasonBadHello, handshake.ReasonBadHandshake, handshake.ReasonSuiteRefused, handshake.ReasonDowngrade,
+		handshake.ReasonUnknownPSK, handshake.ReasonUnknownNode, handshake.ReasonWrongKind, handshake.ReasonReflection, handshake.ReasonVersion:
+		return "auth.failed"
+	case transport.ReasonDatagram, transport.ReasonBadRecord, "malformed":
+		return "msg.rejected"
+	}
+	return ""
+}
+
+// recorded wants the refusals of a reason in the audit log of the first node,
+// under an event if one is named: its first within a minute is there at once.
+func (l *live) recorded(what, event, reason string) {
+	l.t.Helper()
+	await(l.t, what+" is on the record as "+reason, func() bool {
+		for r, err := range l.sdk.Audit(l.t.Context(), holocompute.AuditQuery{Event: event}) {
+			must(l.t, err)
+			if r.Reason == reason && r.Decision == "refused" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// verified wants every node's audit log to verify by its public key alone, from
+// a copy, as the files lie when the test is over.
+func (l *live) verified() {
+	l.t.Helper()
+	for i := range l.agents {
+		elsewhere := filepath.Join(l.t.TempDir(), "audit")
+		must(l.t, os.CopyFS(elsewhere, os.DirFS(node.AuditDir(l.dir(i)))))
+		source, err := node.AuditSource(l.dir(i))
+		must(l.t, err)
+		if s, err := audit.Verify(elsewhere, source); err != nil || s.Records == 0 {
+			l.t.Errorf("the audit log of node %d after it: %d records, %v", i, s.Records, err)
+		}
+	}
 }
 
 // unchanged wants the state as it was.

@@ -7,8 +7,10 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
@@ -178,8 +180,26 @@ func TestMemberThatSendsEverythingWronglyChangesNothing(t *testing.T) {
 	if _, err := p.ask(ctx, &wire.UsageRead{}); err != nil {
 		t.Errorf("its own session: %v", err) // none of this is a crime of the link
 	}
+	l.blamed("malformed")
 	l.costsLittle(memory, files)
 	t.Logf("%d types sent; refusals %v", len(sent), l.all())
+}
+
+// blamed wants the first node's signed record to name the member whose keys were
+// stolen, and nobody else, and its status to say so.
+func (l *live) blamed(reason string) {
+	l.t.Helper()
+	l.recorded("the traitor", "member.blamed", reason)
+	traitor := l.thief.static.Node()
+	for r, err := range l.sdk.Audit(l.t.Context(), holocompute.AuditQuery{Event: "member.blamed"}) {
+		must(l.t, err)
+		if r.Actor != traitor.Hex() || r.ActorKind != "node" || r.Count == 0 {
+			l.t.Errorf("record %+v blames another than %s", r, traitor)
+		}
+	}
+	l.await("the status names it", func(s *holocompute.Status) bool {
+		return slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.HasPrefix(w, "Node "+liveName+" sent what no node") })
+	})
 }
 
 func (l *live) all() map[string]uint64 {

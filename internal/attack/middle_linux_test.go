@@ -178,5 +178,6 @@ func TestNodeThatDialsItselfIsRefused(t *testing.T) {
 	_, err := l.sdk.PushKernel(t.Context(), "loop", kernels.Get("loop")) // is offered to every member
 	must(t, err)
 	l.await("the reflection is counted", func(s *holocompute.Status) bool { return s.Refusals[handshake.ReasonReflection] > before })
+	l.recorded("the reflection", "auth.failed", handshake.ReasonReflection)
 	l.state()
 }
