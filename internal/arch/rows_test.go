@@ -1,0 +1,144 @@
+package arch
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/mutant"
+)
+
+// identityRows are the lines of the specification that docs/security/rows.md
+// must have, each once and in this order.
+var identityRows = strings.Fields(`S1-1 S1-2 S1-3 S1-4 S1-5 S1-6 S2-1 S2-2 S2-3 S2-4 S3-1 S3-2 S3-3 T1-1 T1-2 TS-1 TS-2 TS-4 TS-5
+	AC-1 AC-2 AC-3 AC-4 AC-5 AC-6 E1-1 E1-2 E2-1 E2-2 E2-3 I1-1 I1-2 N-01 N-02 N-03 N-09 N-10 N-14 N-15 TB-1 TB-4 DEP-1 DEP-3 DEP-4 DX-2 DX-3`)
+
+var (
+	identityRow = regexp.MustCompile(`^\| ([A-Z]+\d*-\d+) \|`)
+	eventRow    = regexp.MustCompile("`([a-z]+\\.[a-z_]+)`")
+	holdsOf     = regexp.MustCompile(`^a?b?c?d?e?$`)
+)
+
+// TestRowsNameTheirProofs holds the page against the source: what it says is
+// there is, and what a row lacks it says.
+func TestRowsNameTheirProofs(t *testing.T) {
+	c := rowCheck{t: t, tests: testNames(t), events: auditEvents(t), reasons: reasonRows(t), patches: map[string]*mutant.Mutant{}}
+	all, err := mutant.ReadAll(filepath.Join("..", "..", "test", "threat", "mutants"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		c.patches[m.Name] = m
+	}
+	var seen []string
+	for line := range strings.Lines(readDoc(t, "security", "rows.md")) {
+		if m := identityRow.FindStringSubmatch(line); m != nil {
+			seen = append(seen, m[1])
+			c.row(m[1], strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|"))
+		}
+	}
+	if !slices.Equal(seen, identityRows) {
+		t.Errorf("the page has the rows %v, the specification %v", seen, identityRows)
+	}
+}
+
+func readDoc(t *testing.T, path ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "docs"}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// auditEvents are the names in the first column of the table of events.
+func auditEvents(t *testing.T) map[string]bool {
+	events := map[string]bool{}
+	for line := range strings.Lines(readDoc(t, "protocol", "audit.md")) {
+		if strings.HasPrefix(line, "| `") {
+			for _, m := range eventRow.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
+				events[m[1]] = true
+			}
+		}
+	}
+	return events
+}
+
+type rowCheck struct {
+	t                      *testing.T
+	tests, events, reasons map[string]bool
+	patches                map[string]*mutant.Mutant
+}
+
+// row reads "row | tests | event and reason | patches | holds | lacks".
+func (c rowCheck) row(id string, cells []string) {
+	if len(cells) != 6 {
+		c.t.Errorf("%s: %d cells, want 6", id, len(cells))
+		return
+	}
+	for i := range cells {
+		cells[i] = strings.TrimSpace(cells[i])
+	}
+	proofs, event, patches, holds, lacks := quoted(cells[1]), quoted(cells[2]), quoted(cells[3]), cells[4], cells[5]
+	if !holdsOf.MatchString(holds) || !strings.Contains(holds, "a") {
+		c.t.Errorf("%s: holds %q", id, holds)
+	}
+	if holds != "abcde" && lacks == "-" {
+		c.t.Errorf("%s holds %s and does not say what it lacks", id, holds)
+	}
+	for _, p := range proofs {
+		if !c.tests[p] && !isScript(p) {
+			c.t.Errorf("%s: there is no %s", id, p)
+		}
+	}
+	c.event(id, event, holds)
+	c.taken(id, patches, proofs, holds)
+}
+
+// quoted are the words of a cell without its quotes; a dash stands for none.
+func quoted(cell string) []string {
+	return strings.Fields(strings.Trim(strings.ReplaceAll(cell, "`", ""), "-"))
+}
+
+func isScript(name string) bool {
+	info, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(name)))
+	return strings.HasPrefix(name, "scripts/") && err == nil && info.IsDir()
+}
+
+func (c rowCheck) event(id string, event []string, holds string) {
+	switch {
+	case len(event) == 0:
+		if strings.ContainsAny(holds, "bc") {
+			c.t.Errorf("%s holds %s of no event", id, holds)
+		}
+	case len(event) != 2 || !c.events[event[0]] || !c.reasons[event[1]]:
+		c.t.Errorf("%s: %v is no event of docs/protocol/audit.md with a reason of docs/operations/reasons.md", id, event)
+	}
+}
+
+// taken wants each patch to name the row and to fail a test of it.
+func (c rowCheck) taken(id string, patches, proofs []string, holds string) {
+	if strings.Contains(holds, "e") != (len(patches) > 0) {
+		c.t.Errorf("%s holds %s, with the patches %v", id, holds, patches)
+	}
+	for _, name := range patches {
+		m := c.patches[name]
+		if m == nil {
+			c.t.Errorf("%s: there is no patch %s", id, name)
+			continue
+		}
+		if !slices.Contains(m.Rows, id) {
+			c.t.Errorf("%s: the patch %s has the rows %v", id, name, m.Rows)
+		}
+		if !slices.Contains(proofs, m.Package+"."+m.Test) {
+			c.t.Errorf("%s: the patch %s fails %s.%s, which the row does not name", id, name, m.Package, m.Test)
+		}
+	}
+	if len(c.patches) < 100 {
+		c.t.Fatalf("only %d patches: %v", len(c.patches), slices.Sorted(maps.Keys(c.patches)))
+	}
+}
