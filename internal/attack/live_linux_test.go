@@ -292,7 +292,7 @@ func (l *live) counts(what, reason string, times uint64, attack func()) {
 }
 
 // eventFor is what the record of a refusal is called: of the handshake, of what
-// was said in a session or to none, "" of all else.
+// was said in a session or to none, and of all else.
 func eventFor(reason string) string {
 	switch reason {
 	case handshake.ReasonBadHello, handshake.ReasonBadHandshake, handshake.ReasonSuiteRefused, handshake.ReasonDowngrade,
@@ -301,7 +301,7 @@ func eventFor(reason string) string {
 	case transport.ReasonDatagram, transport.ReasonBadRecord, "malformed":
 		return "msg.rejected"
 	}
-	return ""
+	return "refusals.counted"
 }
 
 // recorded wants the refusals of a reason in the audit log of the first node,

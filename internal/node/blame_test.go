@@ -36,7 +36,7 @@ func utter(t *testing.T, from, to *Node, message []byte) {
 	defer st.Close()
 	must(t, st.SetDeadline(time.Now().Add(patience)))
 	st.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(message))), message...))
-	st.CloseWrite() // fails where the node has closed the stream already
+	st.CloseWrite()  // fails where the node has closed the stream already
 	for err == nil { // its answer, if any, and then its end
 		_, err = st.ReadMessage()
 	}
