@@ -142,6 +142,42 @@ func TestTokensOfThievesAndForgersOpenNothing(t *testing.T) {
 	}
 }
 
+// TestNobodyGrantsThemselvesMore (row E1-2): somebody with a grant of their own
+// asks for a wider one, and a node's key asks for anything.
+func TestNobodyGrantsThemselvesMore(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, 1)
+	ctx := t.Context()
+	o := holocompute.Options{Socket: filepath.Join(l.dir(0), holocompute.SocketName), Config: filepath.Join(l.root, "auditor")}
+	public, err := holocompute.UserKey(o)
+	must(t, err)
+	_, err = l.sdk.AddGrant(ctx, holocompute.Grant{Principal: public, Role: "security"})
+	must(t, err)
+	auditor, err := holocompute.Connect(ctx, o)
+	must(t, err)
+	defer auditor.Close()
+	if _, err := auditor.Grants(ctx); err != nil {
+		t.Fatal("control: ", err)
+	}
+	was, before := l.state(), l.counted("not_granted")
+	for _, role := range []string{"reader", "security", "admin"} {
+		if g, err := auditor.AddGrant(ctx, holocompute.Grant{Principal: public, Role: role}); holocompute.KindOf(err) != holocompute.Denied {
+			t.Errorf("an auditor grants itself %s: %v, %v", role, g, err)
+		}
+	}
+	l.await("each is counted", func(s *holocompute.Status) bool { return s.Refusals["not_granted"] >= before+3 })
+	l.recorded("a grant to oneself", "access.grant", "not_granted")
+	l.unchanged("after it", was)
+
+	signer, err := identity.ReadSigner(filepath.Join(l.dir(0), identity.NodeKeyFile))
+	must(t, err)
+	l.refuses("a node's key", "unknown_principal", 1, func() {
+		if l.desktop().present(ctx, signer, "", nil) == nil {
+			t.Error("a node's key is a client's")
+		}
+	})
+}
+
 // user is the key of the client that founded the cluster.
 func (l *live) user() key.Signer {
 	l.t.Helper()
