@@ -51,6 +51,7 @@ type Isolation struct {
 	Workers     int               `json:"workers"`      // processes now
 	MaxWorkers  int               `json:"max_workers"`  // at most
 	WorkerBytes uint64            `json:"worker_bytes"` // the most memory of one, beside the node's page memory
+	MachineCode MachineCode       `json:"machine_code"`
 }
 
 func isolationOf(i *holov1.Isolation) Isolation {
@@ -58,10 +59,24 @@ func isolationOf(i *holov1.Isolation) Isolation {
 		Level: i.GetLevel(), Layers: append([]string{}, i.GetLayers()...), Missing: map[string]string{}, Strict: i.GetStrict(),
 		Workers: int(i.GetWorkers()), MaxWorkers: int(i.GetMaxWorkers()), WorkerBytes: i.GetWorkerBytes(),
 	}
+	c := i.GetMachineCode()
+	out.MachineCode = MachineCode{
+		Modules: int(c.GetModules()), Bytes: c.GetBytes(), LimitBytes: c.GetLimitBytes(), Hits: c.GetHits(), Made: c.GetMade(), Refused: c.GetRefused(),
+	}
 	for _, g := range i.GetMissing() {
 		out.Missing[g.GetLayer()] = g.GetWhy()
 	}
 	return out
+}
+
+// MachineCode counts what a node keeps of compiled modules, since its start.
+type MachineCode struct {
+	Modules    int    `json:"modules"`
+	Bytes      uint64 `json:"bytes"`
+	LimitBytes uint64 `json:"limit_bytes"`
+	Hits       uint64 `json:"hits"`    // workers that did not compile
+	Made       uint64 `json:"made"`    // compiled and kept
+	Refused    uint64 `json:"refused"` // files that were not what this node wrote
 }
 
 // NodeStatus is one member.

@@ -112,6 +112,8 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	row(w, "shards", h.Total, "full", h.Full, "under-replicated", h.UnderReplicated, "refusing writes", h.RefusingWrites, "lost", h.Lost)
 	i := s.Isolation
 	row(w, "kernels", "isolation", i.Level, "processes", i.Workers, "of at most", i.MaxWorkers, "with", size(i.WorkerBytes))
+	m := i.MachineCode
+	row(w, "machine code", "modules", m.Modules, "bytes", size(m.Bytes), "of at most", size(m.LimitBytes), "compiled", m.Made, "reused", m.Hits, "refused", m.Refused)
 	row(w)
 	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "CACHED", "HITS", "PRIMARY OF", "MEMBER OF")
 	for _, n := range s.Nodes {

@@ -27,6 +27,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/sandbox"
@@ -56,6 +57,8 @@ type Options struct {
 	// nobody.
 	Logger *slog.Logger
 	Count  func(reason string)
+	// Code keeps machine code between workers. The runner does not close it.
+	Code *code.Store
 	// Schedule are the limits of each job's scheduling. Its Slots are those of
 	// every node, and so the same as Slots above.
 	Schedule sched.Options
@@ -95,7 +98,7 @@ type Runner struct {
 // New starts a runner on a node.
 func New(ctx context.Context, c Cluster, o Options) *Runner {
 	r := &Runner{cluster: c, opt: o.withDefaults(), modules: newModules(c.Module), group: newGroup(ctx)}
-	r.workers = workers.New(workers.Options{Max: r.opt.Slots + combiners, Strict: o.Strict, Logger: o.Logger, Count: o.Count})
+	r.workers = workers.New(workers.Options{Max: r.opt.Slots + combiners, Strict: o.Strict, Logger: o.Logger, Count: o.Count, Code: o.Code})
 	r.worker = newWorker(r)
 	r.mu.jobs = map[holo.JobID]*job{}
 	return r

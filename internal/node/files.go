@@ -17,6 +17,7 @@ const (
 	contactsFile = "contacts.json" // where the other nodes were last known to be
 	raftDir      = "raft"
 	modulesDir   = "modules"
+	codeDir      = "machinecode" // of compiled kernels
 
 	maxChainFile    = 8 << 20
 	maxContactsFile = 64 << 10

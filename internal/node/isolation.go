@@ -27,6 +27,10 @@ func (n *Node) isolation(ctx context.Context, out *holov1.StatusResponse) {
 	}
 	i := out.Isolation
 	i.Level, i.Workers, i.MaxWorkers, i.WorkerBytes = string(s.Level()), uint32(s.Running), uint32(s.Max), s.WorkerBytes
+	i.MachineCode = &holov1.MachineCode{
+		Modules: uint32(s.Code.Entries), Bytes: uint64(s.Code.Bytes), LimitBytes: uint64(s.Code.Limit),
+		Hits: s.Code.Hits, Made: s.Code.Made, Refused: s.Code.Refused,
+	}
 	for _, l := range s.Active() {
 		i.Layers = append(i.Layers, string(l))
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/audit"
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/door"
@@ -112,6 +113,7 @@ type Node struct {
 	outboxes   *outboxes
 	leadership *leadership
 	modules    *modules
+	code       *code.Store
 	runner     *jobs.Runner
 	door       *door.Door
 	doorOpen   chan struct{} // closed when door is set
@@ -210,7 +212,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.runner = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add})
+	if n.code, err = n.openCode(); err != nil {
+		return err
+	}
+	n.runner = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code})
 	if n.config.StrictIsolation {
 		if _, err := n.runner.Workers(ctx); err != nil {
 			return err
@@ -305,6 +310,7 @@ func (n *Node) Close() error {
 	if n.runner != nil {
 		n.runner.Close()
 	}
+	errs = append(errs, n.code.Close())
 	if n.consensus != nil {
 		n.resign()
 	}

@@ -40,3 +40,36 @@ func BenchmarkInjector(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMachineCode compares taking a module's machine code with compiling
+// it, each in an engine of its own, as a new worker does.
+func BenchmarkMachineCode(b *testing.B) {
+	for _, name := range []string{"basic", "flights-go"} {
+		b.Run(name, func(b *testing.B) {
+			m, err := module.Admit(kernels.Get(name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			compile := func(offer []byte) (made []byte) {
+				e, err := New(b.Context(), Config{})
+				if err == nil {
+					_, made, err = e.Compile(b.Context(), m, offer)
+				}
+				if err != nil || e.Close(b.Context()) != nil {
+					b.Fatal(err)
+				}
+				return made
+			}
+			code := compile(nil)
+			bench.Compare(b, 5, 0, func(n int) {
+				for range n {
+					compile(nil)
+				}
+			}, func(n int) {
+				for range n {
+					compile(code)
+				}
+			})
+		})
+	}
+}

@@ -99,7 +99,7 @@ type corpusSide struct {
 
 func (c *corpusRun) side(metered bool) *corpusSide {
 	ctx := c.t.Context()
-	_, rt, err := start(ctx, Config{Engine: c.engine, MaxMemoryPages: 65536})
+	_, rt, err := start(ctx, Config{Engine: c.engine, MaxMemoryPages: 65536}, wazero.NewCompilationCache())
 	if err != nil {
 		c.t.Fatal(err)
 	}

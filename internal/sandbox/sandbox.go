@@ -16,6 +16,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"time"
 
@@ -65,6 +66,8 @@ const (
 // all its programs.
 type Engine struct {
 	runtime  wazero.Runtime
+	cache    wazero.CompilationCache
+	slot     *slot
 	kind     EngineKind
 	maxPages uint32
 }
@@ -77,19 +80,24 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	if c.MaxMemoryPages > 65536 {
 		return nil, holo.Errorf(holo.Invalid, "start kernel engine: %d pages of memory, at most 65536", c.MaxMemoryPages)
 	}
-	kind, rt, err := start(ctx, c)
+	slot := &slot{}
+	cache, err := cacheOf(slot)
+	if err != nil {
+		return nil, err
+	}
+	kind, rt, err := start(ctx, c, cache)
 	if err != nil {
 		return nil, err
 	}
 	if err := meterModule(ctx, rt); err != nil {
 		return nil, holo.Errorf(holo.Internal, "start kernel engine: %w", err)
 	}
-	return &Engine{runtime: rt, kind: kind, maxPages: c.MaxMemoryPages}, nil
+	return &Engine{runtime: rt, cache: cache, slot: slot, kind: kind, maxPages: c.MaxMemoryPages}, nil
 }
 
 // start makes the runtime of the kind wanted. The engine panics when a
 // platform has no compiler, which is how Auto finds out.
-func start(ctx context.Context, c Config) (kind EngineKind, rt wazero.Runtime, err error) {
+func start(ctx context.Context, c Config, cache wazero.CompilationCache) (kind EngineKind, rt wazero.Runtime, err error) {
 	features := api.CoreFeaturesV2
 	limits := func(rc wazero.RuntimeConfig) wazero.RuntimeConfig {
 		return rc.WithCoreFeatures(features).WithMemoryLimitPages(c.MaxMemoryPages).WithDebugInfoEnabled(false)
@@ -104,14 +112,16 @@ func start(ctx context.Context, c Config) (kind EngineKind, rt wazero.Runtime, e
 			err = holo.Errorf(holo.Unavailable, "start kernel engine: no compiler for %s/%s", runtime.GOOS, runtime.GOARCH)
 		}
 	}()
-	return Compiler, wazero.NewRuntimeWithConfig(ctx, limits(wazero.NewRuntimeConfigCompiler())), nil
+	return Compiler, wazero.NewRuntimeWithConfig(ctx, limits(wazero.NewRuntimeConfigCompiler().WithCompilationCache(cache))), nil
 }
 
 // Kind is how this engine executes: Compiler or Interpreter.
 func (e *Engine) Kind() EngineKind { return e.kind }
 
 // Close ends the engine and everything in it.
-func (e *Engine) Close(ctx context.Context) error { return e.runtime.Close(ctx) }
+func (e *Engine) Close(ctx context.Context) error {
+	return errors.Join(e.runtime.Close(ctx), e.cache.Close(ctx))
+}
 
 // Program is a module compiled by an engine. It is safe for concurrent use.
 type Program struct {
@@ -123,6 +133,12 @@ type Program struct {
 // Load compiles an admitted module. A module that starts with more memory than
 // the engine gives is out of memory before it runs.
 func (e *Engine) Load(ctx context.Context, m *module.Module) (*Program, error) {
+	p, _, err := e.Compile(ctx, m, nil)
+	return p, err
+}
+
+// compile compiles with what is in the slot. The caller has its turn.
+func (e *Engine) compile(ctx context.Context, m *module.Module) (*Program, error) {
 	if m.MinPages > e.maxPages {
 		return nil, trapped(OutOfMemory, "kernel "+m.ID.String(), "it starts with %d pages of memory, the engine's limit is %d", m.MinPages, e.maxPages)
 	}

@@ -55,7 +55,7 @@ func beHostile(confined bool) {
 		f, err := in.next()
 		check(err)
 		if f.what == frameLoad {
-			if m, _ := decodeLoad(f.body); m.ID == module.ID(kernels.Get("pingpong")) { // stands for one that crashes the compiler
+			if l, _ := decodeLoad(f.body); l.module.ID == module.ID(kernels.Get("pingpong")) { // stands for one that crashes the compiler
 				panic("out of memory")
 			}
 			check(s.send(frame{frameAnswer, f.sequence, answer{}.encode()}))

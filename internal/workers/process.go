@@ -28,8 +28,10 @@ type process struct {
 	answers *bufio.Reader
 	region  region
 	engine  sandbox.EngineKind
+	finger  fingerprint
 
 	owner  *holo.PrincipalID // nil while it is blank
+	used   bool              // it was given a module: what it says may be a kernel's word
 	loaded map[holo.ModuleID]bool
 	born   time.Time
 	idle   *time.Timer // runs while it is idle
@@ -95,7 +97,7 @@ func (p *Pool) start(way confine.Way) (*process, []confine.Gap, error) {
 		w.free()
 		return nil, nil, holo.Refuse(holo.Unavailable, WorkerDied, "start a worker: %w (%s) %q", err, w.how, w.words)
 	}
-	w.engine = h.engine
+	w.engine, w.finger = h.engine, h.finger
 	return w, append(s.missing, h.missing...), nil
 }
 
@@ -203,9 +205,9 @@ var (
 )
 
 // ask sends a request and waits for its answer: until the deadline, or until a
-// little after ctx ends. Any error but the answer's own means that the process
+// little after ctx ends; it has at most that many bytes. Any error but the answer's own means that the process
 // cannot be used any more.
-func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body []byte) (answer, error) {
+func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body []byte, most uint32) (answer, error) {
 	sequence := w.begin(deadline)
 	stop := context.AfterFunc(ctx, func() { w.cancel(sequence) })
 	defer stop()
@@ -213,7 +215,7 @@ func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body [
 	if _, err := w.in.Write(frame{what, sequence, body}.encode()); err != nil {
 		return answer{}, w.explain(ctx, err)
 	}
-	f, err := readFrame(w.answers, maxAnswer)
+	f, err := readFrame(w.answers, most)
 	if err != nil {
 		return answer{}, w.explain(ctx, err)
 	}

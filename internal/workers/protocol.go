@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/confine"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
@@ -31,10 +32,12 @@ const (
 	maxAnswer = 2 << 10
 	maxText   = 1 << 10 // of an error
 	maxWhy    = 100     // of a layer that is missing
-	// maxRequest is above the largest module: metering may make it thrice as
-	// long.
-	maxRequest = 64 << 20
-	protocol   = 1
+	// maxLoaded is the most that a worker answers a load with: its machine code.
+	maxLoaded = maxAnswer + code.MaxEntry
+	// maxRequest is above the largest module and its machine code: metering may
+	// make it thrice as long.
+	maxRequest = 64<<20 + code.MaxEntry
+	protocol   = 2
 )
 
 type frame struct {
@@ -75,9 +78,9 @@ type cursor struct {
 }
 
 func (c *cursor) bytes(n int) []byte {
-	if n > len(c.rest) {
+	if n < 0 || n > len(c.rest) {
 		c.bad, c.rest = true, nil
-		return make([]byte, min(n, 8))
+		return make([]byte, 32)[:min(uint(n), 32)]
 	}
 	b := c.rest[:n:n]
 	c.rest = c.rest[n:]
@@ -88,6 +91,7 @@ func (c *cursor) u8() byte     { return c.bytes(1)[0] }
 func (c *cursor) u32() uint32  { return binary.LittleEndian.Uint32(c.bytes(4)) }
 func (c *cursor) u64() uint64  { return binary.LittleEndian.Uint64(c.bytes(8)) }
 func (c *cursor) text() string { return string(c.bytes(int(binary.LittleEndian.Uint16(c.bytes(2))))) }
+func (c *cursor) long() []byte { return c.bytes(int(c.u32())) }
 func (c *cursor) done() bool   { return !c.bad && len(c.rest) == 0 }
 func (c *cursor) module() (id holo.ModuleID) {
 	copy(id[:], c.bytes(len(id)))
@@ -101,11 +105,17 @@ func appendText(b []byte, s string) []byte {
 // hello is what a worker says of itself before it is given anything.
 type hello struct {
 	engine  sandbox.EngineKind
+	finger  fingerprint
 	missing []confine.Gap
 }
 
+// fingerprint names the engine and processor that machine code is for; zero
+// where none is made.
+type fingerprint [32]byte
+
 func (h hello) encode() []byte {
-	b := []byte{protocol, byte(h.engine), byte(len(h.missing))}
+	b := append([]byte{protocol, byte(h.engine)}, h.finger[:]...)
+	b = append(b, byte(len(h.missing)))
 	for _, g := range h.missing {
 		b = appendText(appendText(b, string(g.Layer)), clip(g.Why, maxWhy))
 	}
@@ -116,6 +126,7 @@ func decodeHello(f frame) (h hello, err error) {
 	c := cursor{rest: f.body}
 	version := c.u8()
 	h.engine = sandbox.EngineKind(c.u8())
+	copy(h.finger[:], c.bytes(len(h.finger)))
 	clean := true
 	for range c.u8() {
 		g := confine.Gap{Layer: confine.Layer(c.text()), Why: c.text()}
@@ -128,9 +139,19 @@ func decodeHello(f frame) (h hello, err error) {
 	return h, nil
 }
 
-// load is a module to compile.
-func encodeLoad(m *module.Module) []byte {
+// load is a module to compile, or with its machine code to take. Where keep is
+// set the node wants to have what is compiled.
+type load struct {
+	module *module.Module
+	keep   bool
+	code   []byte
+}
+
+func (l load) encode() []byte {
+	m := l.module
 	b := append([]byte(nil), m.ID[:]...)
+	b = append(b, flag(l.keep))
+	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(l.code))), l.code...)
 	b = binary.LittleEndian.AppendUint32(b, m.MinPages)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.Functions)))
 	for _, f := range m.Functions {
@@ -139,14 +160,16 @@ func encodeLoad(m *module.Module) []byte {
 	return append(b, m.Metered...)
 }
 
-func decodeLoad(body []byte) (*module.Module, bool) {
+func decodeLoad(body []byte) (l load, ok bool) {
 	c := cursor{rest: body}
-	m := &module.Module{ID: c.module(), MinPages: c.u32()}
+	m := &module.Module{ID: c.module()}
+	l = load{module: m, keep: c.u8() == 1, code: c.long()}
+	m.MinPages = c.u32()
 	for n := c.u32(); n > 0 && !c.bad; n-- {
 		m.Functions = append(m.Functions, module.Function{Kind: module.Kind(c.u8()), Name: c.text()})
 	}
 	m.Metered = c.rest
-	return m, !c.bad
+	return l, !c.bad
 }
 
 // place is a part of the region.
@@ -235,12 +258,14 @@ func (c *cursor) views() (views []view) {
 type answer struct {
 	gas   holo.Gas // used by the instance since it was made
 	pages uint32   // its largest memory
+	code  []byte   // of a load: what was compiled, if that was wanted
 	err   error    // *holo.Error of a kind and reason that kernels can cause
 }
 
 func (a answer) encode() []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(a.gas))
 	b = binary.LittleEndian.AppendUint32(b, a.pages)
+	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(a.code))), a.code...)
 	if a.err == nil {
 		return append(b, 0)
 	}
@@ -250,7 +275,7 @@ func (a answer) encode() []byte {
 
 func decodeAnswer(body []byte) (a answer, ok bool) {
 	c := cursor{rest: body}
-	a.gas, a.pages = holo.Gas(c.u64()), c.u32()
+	a.gas, a.pages, a.code = holo.Gas(c.u64()), c.u32(), c.long()
 	failed := c.u8()
 	if failed == 1 {
 		kind, reason, text := holo.Kind(c.u8()), c.text(), c.text()

@@ -19,7 +19,8 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(answer{gas: 5, pages: 6, err: holo.Refuse(cause.kind, cause.reason, "run kernel: %s", cause.reason)}.encode())
 	}
 	f.Add(answer{gas: 1}.encode())
-	f.Add(hello{sandbox.Compiler, []confine.Gap{{Layer: confine.Seccomp, Why: "no"}}}.encode())
+	f.Add(answer{code: []byte("code")}.encode())
+	f.Add(hello{sandbox.Compiler, fingerprint{1}, []confine.Gap{{Layer: confine.Seccomp, Why: "no"}}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, ok := decodeAnswer(b); ok && !bytes.Equal(a.encode(), b) {
 			t.Fatalf("%x is taken for an answer that encodes to %x", b, a.encode())
@@ -39,8 +40,9 @@ func TestRequestsComeBackWhole(t *testing.T) {
 		t.Errorf("%+v comes back as %+v", b, got)
 	}
 	m := sample(t, "basic")
-	got, ok := decodeLoad(encodeLoad(m))
-	if !ok || got.ID != m.ID || got.MinPages != m.MinPages || !reflect.DeepEqual(got.Functions, m.Functions) || !bytes.Equal(got.Metered, m.Metered) {
+	l, ok := decodeLoad(load{m, true, []byte("code")}.encode())
+	got := l.module
+	if !ok || !l.keep || string(l.code) != "code" || got.ID != m.ID || got.MinPages != m.MinPages || !reflect.DeepEqual(got.Functions, m.Functions) || !bytes.Equal(got.Metered, m.Metered) {
 		t.Error("a module comes back as another one")
 	}
 }

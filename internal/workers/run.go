@@ -76,7 +76,7 @@ func (r *run) batch(ctx context.Context, at, n uint64) (usable bool, err error) 
 	if err := r.worker.region.guarded(func() { r.fill(b, at, n) }); err != nil {
 		return false, err
 	}
-	a, err := r.worker.ask(ctx, r.deadline, frameRun, b.encode())
+	a, err := r.worker.ask(ctx, r.deadline, frameRun, b.encode(), maxAnswer)
 	if err != nil {
 		return false, r.explain(ctx, err)
 	}

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/confine"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
 )
 
@@ -55,8 +55,12 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	finger, err := engine.Fingerprint(context.Background())
+	if err != nil {
+		return err
+	}
 	s := &server{engine: engine, region: r, programs: map[holo.ModuleID]*sandbox.Program{}}
-	if err := s.send(frame{what: frameHello, body: hello{engine.Kind(), missing}.encode()}); err != nil {
+	if err := s.send(frame{what: frameHello, body: hello{engine.Kind(), finger, missing}.encode()}); err != nil {
 		return err
 	}
 	for {
@@ -139,11 +143,11 @@ func (s *server) handle(ctx context.Context, f frame) error {
 	var a answer
 	switch f.what {
 	case frameLoad:
-		m, ok := decodeLoad(f.body)
+		l, ok := decodeLoad(f.body)
 		if !ok {
 			return errors.New("a module that cannot be read")
 		}
-		a.err = s.load(ctx, m)
+		a = s.load(ctx, l)
 	case frameRun:
 		b, ok := decodeBatch(f.body)
 		if !ok {
@@ -161,12 +165,16 @@ func (s *server) send(f frame) error {
 	return err
 }
 
-func (s *server) load(ctx context.Context, m *module.Module) error {
-	p, err := s.engine.Load(ctx, m)
-	if err == nil {
-		s.programs[m.ID] = p
+func (s *server) load(ctx context.Context, l load) (a answer) {
+	p, made, err := s.engine.Compile(ctx, l.module, l.code)
+	if err != nil {
+		return answer{err: err}
 	}
-	return err
+	s.programs[l.module.ID] = p
+	if l.keep && len(made) <= code.MaxEntry {
+		a.code = made
+	}
+	return a
 }
 
 // run runs a batch, in a new instance if it is a task's first.

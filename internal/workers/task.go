@@ -2,8 +2,10 @@ package workers
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
@@ -104,17 +106,18 @@ func (t *Task) bytes(e holo.ElementType, elements uint64) uint64 { return elemen
 // killed from outside.
 func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 	for again := true; ; again = false {
-		w, err := p.acquire(ctx, &t.Owner)
-		if err != nil {
-			return nil, err
+		w, l, err := p.loader(ctx, t)
+		if err != nil || w.loaded[t.Module.ID] {
+			return w, err
 		}
-		if w.loaded[t.Module.ID] {
-			return w, nil
-		}
-		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, encodeLoad(t.Module))
+		w.used = true
+		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, l.encode(), maxLoaded)
 		switch {
 		case err == nil && a.err == nil:
 			w.loaded[t.Module.ID] = true
+			if l.keep {
+				p.opt.Code.Put(w.origin(t.Module).ID(), a.code)
+			}
 			return w, nil
 		case err == nil:
 			p.release(w, true)
@@ -125,6 +128,35 @@ func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 			return nil, p.counted(err)
 		}
 	}
+}
+
+// loader gives a worker of the task's owner, and what to load into it unless it
+// has the module. Machine code that others will run is taken only from a process
+// that has seen no module but this one: a kernel that broke out of the engine
+// could hand over code for any other. So what is to be kept is compiled in a new
+// one.
+func (p *Pool) loader(ctx context.Context, t *Task) (*process, load, error) {
+	for {
+		w, err := p.acquire(ctx, &t.Owner)
+		if err != nil || w.loaded[t.Module.ID] {
+			return w, load{}, err
+		}
+		l := load{module: t.Module}
+		if p.opt.Code == nil || w.finger == (fingerprint{}) {
+			return w, l, nil
+		}
+		stored, found := p.opt.Code.Get(w.origin(t.Module).ID())
+		l.code, l.keep = stored, !found
+		if found || !w.used {
+			return w, l, nil
+		}
+		p.release(w, false)
+	}
+}
+
+// origin is what machine code of a module in this process depends on.
+func (w *process) origin(m *module.Module) code.Origin {
+	return code.Origin{Module: m.ID, Injector: module.Version, Metered: sha256.Sum256(m.Metered), Engine: w.finger}
 }
 
 func (p *Pool) compileError(m *module.Module, err error) error {

@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/confine"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/sandbox"
@@ -95,6 +96,7 @@ type Options struct {
 	Strict bool                // run nothing below confine.Full
 	Logger *slog.Logger        // default: none
 	Count  func(reason string) // told each worker that ended badly; default: nothing
+	Code   *code.Store         // machine code of modules; nil: each worker compiles its own. The pool does not close it
 }
 
 // Pool runs tasks in workers. It is safe for concurrent use. Close ends all
@@ -164,6 +166,7 @@ type State struct {
 	Running, Max int
 	Started      uint64 // since the pool was made
 	WorkerBytes  uint64 // the most memory of one worker
+	Code         code.State
 }
 
 // State tells how workers are isolated; it starts one if none was started yet.
@@ -174,7 +177,7 @@ func (p *Pool) State(ctx context.Context) (State, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return State{p.mu.report, p.mu.total, p.opt.Max, p.mu.started, MemoryBytes + regionBytes}, nil
+	return State{p.mu.report, p.mu.total, p.opt.Max, p.mu.started, MemoryBytes + regionBytes, p.opt.Code.State()}, nil
 }
 
 func (p *Pool) check(ctx context.Context) error {

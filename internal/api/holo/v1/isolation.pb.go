@@ -33,6 +33,7 @@ type Isolation struct {
 	Workers       uint32                 `protobuf:"varint,5,opt,name=workers,proto3" json:"workers,omitempty"` // processes now
 	MaxWorkers    uint32                 `protobuf:"varint,6,opt,name=max_workers,json=maxWorkers,proto3" json:"max_workers,omitempty"`
 	WorkerBytes   uint64                 `protobuf:"varint,7,opt,name=worker_bytes,json=workerBytes,proto3" json:"worker_bytes,omitempty"` // the most memory of one, beside the node's page memory
+	MachineCode   *MachineCode           `protobuf:"bytes,8,opt,name=machine_code,json=machineCode,proto3" json:"machine_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,6 +117,98 @@ func (x *Isolation) GetWorkerBytes() uint64 {
 	return 0
 }
 
+func (x *Isolation) GetMachineCode() *MachineCode {
+	if x != nil {
+		return x.MachineCode
+	}
+	return nil
+}
+
+// MachineCode is what a node keeps of compiled modules on its disk, since its start.
+type MachineCode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Modules       uint32                 `protobuf:"varint,1,opt,name=modules,proto3" json:"modules,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	LimitBytes    uint64                 `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	Hits          uint64                 `protobuf:"varint,4,opt,name=hits,proto3" json:"hits,omitempty"`       // workers that did not compile
+	Made          uint64                 `protobuf:"varint,5,opt,name=made,proto3" json:"made,omitempty"`       // compiled and kept
+	Refused       uint64                 `protobuf:"varint,6,opt,name=refused,proto3" json:"refused,omitempty"` // files that were not what this node wrote
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MachineCode) Reset() {
+	*x = MachineCode{}
+	mi := &file_holo_v1_isolation_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MachineCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MachineCode) ProtoMessage() {}
+
+func (x *MachineCode) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_isolation_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MachineCode.ProtoReflect.Descriptor instead.
+func (*MachineCode) Descriptor() ([]byte, []int) {
+	return file_holo_v1_isolation_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MachineCode) GetModules() uint32 {
+	if x != nil {
+		return x.Modules
+	}
+	return 0
+}
+
+func (x *MachineCode) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MachineCode) GetLimitBytes() uint64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *MachineCode) GetHits() uint64 {
+	if x != nil {
+		return x.Hits
+	}
+	return 0
+}
+
+func (x *MachineCode) GetMade() uint64 {
+	if x != nil {
+		return x.Made
+	}
+	return 0
+}
+
+func (x *MachineCode) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
 type IsolationGap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Layer         string                 `protobuf:"bytes,1,opt,name=layer,proto3" json:"layer,omitempty"`
@@ -126,7 +219,7 @@ type IsolationGap struct {
 
 func (x *IsolationGap) Reset() {
 	*x = IsolationGap{}
-	mi := &file_holo_v1_isolation_proto_msgTypes[1]
+	mi := &file_holo_v1_isolation_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -138,7 +231,7 @@ func (x *IsolationGap) String() string {
 func (*IsolationGap) ProtoMessage() {}
 
 func (x *IsolationGap) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_isolation_proto_msgTypes[1]
+	mi := &file_holo_v1_isolation_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -151,7 +244,7 @@ func (x *IsolationGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsolationGap.ProtoReflect.Descriptor instead.
 func (*IsolationGap) Descriptor() ([]byte, []int) {
-	return file_holo_v1_isolation_proto_rawDescGZIP(), []int{1}
+	return file_holo_v1_isolation_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *IsolationGap) GetLayer() string {
@@ -172,7 +265,7 @@ var File_holo_v1_isolation_proto protoreflect.FileDescriptor
 
 const file_holo_v1_isolation_proto_rawDesc = "" +
 	"\n" +
-	"\x17holo/v1/isolation.proto\x12\aholo.v1\"\xe0\x01\n" +
+	"\x17holo/v1/isolation.proto\x12\aholo.v1\"\x99\x02\n" +
 	"\tIsolation\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x16\n" +
 	"\x06layers\x18\x02 \x03(\tR\x06layers\x12/\n" +
@@ -181,7 +274,16 @@ const file_holo_v1_isolation_proto_rawDesc = "" +
 	"\aworkers\x18\x05 \x01(\rR\aworkers\x12\x1f\n" +
 	"\vmax_workers\x18\x06 \x01(\rR\n" +
 	"maxWorkers\x12!\n" +
-	"\fworker_bytes\x18\a \x01(\x04R\vworkerBytes\"6\n" +
+	"\fworker_bytes\x18\a \x01(\x04R\vworkerBytes\x127\n" +
+	"\fmachine_code\x18\b \x01(\v2\x14.holo.v1.MachineCodeR\vmachineCode\"\xa0\x01\n" +
+	"\vMachineCode\x12\x18\n" +
+	"\amodules\x18\x01 \x01(\rR\amodules\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vlimit_bytes\x18\x03 \x01(\x04R\n" +
+	"limitBytes\x12\x12\n" +
+	"\x04hits\x18\x04 \x01(\x04R\x04hits\x12\x12\n" +
+	"\x04made\x18\x05 \x01(\x04R\x04made\x12\x18\n" +
+	"\arefused\x18\x06 \x01(\x04R\arefused\"6\n" +
 	"\fIsolationGap\x12\x14\n" +
 	"\x05layer\x18\x01 \x01(\tR\x05layer\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03whyB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
@@ -198,18 +300,20 @@ func file_holo_v1_isolation_proto_rawDescGZIP() []byte {
 	return file_holo_v1_isolation_proto_rawDescData
 }
 
-var file_holo_v1_isolation_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_holo_v1_isolation_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_holo_v1_isolation_proto_goTypes = []any{
 	(*Isolation)(nil),    // 0: holo.v1.Isolation
-	(*IsolationGap)(nil), // 1: holo.v1.IsolationGap
+	(*MachineCode)(nil),  // 1: holo.v1.MachineCode
+	(*IsolationGap)(nil), // 2: holo.v1.IsolationGap
 }
 var file_holo_v1_isolation_proto_depIdxs = []int32{
-	1, // 0: holo.v1.Isolation.missing:type_name -> holo.v1.IsolationGap
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: holo.v1.Isolation.missing:type_name -> holo.v1.IsolationGap
+	1, // 1: holo.v1.Isolation.machine_code:type_name -> holo.v1.MachineCode
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_isolation_proto_init() }
@@ -223,7 +327,7 @@ func file_holo_v1_isolation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_isolation_proto_rawDesc), len(file_holo_v1_isolation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
