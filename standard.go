@@ -133,6 +133,16 @@ func (c *Cluster) Apply(ctx context.Context, operation string, output *Raw, oper
 	return job, nil
 }
 
+// OutputType is the type of what an operation of Apply makes of elements of a
+// type.
+func OutputType(operation string, t ElementType) (ElementType, error) {
+	o, err := question.FindOperation(operation)
+	if err != nil {
+		return 0, err
+	}
+	return o.Output(t), nil
+}
+
 func sameTypes(o question.Operation, t ElementType, output *Raw, inputs []*Raw) error {
 	for _, in := range inputs {
 		if in.typ != t {

@@ -15,6 +15,7 @@ func arrayCommand(a *app) *cobra.Command {
 	cmd := group("array", "Arrays: numbers in the memory of all nodes",
 		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a))
 	cmd.AddCommand(askCommands(a)...)
+	cmd.AddCommand(vectorCommands(a)...)
 	return cmd
 }
 

@@ -35,6 +35,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOLO_DIR", filepath.Join(e.WorkDir, "n1"))
 			e.Setenv("HOLO_CONFIG", filepath.Join(e.WorkDir, "config"))
 			e.Setenv("LABEL", remote.Label())
+			data, err := filepath.Abs(filepath.Join("..", "..", "testdata"))
+			if err != nil {
+				return err
+			}
+			e.Setenv("TESTDATA", data)
 			addr, err := freeAddress()
 			e.Setenv("ADDR", addr)
 			return err

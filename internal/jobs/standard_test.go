@@ -141,3 +141,39 @@ func TestStandardKernelsOverNothingAndOne(t *testing.T) {
 		}
 	}
 }
+
+// What adds floats in an order gives the same bytes on any nodes, with trouble
+// between them: a step of k-means and both passes of a cumulative sum.
+func TestOrderedKernelsAnswerAlikeOnAnyNumberOfNodes(t *testing.T) {
+	values := floats(12 * 8192)
+	step, err := question.KMeans([][]float64{{0, 1}, {-3, 2}, {1e3, 7}})
+	first, err2 := question.Totals(8192, 12)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	answers := func(nodes, chaos int) map[string][]byte {
+		l := newLAN(t, nodes, troubled)
+		l.chaos = chaos
+		shape := Array{Shape: holo.Shape{Type: holo.F64, Extent: 8192}, Affinity: "x"}
+		in, out := l.array(shape, bytesOf(values)), l.array(shape, make([]byte, 8*len(values)))
+		totals := l.question(first, in)
+		second, err := first.CumSum(holo.F64, totals)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.do(Spec{Module: l.standard(std.CumSum), Kernel: std.CumSum, Kind: wire.TaskMap, Function: "cumsum", Inputs: []holo.ArrayID{in}, Output: out, Params: second.Params})
+		return map[string][]byte{"k-means": l.question(step, in), "totals": totals, "cumulative sum": l.content(out)}
+	}
+	want := answers(1, 0)
+	for _, c := range [][2]int{{2, 0}, {2, 10}, {3, 0}, {3, 10}} {
+		for what, got := range answers(c[0], c[1]) {
+			if !bytes.Equal(got, want[what]) {
+				t.Errorf("%d nodes, chaos %d%%: %s differs", c[0], c[1], what)
+			}
+		}
+	}
+	s, err := step.ReadKMeans([][]float64{{0, 1}, {-3, 2}, {1e3, 7}}, want["k-means"])
+	if err != nil || s.Rows[0]+s.Rows[1]+s.Rows[2]+s.Skipped != uint64(len(values)/2) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

@@ -123,7 +123,7 @@ func (r *runner) reduce(q Question, extent uint64, inputs ...column) []byte {
 	for ; len(level) > 1; level = level[:(len(level)+1)/2] {
 		for i := 0; i < len(level); i += 2 {
 			if i+1 < len(level) {
-				call := sandbox.Call{Function: q.Function, Acc: level[i], Gas: plenty}
+				call := sandbox.Call{Function: q.Function, Params: q.Params, Acc: level[i], Gas: plenty}
 				if _, err := r.programs[q.Module].Combine(r.Context(), call, level[i+1]); err != nil {
 					r.Fatal(err)
 				}

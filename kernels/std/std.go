@@ -22,6 +22,8 @@ const (
 	Dot         = Prefix + "dot"         // exact sums of products
 	Count       = Prefix + "count"       // comparisons with a constant, histograms
 	Top         = Prefix + "top"         // the largest or smallest elements
+	KMeans      = Prefix + "kmeans"      // a step of k-means
+	CumSum      = Prefix + "cumsum"      // cumulative sums
 	Elementwise = Prefix + "elementwise" // arithmetic and comparisons
 )
 
@@ -35,7 +37,7 @@ type Module struct {
 	Wasm []byte // only to read
 }
 
-var all = load(Count, Dot, Elementwise, Stats, Top)
+var all = load(Count, CumSum, Dot, Elementwise, KMeans, Stats, Top)
 
 func load(names ...string) []Module {
 	modules := make([]Module, len(names))
