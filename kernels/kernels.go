@@ -11,8 +11,40 @@ import (
 	"strings"
 )
 
-//go:embed *.wasm hostile/*.wasm
+//go:embed *.wasm hostile/*.wasm holo.h sdk
 var files embed.FS
+
+// Template is the first kernel in a language, with what it needs, by file name.
+func Template(language string) (map[string][]byte, error) {
+	dir := path.Join("sdk", language)
+	entries, err := files.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]byte{}
+	for _, e := range entries {
+		if path.Ext(e.Name()) == ".wasm" {
+			continue
+		}
+		// What Go would take for parts of this module has .txt after its name.
+		if out[strings.TrimSuffix(e.Name(), ".txt")], err = files.ReadFile(path.Join(dir, e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	if language == "c" {
+		out["holo.h"], err = files.ReadFile("holo.h")
+	}
+	return out, err
+}
+
+// Built is the template of a language as it was built, and nil where it was not.
+func Built(language string) []byte {
+	wasm, err := files.ReadFile(path.Join("sdk", language, "template.wasm"))
+	if err != nil {
+		return nil
+	}
+	return wasm
+}
 
 // Sample is one kernel module.
 type Sample struct {

@@ -21,7 +21,7 @@ import (
 const maxModule = 16 << 20
 
 func kernelCommand(a *app) *cobra.Command {
-	return group("kernel", "Kernels: WebAssembly that runs where the pages lie", kernelInspect(a), kernelPush(a), kernelList(a))
+	return group("kernel", "Kernels: WebAssembly that runs where the pages lie", kernelNew(a), kernelBuild(a), kernelInspect(a), kernelPush(a), kernelList(a))
 }
 
 // readModule reads a module's file; "sample:NAME" is one that is built in.
@@ -81,19 +81,7 @@ func kernelInspect(a *app) *cobra.Command {
 			if err != nil {
 				return holo.Errorf(holo.KindOf(err), "inspect %s: %w", args[0], err)
 			}
-			v := inspected{
-				File: args[0], Module: m.ID.Hex(), Bytes: len(m.Original), Metered: len(m.Metered),
-				MemoryPages: m.MinPages, Gas: module.Version, Functions: []string{},
-			}
-			for _, f := range m.Functions {
-				v.Functions = append(v.Functions, f.String())
-			}
-			return a.emit("Module", v, func(w *tabwriter.Writer) {
-				row(w, "module", v.Module)
-				row(w, "bytes", v.Bytes, "metered", v.Metered)
-				row(w, "memory", size(uint64(v.MemoryPages)*holo.PageSize))
-				row(w, "functions", strings.Join(v.Functions, " "))
-			})
+			return a.emitModule(args[0], m)
 		},
 	}
 }

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/format":    {"internal/holo"},
 	"internal/receipt":   {"internal/holo", "internal/key", "internal/wire"},
 	"internal/question":  {"internal/holo", "kernels/std"},
+	"internal/guest":     {"internal/holo", "internal/module", "kernels"},
 	"internal/jobs":      {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers", "internal/code"},
 	"internal/policy":    {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/remote":    {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":           {"internal/holo", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
-	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "kernels", "kernels/std"},
+	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
 	"kernels":     {},
 	"kernels/std": {"internal/holo"},
 

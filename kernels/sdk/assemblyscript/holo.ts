@@ -1,0 +1,76 @@
+// Write kernels for HoloCompute in AssemblyScript (ABI holo/1). A kernel is an
+// exported function of one pointer that returns 0, or a status of its own for an
+// error: export function holo_map_NAME(d: usize): i32. Outputs and scratch are
+// zero at the start, and so is an accumulator.
+
+export const OK: i32 = 0;
+export const BAD_VIEWS: i32 = 1;
+export const BAD_PARAMS: i32 = 2;
+export const BAD_ACC: i32 = 3;
+export const BAD_DATA: i32 = 4;
+
+// The types of elements.
+export const I8: u8 = 1;
+export const I16: u8 = 2;
+export const I32: u8 = 3;
+export const I64: u8 = 4;
+export const U8: u8 = 5;
+export const U16: u8 = 6;
+export const U32: u8 = 7;
+export const U64: u8 = 8;
+export const F32: u8 = 9;
+export const F64: u8 = 10;
+
+const HEADER: usize = 56;
+const VIEW: usize = 24;
+
+// @ts-ignore: decorator
+@inline export function firstIndex(d: usize): u64 { return load<u64>(d, 8); }
+// @ts-ignore: decorator
+@inline export function count(d: usize): u32 { return load<u32>(d, 16); } // elements of this call
+// @ts-ignore: decorator
+@inline export function inputs(d: usize): u32 { return load<u32>(d, 20); }
+// @ts-ignore: decorator
+@inline export function outputs(d: usize): u32 { return load<u32>(d, 24); }
+// @ts-ignore: decorator
+@inline export function params(d: usize): usize { return load<u32>(d, 28); }
+// @ts-ignore: decorator
+@inline export function paramsLength(d: usize): u32 { return load<u32>(d, 32); }
+// @ts-ignore: decorator
+@inline export function scratch(d: usize): usize { return load<u32>(d, 36); }
+// @ts-ignore: decorator
+@inline export function acc(d: usize): usize { return load<u32>(d, 44); }
+// @ts-ignore: decorator
+@inline export function accLength(d: usize): u32 { return load<u32>(d, 48); }
+
+function view(d: usize, i: u32): usize { return d + HEADER + <usize>i * VIEW; }
+
+// Where the elements of an input, or of an output, begin.
+export function input(d: usize, i: u32): usize { return load<u32>(view(d, i)); }
+export function output(d: usize, i: u32): usize { return load<u32>(view(d, inputs(d) + i)); }
+
+// Whether there are so many inputs and outputs, all of one type.
+export function has(d: usize, ins: u32, outs: u32, type: u8): bool {
+  if (inputs(d) != ins || outputs(d) != outs) return false;
+  for (let i: u32 = 0; i < ins + outs; i++) {
+    if (load<u8>(view(d, i), 12) != type) return false;
+  }
+  return true;
+}
+
+export function holo_abi(): i32 { return 1; }
+
+let top: usize = __heap_base;
+
+// Gives the host memory that is never freed.
+export function holo_alloc(size: u32, align: u32): usize {
+  const at = (<u64>top + align - 1) / align * align;
+  const end = at + size;
+  const have = <u64>memory.size() << 16;
+  if (end > have) {
+    const pages = (end - have + 65535) >> 16;
+    if (pages > 65536 || memory.grow(<i32>pages) < 0) return 0;
+  }
+  top = <usize>end;
+  return <usize>at;
+}
