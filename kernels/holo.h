@@ -84,6 +84,10 @@ _Static_assert(sizeof(struct holo_view) == 24, "holo_view");
 #define HOLO_EXPORT(name) __attribute__((export_name(name), used))
 #define HOLO_KERNEL(kind, name) HOLO_EXPORT("holo_" #kind "_" #name) i32 kind##_##name(struct holo_desc *d)
 
+/* HOLO_STRICT_NAN has every NaN that the module makes be the canonical one, where
+ * the bits of NaNs matter. It costs time and gas. Without it only float outputs are. */
+#define HOLO_STRICT_NAN HOLO_EXPORT("holo_strict_nan") void holo_strict_nan(void) {}
+
 HOLO_EXPORT("holo_abi") i32 holo_abi(void) { return 1; }
 
 extern u8 __heap_base;

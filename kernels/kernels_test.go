@@ -47,6 +47,7 @@ func TestSamplesAreAdmittedWithTheirFunctions(t *testing.T) {
 		"basic":      "comb_histogram comb_stats fin_sum map_add map_scale red_histogram red_stats",
 		"flights":    "comb_bootstrap comb_by_hour red_bootstrap red_by_hour",
 		"flights-go": "comb_by_hour red_by_hour",
+		"strict":     "map_bits",
 	}
 	for _, s := range append(All(), Hostile()...) {
 		m, err := module.Admit(s.Wasm)

@@ -67,11 +67,12 @@ func kernelBuild(a *app) *cobra.Command {
 
 // emitModule shows what is in a module.
 func (a *app) emitModule(file string, m *module.Module) error {
-	v := inspected{file, m.ID.Hex(), len(m.Original), len(m.Metered), m.MinPages, module.Version, m.Names()}
+	v := inspected{file, m.ID.Hex(), len(m.Original), len(m.Metered), m.MinPages, module.Version, m.StrictNaN, m.Names()}
 	return a.emit("Module", v, func(w *tabwriter.Writer) {
 		row(w, "module", v.Module)
 		row(w, "bytes", v.Bytes, "metered", v.Metered)
 		row(w, "memory", size(uint64(v.MemoryPages)*holo.PageSize))
+		row(w, "strict NaN", yes(v.StrictNaN))
 		row(w, "functions", strings.Join(v.Functions, " "))
 	})
 }

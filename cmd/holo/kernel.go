@@ -63,6 +63,7 @@ type inspected struct {
 	Metered     int      `json:"metered_bytes"`
 	MemoryPages uint32   `json:"memory_pages"`
 	Gas         string   `json:"gas"`
+	StrictNaN   bool     `json:"strict_nan"` // every NaN that it makes is the canonical one
 	Functions   []string `json:"functions"`
 }
 

@@ -36,6 +36,7 @@ type checker struct {
 	stack  []valueType
 	frames []frame
 	plan   plan
+	strict bool // NaNs are made canonical, and paid for
 
 	deepest                   int // operand stack
 	branches, carried, passed counter
@@ -44,7 +45,7 @@ type checker struct {
 // check validates the function whose body is at r, which it leaves at the end.
 func (p *parsed) check(r *reader, typ funcType) (*checker, error) {
 	c := &checker{
-		p: p, r: r, result: typ.results,
+		p: p, r: r, result: typ.results, strict: p.strict(),
 		branches: counter{max: maxBranches, what: "blocks and branches of a function"},
 		carried:  counter{max: maxCarried, what: "values over blocks and branches of a function"},
 		passed:   counter{max: maxPassed, what: "values passed by the calls of a function"},

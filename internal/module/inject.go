@@ -37,6 +37,7 @@ type injector struct {
 	out  []byte
 
 	gas, tmp uint32 // locals
+	strict   bool   // every NaN is made canonical: three locals more
 	segments int    // met so far
 	loops    int
 	labels   []int // for each open block of the original, the depth of its label in the output
@@ -44,7 +45,7 @@ type injector struct {
 }
 
 func (e *encoder) function(r *reader, c *checker) []byte {
-	in := &injector{e: e, plan: &c.plan, gas: uint32(len(c.locals))}
+	in := &injector{e: e, plan: &c.plan, gas: uint32(len(c.locals)), strict: c.strict}
 	in.tmp = in.gas + 1
 	var locals []byte
 	groups := r.u32()
@@ -53,9 +54,13 @@ func (e *encoder) function(r *reader, c *checker) []byte {
 		r.u32()
 		r.valueType()
 	}
-	locals = appendU32(locals, groups+2)
+	more := []byte{1, byte(i64), 1, byte(i32)}
+	if in.strict {
+		more = append(more, strictLocals...)
+	}
+	locals = appendU32(locals, groups+uint32(len(more)/2))
 	locals = append(locals, r.b[from:r.at]...)
-	in.out = append(locals, 1, byte(i64), 1, byte(i32))
+	in.out = append(locals, more...)
 	in.enter(c.result)
 	for len(in.labels) > 0 {
 		in.instruction(r, r.instruction())
@@ -246,6 +251,7 @@ func (in *injector) bulk(op int, raw []byte) {
 		return
 	}
 	in.emit(raw...)
+	in.canonical(op)
 }
 
 func (in *injector) payByLength(op int) {

@@ -66,6 +66,7 @@ type Module struct {
 	Metered   []byte        // what an engine may compile
 	Functions []Function    // in the order of the export section
 	MinPages  uint32        // pages of memory that an instance has from the start
+	StrictNaN bool          // every NaN that it makes is the canonical one
 }
 
 // Has reports whether the module has the kernel.
@@ -107,7 +108,7 @@ func Admit(wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Module{ID: ID(wasm), Original: wasm, Metered: metered, Functions: functions, MinPages: p.memoryMin()}, nil
+	return &Module{ID: ID(wasm), Original: wasm, Metered: metered, Functions: functions, MinPages: p.memoryMin(), StrictNaN: p.strict()}, nil
 }
 
 // Meter validates and meters any WebAssembly 2.0 module within the limits,

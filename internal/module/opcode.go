@@ -103,7 +103,8 @@ const (
 // Structure is free, everything else costs 1 but for what is here. Added to
 // these: memory.copy, fill and init cost 1 for each 16 bytes, memory.grow 1024
 // for each page, table.init, copy, fill and grow 1 for each entry, and a
-// function's entry 1 for each 8 of its locals.
+// function's entry 1 for each 8 of its locals. In a module with strict NaNs an
+// instruction that may make one costs strictPrice more.
 var prices = map[int]uint16{
 	opUnreachable: 0, opNop: 0, opBlock: 0, opLoop: 0, opElse: 0, opEnd: 0, opReturn: 0, opDrop: 0,
 	opBrTable: 2, opCall: 4, opCallIndirect: 8, opTableGet: 4, opTableSet: 8, opRefFunc: 128,

@@ -197,7 +197,7 @@ func (p *parsed) checkABI() ([]Function, error) {
 		case kernel:
 			want = funcType{[]valueType{i32}, []valueType{i32}}
 			list = append(list, f)
-		case e.name == "_initialize":
+		case e.name == "_initialize", e.name == StrictNaN:
 			want = funcType{}
 		case !needed:
 			continue

@@ -10,6 +10,9 @@ func (c *checker) instruction() {
 	}
 	row := &opcodes[in.op]
 	c.pay(row.price)
+	if _, makes := makesNaN[in.op]; makes && c.strict {
+		c.pay(strictPrice)
+	}
 	if row.form != special {
 		if (row.form == memory || row.form == memoryIn) && len(c.p.memory) == 0 {
 			c.r.fail(Malformed, "a memory access without a memory")
