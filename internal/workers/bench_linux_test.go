@@ -2,6 +2,8 @@ package workers
 
 import (
 	"encoding/binary"
+	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,4 +102,40 @@ func scaleTask(t testing.TB, in, out [][]byte) *Task {
 		Params: binary.LittleEndian.AppendUint64(nil, 0xc004000000000000),
 		Inputs: []Input{{Type: holo.F64, Read: read}}, Outputs: []Output{{Type: holo.F64, Write: write}},
 	}
+}
+
+// BenchmarkTwoWorkers maps 1 GiB of f64, an extent of 4 MiB at a time, in two
+// workers at once, against a loop in Go on one processor over the same pages. Its
+// wall-ratio is what two processes gain; processor time is the node's alone.
+func BenchmarkTwoWorkers(b *testing.B) {
+	const extents, n = 256, 4 << 20 / 8
+	pages := func() [][]byte { return f64s(n, func(i uint64) uint64 { return 0x3ff0000000000000 + i*7919 }) }
+	p := New(Options{Max: 2})
+	b.Cleanup(p.Close)
+	in, out := pages(), pages()
+	both := func() {
+		var wait sync.WaitGroup
+		for range 2 {
+			task := scaleTask(b, in, pages())
+			wait.Go(func() {
+				for range extents / 2 {
+					if _, err := p.Run(b.Context(), task); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wait.Wait()
+	}
+	both()
+	bench.Compare(b, 1, extents*n*8, func(int) {
+		for range extents {
+			for page := range in {
+				for i := 0; i < holo.PageSize; i += 8 {
+					v := math.Float64frombits(binary.LittleEndian.Uint64(in[page][i:]))
+					binary.LittleEndian.PutUint64(out[page][i:], math.Float64bits(v*-2.5))
+				}
+			}
+		}
+	}, func(int) { both() })
 }
