@@ -28,7 +28,15 @@ func TestKernelsRefuseWhatTheyWereNotAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const views, params, acc = "status 1", "status 2", "status 3"
+	means, err := KMeans([][]float64{{0, 0}, {1, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals, err := Totals(8, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const views, params, acc, data = "status 1", "status 2", "status 3", "status 4"
 	for i, c := range []struct {
 		q      Question
 		inputs []sandbox.View
@@ -51,6 +59,17 @@ func TestKernelsRefuseWhatTheyWereNotAsked(t *testing.T) {
 		{top, []sandbox.View{one}, func(q *Question) { q.Params = []byte{2, 0, 0, 0} }, params},
 		{top, []sandbox.View{one}, func(q *Question) { q.AccBytes = 16 }, acc},
 		{top, []sandbox.View{one, one}, nil, views},
+		{means, []sandbox.View{one}, nil, data}, // half of a row
+		{means, []sandbox.View{one, wide}, nil, views},
+		{means, []sandbox.View{one, one, one}, nil, views},
+		{means, []sandbox.View{one, one}, func(q *Question) { q.AccBytes -= 8 }, acc},
+		{means, []sandbox.View{one, one}, func(q *Question) { q.Params = q.Params[8:] }, params},
+		{means, []sandbox.View{one, one}, func(q *Question) { q.Params = make([]byte, 8) }, params},
+		{means, []sandbox.View{one, one}, func(q *Question) { q.Params = bytes.Repeat([]byte{0xff}, 8) }, params},
+		{totals, []sandbox.View{one, one}, nil, views},
+		{totals, []sandbox.View{one}, func(q *Question) { q.Params = make([]byte, 8) }, params},
+		{totals, []sandbox.View{one}, func(q *Question) { q.Params = nil }, params},
+		{totals, []sandbox.View{one}, func(q *Question) { q.AccBytes = 7 }, acc},
 	} {
 		q := c.q
 		if c.change != nil {
@@ -123,7 +142,7 @@ func TestEveryFunctionThatIsAskedForIsThere(t *testing.T) {
 		}
 		has(q, module.Map)
 	}
-	for _, q := range []Question{Sum(holo.I8), WholeStats(holo.F32), Dot(holo.U8)} {
+	for _, q := range []Question{Sum(holo.I8), WholeStats(holo.F32), Dot(holo.U8), mustAsk(KMeans([][]float64{{1}})), mustAsk(Totals(1, 1))} {
 		has(q, module.Reduce)
 		has(q, module.Combine)
 	}
@@ -147,7 +166,7 @@ func TestBothEnginesGiveTheSameBytes(t *testing.T) {
 		in []column
 	}{
 		{WholeStats(holo.F64), []column{v}}, {WholeStats(holo.I64), []column{n}}, {Dot(holo.F64), []column{v, w}}, {Dot(holo.I64), []column{n, n}},
-		{top, []column{v}}, {bins, []column{v}},
+		{top, []column{v}}, {bins, []column{v}}, {mustAsk(KMeans([][]float64{{1, 2}, {-3, 1e9}})), []column{v}}, {mustAsk(Totals(700, 3)), []column{v}},
 	} {
 		a, b := compiled.reduce(c.q, 700, c.in...), interpreted.reduce(c.q, 700, c.in...)
 		if !bytes.Equal(a, b) || bytes.Equal(a, make([]byte, len(a))) {
