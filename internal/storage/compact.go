@@ -21,11 +21,15 @@ func (s *Store) makeRoom() error {
 	return err
 }
 
-// Tidy moves a few records, where more than half of what lies on disk is
-// forgotten. It reports whether it is worth calling again.
+// Tidy moves a few records: those that lie under an older secret, or else where
+// more than half of what lies on disk is forgotten. It reports whether it is
+// worth calling again.
 func (s *Store) Tidy() (more bool, err error) {
 	s.moving.Lock()
 	defer s.moving.Unlock()
+	if more, err = s.reseal(); more || err != nil {
+		return more, err
+	}
 	if !s.wasteful() {
 		return false, nil
 	}
@@ -46,7 +50,7 @@ func (s *Store) wasteful() bool {
 // most. It reports whether it did. The caller holds moving.
 func (s *Store) move(n, most int) (moved bool, err error) {
 	for _, r := range s.emptiest(n, most) {
-		if err := s.moveOne(r.page, r.at); err != nil {
+		if err := s.moveOne(r.page, r.at, true); err != nil {
 			return moved, err
 		}
 		moved = true
@@ -87,11 +91,11 @@ func (s *Store) emptiest(n, most int) (list []resident) {
 
 // moveOne writes a record anew elsewhere. One that is damaged has nothing that
 // could be moved: it is remembered as such, and its space given up.
-func (s *Store) moveOne(p Page, from spot) error {
+func (s *Store) moveOne(p Page, from spot, mover bool) error {
 	err := s.Read(p, s.scratch[:])
 	switch {
 	case err == nil:
-		return s.put(p, s.scratch[:], &from, true)
+		return s.put(p, s.scratch[:], &from, mover)
 	case holo.KindOf(err) == holo.Corrupt:
 		s.quarantine(p, from)
 		return nil

@@ -40,7 +40,7 @@ func TestCloseRemovesTheFilesAndWipesTheKey(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != lockName {
 		t.Errorf("left behind: %v (%v)", entries, err)
 	}
-	if !s.secret.IsZero() {
+	if !s.mu.key.secret.IsZero() {
 		t.Error("the secret is not wiped")
 	}
 	if err := s.Write(pageOf(2), content(pageOf(2))); holo.ReasonOf(err) != ReasonClosed {

@@ -14,38 +14,42 @@ import (
 // dst holds nothing of the page.
 func (s *Store) Read(p Page, dst []byte) error {
 	invariant.Check(len(dst) == holo.PageSize, "storage: read into %d bytes", len(dst))
-	g, at, err := s.hold(p)
+	g, at, k, err := s.hold(p)
 	if err != nil {
 		return err
 	}
-	err = s.load(g, at, p, dst)
+	err = s.load(g, at, k, p, dst)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.readers--
+	s.release(k, 1)
 	s.let(g)
 	return err
 }
 
-// hold finds a page and keeps its segment until the read is done.
-func (s *Store) hold(p Page) (*segment, spot, error) {
+// hold finds a page, and the secret that it lies under, and keeps both its
+// segment and the secret until the read is done.
+func (s *Store) hold(p Page) (*segment, spot, *dataKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return nil, spot{}, closed()
+		return nil, spot{}, nil, closed()
 	}
 	at, there := s.mu.index[p.Ref]
 	if there && at.segment == 0 {
-		return nil, spot{}, damaged(p, "it was damaged when it was to be moved")
+		return nil, spot{}, nil, damaged(p, "it was damaged when it was to be moved")
 	}
 	g := s.mu.segments[at.segment]
 	if !there || g.pages[at.slot] != p {
-		return nil, spot{}, holo.Errorf(holo.NotFound, "read page %v at %v from the spill folder: it is not kept there", p.ID, p.Version)
+		return nil, spot{}, nil, holo.Errorf(holo.NotFound, "read page %v at %v from the spill folder: it is not kept there", p.ID, p.Version)
 	}
 	g.readers++
-	return g, at, nil
+	k := g.keys[at.slot]
+	k.needed++
+	return g, at, k, nil
 }
 
-func (s *Store) load(g *segment, at spot, p Page, dst []byte) error {
+func (s *Store) load(g *segment, at spot, k *dataKey, p Page, dst []byte) error {
 	record := buffers.Get().(*[recordSize]byte)
 	defer buffers.Put(record)
 	n, err := g.file.ReadAt(record[:], int64(at.slot)*recordSize)
@@ -54,7 +58,7 @@ func (s *Store) load(g *segment, at spot, p Page, dst []byte) error {
 		return damaged(p, "its file is shorter than it was")
 	case n < recordSize:
 		return failure("read from", err)
-	case !s.open(dst, p, at, record[:]):
+	case !k.open(dst, p, at, record[:]):
 		return damaged(p, "what lies in its place is not its record")
 	}
 	return nil

@@ -43,14 +43,14 @@ func nonce(at spot) []byte {
 
 // keyOf is the key of one record, which follows from the secret and the binding
 // (HKDF, RFC 5869, whose extraction a random secret does not need).
-func (s *Store) keyOf(bound []byte) []byte {
-	k, err := hkdf.Expand(sha256.New, s.secret.Bytes(), string(bound), 32)
+func (k *dataKey) keyOf(bound []byte) []byte {
+	b, err := hkdf.Expand(sha256.New, k.secret.Bytes(), string(bound), 32)
 	invariant.Check(err == nil, "storage: derive a key: %v", err)
-	return k
+	return b
 }
 
-func (s *Store) cipher(bound []byte) cipher.AEAD {
-	block, err := aes.NewCipher(s.keyOf(bound))
+func (k *dataKey) cipher(bound []byte) cipher.AEAD {
+	block, err := aes.NewCipher(k.keyOf(bound))
 	invariant.Check(err == nil, "storage: make a cipher: %v", err)
 	a, err := cipher.NewGCM(block)
 	invariant.Check(err == nil, "storage: make a cipher: %v", err)
@@ -58,15 +58,15 @@ func (s *Store) cipher(bound []byte) cipher.AEAD {
 }
 
 // seal makes a record in dst.
-func (s *Store) seal(dst *[recordSize]byte, p Page, at spot, data []byte) {
+func (k *dataKey) seal(dst *[recordSize]byte, p Page, at spot, data []byte) {
 	b := binding(p, at)
-	s.cipher(b).Seal(dst[:0], nonce(at), data, b)
+	k.cipher(b).Seal(dst[:0], nonce(at), data, b)
 }
 
 // open writes a record's page into dst and reports whether it is that page's
 // record. Else dst holds nothing of it.
-func (s *Store) open(dst []byte, p Page, at spot, record []byte) bool {
+func (k *dataKey) open(dst []byte, p Page, at spot, record []byte) bool {
 	b := binding(p, at)
-	_, err := s.cipher(b).Open(dst[:0], nonce(at), record, b)
+	_, err := k.cipher(b).Open(dst[:0], nonce(at), record, b)
 	return err == nil
 }

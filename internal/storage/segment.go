@@ -28,8 +28,9 @@ type file interface {
 type segment struct {
 	number  uint32
 	file    file
-	pages   []Page   // of the slots handed out; zero: no record, or forgotten
-	failed  []uint32 // slots to hand out again
+	pages   []Page     // of the slots handed out; zero: no record, or forgotten
+	keys    []*dataKey // that the slots' records are sealed under
+	failed  []uint32   // slots to hand out again
 	live    int
 	writers int // writes under way
 	readers int // reads under way
@@ -45,21 +46,22 @@ const suffix = ".spill"
 // are for who moves records.
 var errShort = holo.Errorf(holo.Internal, "storage: the last file has been begun")
 
-// take hands out a slot for a record and keeps its segment until done.
-func (s *Store) take(mover bool) (*segment, spot, error) {
+// take hands out a slot for a record, and the secret to seal it under, and
+// keeps its segment and the secret until done.
+func (s *Store) take(mover bool) (*segment, spot, *dataKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return nil, spot{}, closed()
+		return nil, spot{}, nil, closed()
 	}
 	g := s.mu.current
 	full := g == nil || len(g.pages) == s.slots && len(g.failed) == 0
 	if n := len(s.mu.segments); !mover && (n == maxSegments || full && n == maxSegments-1) {
-		return nil, spot{}, errShort
+		return nil, spot{}, nil, errShort
 	}
 	if full {
 		if err := s.roll(); err != nil {
-			return nil, spot{}, err
+			return nil, spot{}, nil, err
 		}
 		g = s.mu.current
 	}
@@ -67,10 +69,12 @@ func (s *Store) take(mover bool) (*segment, spot, error) {
 	if n := len(g.failed); n > 0 {
 		at.slot, g.failed = g.failed[n-1], g.failed[:n-1]
 	} else {
-		g.pages = append(g.pages, Page{})
+		g.pages, g.keys = append(g.pages, Page{}), append(g.keys, nil)
 	}
+	g.keys[at.slot] = s.mu.key
+	s.mu.key.needed++
 	g.writers++
-	return g, at, nil
+	return g, at, s.mu.key, nil
 }
 
 // roll begins the next segment.

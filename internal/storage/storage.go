@@ -5,7 +5,9 @@
 // Its one idea: nothing on disk is believed. A record is a page sealed with
 // AES-256-GCM under a key of its own, which follows from a secret that exists
 // in this process's memory only, and from all that says which record it is:
-// page, version, reference, file and place in the file. What lies where comes
+// page, version, reference, file and place in the file. The secret can be
+// replaced while the store is used; records that lie under the one before are
+// sealed anew little by little, and it is wiped when the last of them is. What lies where comes
 // from an index in memory, never from the disk. So bytes that were changed,
 // swapped, moved, cut off, put back from earlier or brought from elsewhere do
 // not open, and when the process ends nothing opens any more.
@@ -25,20 +27,20 @@ import (
 	"sync"
 
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/key"
 )
 
 // Reasons for which this package refuses.
 const (
-	ReasonFull    = "spill_full"     // the disk has no space, or the limit is reached
-	ReasonDisk    = "spill_disk"     // the disk fails
-	ReasonDamaged = "page_damaged"   // a record is not what was written
-	ReasonForeign = "foreign_file"   // the folder has files that are not the store's
-	ReasonInUse   = "spill_in_use"   // another process has the folder
-	ReasonMode    = "wrong_mode"     // others can enter the folder
-	ReasonOwner   = "wrong_owner"    // the folder belongs to another user
-	ReasonPlain   = "not_plain"      // a link or something else where the folder or a file should be
-	ReasonClosed  = "storage_closed" // the store was closed
+	ReasonFull     = "spill_full"        // the disk has no space, or the limit is reached
+	ReasonDisk     = "spill_disk"        // the disk fails
+	ReasonDamaged  = "page_damaged"      // a record is not what was written
+	ReasonForeign  = "foreign_file"      // the folder has files that are not the store's
+	ReasonInUse    = "spill_in_use"      // another process has the folder
+	ReasonMode     = "wrong_mode"        // others can enter the folder
+	ReasonOwner    = "wrong_owner"       // the folder belongs to another user
+	ReasonPlain    = "not_plain"         // a link or something else where the folder or a file should be
+	ReasonClosed   = "storage_closed"    // the store was closed
+	ReasonRotating = "data_key_rotating" // too many older keys have records left
 )
 
 // Sizes.
@@ -70,7 +72,6 @@ type Page struct {
 // it closes it.
 type Store struct {
 	folder folder
-	secret key.Secret
 	slots  int // records in a file
 
 	moving  sync.Mutex          // held by the one caller who moves records
@@ -82,6 +83,9 @@ type Store struct {
 		segments map[uint32]*segment
 		current  *segment // is appended to; may be nil
 		last     uint32   // number of the newest segment
+		key      *dataKey // seals
+		older    []*dataKey
+		until    uint32 // the last segment that may have records under older keys
 		closed   bool
 	}
 }
@@ -112,7 +116,8 @@ func opening(dir string, err error) error {
 }
 
 func open(f folder, limit uint64) *Store {
-	s := &Store{folder: f, secret: key.Random(), slots: slotsOf(limit)}
+	s := &Store{folder: f, slots: slotsOf(limit)}
+	s.mu.key = newDataKey(1)
 	s.mu.index, s.mu.segments = map[uint64]spot{}, map[uint32]*segment{}
 	return s
 }
@@ -146,7 +151,7 @@ func (s *Store) Usage() Usage {
 	return u
 }
 
-// Close wipes the secret, removes the files and gives the folder free. Nobody
+// Close wipes the secrets, removes the files and gives the folder free. Nobody
 // may be reading or writing any more.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -155,7 +160,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.mu.closed = true
-	s.secret.Wipe()
+	for _, k := range append(s.mu.older, s.mu.key) {
+		k.secret.Wipe()
+	}
 	var errs []error
 	for _, g := range s.mu.segments {
 		errs = append(errs, g.file.Close(), s.folder.remove(g.name()))

@@ -144,9 +144,9 @@ func TestEveryPartOfTheBindingCounts(t *testing.T) {
 	s := open(newDisk(), MinLimit)
 	p, at := pageOf(5), spot{3, 2}
 	var record [recordSize]byte
-	s.seal(&record, p, at, content(p))
+	s.mu.key.seal(&record, p, at, content(p))
 	dst := make([]byte, holo.PageSize)
-	if !s.open(dst, p, at, record[:]) || !bytes.Equal(dst, content(p)) {
+	if !s.mu.key.open(dst, p, at, record[:]) || !bytes.Equal(dst, content(p)) {
 		t.Fatal("the record does not open as what it is")
 	}
 	others := map[string]func(p *Page, at *spot){
@@ -161,14 +161,14 @@ func TestEveryPartOfTheBindingCounts(t *testing.T) {
 	for name, other := range others {
 		q, elsewhere := p, at
 		other(&q, &elsewhere)
-		if s.open(dst, q, elsewhere, record[:]) {
+		if s.mu.key.open(dst, q, elsewhere, record[:]) {
 			t.Errorf("the record opens with another %s", name)
 		}
-		if bytes.Equal(s.keyOf(binding(p, at)), s.keyOf(binding(q, elsewhere))) {
+		if bytes.Equal(s.mu.key.keyOf(binding(p, at)), s.mu.key.keyOf(binding(q, elsewhere))) {
 			t.Errorf("the key is the same with another %s", name)
 		}
 	}
-	if open(newDisk(), MinLimit).open(dst, p, at, record[:]) {
+	if open(newDisk(), MinLimit).mu.key.open(dst, p, at, record[:]) {
 		t.Error("the record opens in another process")
 	}
 }

@@ -26,19 +26,20 @@ func (s *Store) Write(p Page, data []byte) error {
 // put writes a record and then makes it findable: in place of the one at from,
 // if that is still there, or as a new one. A mover holds moving.
 func (s *Store) put(p Page, data []byte, from *spot, mover bool) error {
-	g, at, err := s.take(mover)
+	g, at, k, err := s.take(mover)
 	if err != nil {
 		return err
 	}
 	record := buffers.Get().(*[recordSize]byte)
 	defer buffers.Put(record)
-	s.seal(record, p, at, data)
+	k.seal(record, p, at, data)
 	_, err = g.file.WriteAt(record[:], int64(at.slot)*recordSize)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.writers--
 	if err != nil {
 		g.failed = append(g.failed, at.slot)
+		s.release(k, 1)
 		s.let(g)
 		return failure("write to", err)
 	}
@@ -49,6 +50,7 @@ func (s *Store) put(p Page, data []byte, from *spot, mover bool) error {
 func (s *Store) publish(g *segment, p Page, at spot, from *spot) {
 	old, there := s.mu.index[p.Ref]
 	if from != nil && (!there || old != *from) {
+		s.release(g.keys[at.slot], 1)
 		s.let(g) // forgotten while it was moved
 		return
 	}
@@ -66,6 +68,7 @@ func (s *Store) vacate(at spot) {
 	if g := s.mu.segments[at.segment]; g != nil {
 		g.pages[at.slot] = Page{}
 		g.live--
+		s.release(g.keys[at.slot], 1)
 		s.let(g)
 	}
 }
