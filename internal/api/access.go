@@ -34,6 +34,13 @@ func RevokeProof(cluster holo.ClusterID, epoch, grant uint64) []byte {
 	return binary.BigEndian.AppendUint64(b, grant)
 }
 
+// SuccessionProof is what a principal's key and the one that takes its place
+// both sign: at which access epoch, from whom, to whom.
+func SuccessionProof(cluster holo.ClusterID, epoch uint64, old, next holo.PrincipalID) []byte {
+	b := binary.BigEndian.AppendUint64(labelled("holo/succession/1", cluster), epoch)
+	return append(append(b, old[:]...), next[:]...)
+}
+
 // InviteRoleProof is what the owner signs so that an invite gives the user of
 // the machine that joins a role.
 func InviteRoleProof(cluster holo.ClusterID, inviteKey []byte, role holo.Role) []byte {

@@ -368,6 +368,20 @@ func (m *memory) SetDrain(_ context.Context, c Caller, _ *holov1.SetDrainRequest
 	return nil
 }
 
+func (m *memory) DataKey(context.Context, Caller) (*holov1.DataKey, error) {
+	return &holov1.DataKey{}, nil
+}
+
+func (m *memory) RotateData(_ context.Context, c Caller, _ *holov1.RotateDataRequest) (*holov1.DataKey, error) {
+	m.changed(c)
+	return &holov1.DataKey{}, nil
+}
+
+func (m *memory) SucceedUser(_ context.Context, c Caller, _ *holov1.SucceedRequest) (*holov1.SucceedResponse, error) {
+	m.changed(c)
+	return &holov1.SucceedResponse{}, nil
+}
+
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
 	m.changed(c)
 	return &holov1.Job{Id: 1, State: "running"}, nil

@@ -89,9 +89,24 @@ func (t *sessions) sweep(refused func(string)) {
 	open := slices.Collect(maps.Values(t.mu.proven))
 	t.mu.Unlock()
 	for _, s := range open {
-		if err := t.stands(s); err != nil {
+		err := t.stands(s)
+		if err == nil {
+			err = t.forgotten(s)
+		}
+		if err != nil {
 			refused(holo.ReasonOf(err))
 			t.finish(s, err)
 		}
 	}
+}
+
+// forgotten tells that nothing is granted any more to the key of a session. A
+// node that cannot know just now leaves the session: it answers no call in it.
+func (t *sessions) forgotten(s *session) error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // what is known now, and no waiting
+	if err := t.identity.Known(now, s.principal); holo.KindOf(err) == holo.Denied {
+		return err
+	}
+	return nil
 }

@@ -83,6 +83,8 @@ func resourceOf(event string, m proto.Message) string {
 		return "kernel " + m.GetKernel()
 	case interface{ GetNode() []byte }:
 		return fmt.Sprintf("node %x", m.GetNode())
+	case interface{ GetNext() []byte }:
+		return fmt.Sprintf("key %x", m.GetNext())
 	case interface{ GetGrant() *holov1.Grant }:
 		return fmt.Sprintf("grant of %s to %s", m.GetGrant().GetRole(), m.GetGrant().GetPrincipal())
 	case interface{ GetInviteKey() []byte }:

@@ -56,6 +56,11 @@ var routes = map[string]route{
 	holov1connect.NodeServiceRekeyProcedure:     change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
 	holov1connect.DrainServiceSetProcedure:      change("node.drain", checkDrain, cluster[*holov1.SetDrainRequest](holo.ActionDrain)),
 
+	// A key is replaced by itself: its signature is in the request.
+	holov1connect.KeyServiceDataProcedure:        read(nothing[holov1.DataKeyRequest], cluster[*holov1.DataKeyRequest](holo.ActionObserve)),
+	holov1connect.KeyServiceRotateDataProcedure:  change("key.rotate_data", checkRotateData, cluster[*holov1.RotateDataRequest](holo.ActionKeyRotate)),
+	holov1connect.KeyServiceSucceedUserProcedure: change("key.succeed_user", checkSucceed, cluster[*holov1.SucceedRequest](holo.ActionObserve)),
+
 	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
 	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),
 	holov1connect.ArrayServicePagesProcedure:  read(nothing[holov1.PagesRequest], func(m *holov1.PagesRequest) []Access { return arrayID(holo.ActionObserve, m.GetArray()) }),

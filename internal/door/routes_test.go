@@ -221,6 +221,8 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.ListMembersRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.DataKeyRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.ReadAuditRequest:
 		return unary(ctx, u, procedure, m)
 	case *holov1.GetReceiptsRequest:
@@ -281,6 +283,10 @@ func sample(procedure string) proto.Message {
 		m.OwnerSignature = make([]byte, 64)
 	case *holov1.SetDrainRequest:
 		m.Node = make([]byte, 32)
+	case *holov1.RotateDataRequest:
+		m.Node = make([]byte, 32)
+	case *holov1.SucceedRequest:
+		m.Next, m.Signature, m.NextSignature = make([]byte, 32), make([]byte, 64), make([]byte, 64)
 	case *holov1.ApproveRequest:
 		m.Node = make([]byte, 32)
 	case *holov1.PolicyRequest:

@@ -46,6 +46,7 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle(holov1connect.NewReceiptServiceHandler(receiptService{h}, small...))
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle(holov1connect.NewDrainServiceHandler(drainService{h}, small...))
+	mux.Handle(holov1connect.NewKeyServiceHandler(keyService{h}, small...))
 	mux.Handle(holov1connect.NewAccessServiceHandler(accessService{h}, small...))
 	mux.Handle(holov1connect.NewAuditServiceHandler(auditService{h}, small...))
 	mux.Handle(holov1connect.NewTokenServiceHandler(tokenService{h}, small...))

@@ -47,22 +47,24 @@ func (s *Store) Keys() Keys {
 	return k
 }
 
-// Rotate seals everything from now on under a new secret. What lies under
-// older ones is sealed anew by Tidy, little by little; each is wiped when the
-// last record has left it.
-func (s *Store) Rotate() (Keys, error) {
-	if err := s.rotate(); err != nil {
+// Rotate seals everything from now on under a new secret, if the one of a
+// generation seals now. What lies under older ones is sealed anew by Tidy, little
+// by little; each is wiped when the last record has left it.
+func (s *Store) Rotate(from uint32) (Keys, error) {
+	if err := s.rotate(from); err != nil {
 		return Keys{}, err
 	}
 	return s.Keys(), nil
 }
 
-func (s *Store) rotate() error {
+func (s *Store) rotate(from uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.mu.closed:
 		return closed()
+	case from != s.mu.key.generation:
+		return holo.Refuse(holo.Conflict, ReasonStaleKey, "replace key %d of the spill folder: the key now is %d", from, s.mu.key.generation)
 	case len(s.mu.older) == maxKeys-1:
 		return holo.Refuse(holo.Conflict, ReasonRotating, "replace the key of the spill folder: pages still lie under %d older ones, the most: wait until they are sealed anew", len(s.mu.older))
 	}

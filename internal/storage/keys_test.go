@@ -26,7 +26,7 @@ func rotate(t *testing.T, s *Store) (before key.Secret) {
 	t.Helper()
 	before = s.mu.key.secret
 	was := s.Keys().Generation
-	if k, err := s.Rotate(); err != nil || k.Generation != was+1 {
+	if k, err := s.Rotate(was); err != nil || k.Generation != was+1 {
 		t.Fatalf("%+v, %v", k, err)
 	}
 	return before
@@ -106,11 +106,21 @@ func TestMoreKeysThanAreRememberedAreRefused(t *testing.T) {
 		write(t, s, pageOf(ref+1))
 		rotate(t, s)
 	}
-	if _, err := s.Rotate(); holo.ReasonOf(err) != ReasonRotating || s.Keys().Generation != maxKeys {
+	if _, err := s.Rotate(maxKeys); holo.ReasonOf(err) != ReasonRotating || s.Keys().Generation != maxKeys {
 		t.Errorf("%v at %+v", err, s.Keys())
 	}
 	tidy(t, s)
 	rotate(t, s)
+}
+
+func TestDataKeyIsReplacedOnce(t *testing.T) {
+	s := open(newDisk(), MinLimit)
+	rotate(t, s)
+	for _, from := range []uint32{0, 1, 3} {
+		if _, err := s.Rotate(from); holo.ReasonOf(err) != ReasonStaleKey || s.Keys().Generation != 2 {
+			t.Errorf("from %d: %v, %+v", from, err, s.Keys())
+		}
+	}
 }
 
 // TestRotationsOfAFullFolderLoseNothing keeps as many pages as Capacity says,

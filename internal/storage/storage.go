@@ -40,6 +40,7 @@ const (
 	ReasonOwner    = "wrong_owner"       // the folder belongs to another user
 	ReasonPlain    = "not_plain"         // a link or something else where the folder or a file should be
 	ReasonClosed   = "storage_closed"    // the store was closed
+	ReasonStaleKey = "stale_data_key"    // it is not the key that seals now
 	ReasonRotating = "data_key_rotating" // too many older keys have records left
 )
 

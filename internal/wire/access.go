@@ -29,6 +29,18 @@ type GrantRevoke struct {
 	Sig   [64]byte
 }
 
+// Succession puts a principal's key in the place of another: all that was the
+// old one's is the next one's. Both sign it (api.SuccessionProof), the old one
+// because it gives, the next one so that nobody gives to a key that nobody
+// holds. The answer is the AccessHead.
+type Succession struct {
+	Old     holo.PrincipalID
+	Next    holo.PrincipalID
+	Epoch   uint64
+	OldSig  [64]byte
+	NextSig [64]byte
+}
+
 // GrantRecord is a grant in force.
 type GrantRecord struct {
 	ID      uint64
@@ -55,6 +67,7 @@ const (
 	typeGrantRevoke = Type(0x0501)
 	typeGrantRecord = Type(0x0502)
 	typeAccessHead  = Type(0x0503)
+	typeSuccession  = Type(0x0504)
 )
 
 // Type is the number on the wire.
@@ -62,8 +75,9 @@ func (*GrantPut) Type() Type    { return typeGrantPut }
 func (*GrantRevoke) Type() Type { return typeGrantRevoke }
 func (*GrantRecord) Type() Type { return typeGrantRecord }
 func (*AccessHead) Type() Type  { return typeAccessHead }
+func (*Succession) Type() Type  { return typeSuccession }
 
-var _ = []struct{}{register[GrantPut](), register[GrantRevoke](), register[GrantRecord](), register[AccessHead]()}
+var _ = []struct{}{register[GrantPut](), register[GrantRevoke](), register[GrantRecord](), register[AccessHead](), register[Succession]()}
 
 func (m *Access) encode(e *Encoder) {
 	e.Fixed(m.Principal[:])
@@ -124,6 +138,22 @@ func (m *GrantRevoke) decode(d *Decoder) {
 	m.Epoch = d.U64()
 	d.Fixed(m.By[:])
 	d.Fixed(m.Sig[:])
+}
+
+func (m *Succession) encode(e *Encoder) {
+	e.Fixed(m.Old[:])
+	e.Fixed(m.Next[:])
+	e.U64(m.Epoch)
+	e.Fixed(m.OldSig[:])
+	e.Fixed(m.NextSig[:])
+}
+
+func (m *Succession) decode(d *Decoder) {
+	d.Fixed(m.Old[:])
+	d.Fixed(m.Next[:])
+	m.Epoch = d.U64()
+	d.Fixed(m.OldSig[:])
+	d.Fixed(m.NextSig[:])
 }
 
 func (m *GrantRecord) encode(e *Encoder) {

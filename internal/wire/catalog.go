@@ -96,7 +96,7 @@ const (
 func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
-		*GrantPut, *GrantRevoke, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
+		*GrantPut, *GrantRevoke, *Succession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
 		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
 		*TokenKeyChange, *TokenIssued, *TokenRevoke:

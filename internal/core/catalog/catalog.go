@@ -66,6 +66,8 @@ const (
 	ReasonClaim         = "unknown_claim" // a signed request that asks for no command
 	ReasonNodeSig       = "bad_node_signature"
 	ReasonNotTheirs     = "not_theirs" // of a node to say
+	ReasonSuccessionSig = "bad_succession_signature"
+	ReasonKeyInUse      = "key_in_use" // a next key that is somebody's already
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -170,6 +172,8 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.grantPut(m, cmd.Time)
 	case *wire.GrantRevoke:
 		return c.grantRevoke(m, cmd.Time)
+	case *wire.Succession:
+		return c.succession(m, cmd.Time)
 	case *wire.ClusterKeyPut:
 		return nil, c.clusterKeyPut(m)
 	case *wire.ClusterKeySettle:

@@ -182,26 +182,39 @@ func (c *Catalog) tokenRevoke(m *wire.TokenRevoke, now int64) (wire.Message, err
 	if m.Kind == wire.RevokeToken && [16]byte(m.Name[16:]) != ([16]byte{}) {
 		return nil, holo.Errorf(holo.Invalid, "revoke token: a token ID has 16 bytes")
 	}
+	r, err := c.revoke(m.Kind, m.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	c.bumpAccess()
+	return &r, nil
+}
+
+func (c *Catalog) revoke(kind wire.RevokeKind, what [32]byte, now int64) (wire.Revocation, error) {
+	c.tidyRevocations(now)
+	name := revoked{kind, what}
+	r, again := c.revocations[name]
+	if !again {
+		if err := full("revoke token", c.revocations, wire.MaxRevocations); err != nil {
+			return r, err
+		}
+	}
+	before := int64(0)
+	if kind == wire.RevokeSubject {
+		before = now + holo.TokenLeeway // the clock of who issued one may be so far ahead
+	}
+	r = wire.Revocation{Kind: kind, Name: what, Before: max(r.Before, before), Expires: max(r.Expires, now+tokenOver)}
+	c.revocations[name] = r
+	return r, nil
+}
+
+// tidyRevocations drops those that concern no token that can be good.
+func (c *Catalog) tidyRevocations(now int64) {
 	for name, r := range c.revocations {
 		if now > r.Expires {
 			delete(c.revocations, name)
 		}
 	}
-	name := revoked{m.Kind, m.Name}
-	r, again := c.revocations[name]
-	if !again {
-		if err := full("revoke token", c.revocations, wire.MaxRevocations); err != nil {
-			return nil, err
-		}
-	}
-	before := int64(0)
-	if m.Kind == wire.RevokeSubject {
-		before = now + holo.TokenLeeway // the clock of who issued one may be so far ahead
-	}
-	r = wire.Revocation{Kind: m.Kind, Name: m.Name, Before: max(r.Before, before), Expires: max(r.Expires, now+tokenOver)}
-	c.revocations[name] = r
-	c.bumpAccess()
-	return &r, nil
 }
 
 // VerifyTokenKey checks the evidence that a token key was registered by who may.
