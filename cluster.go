@@ -74,22 +74,23 @@ func (o Options) config() (string, error) {
 // Cluster is a connection to a cluster, through the node on this machine or one
 // of another. It is safe for use by several goroutines.
 type Cluster struct {
-	client   *client
-	config   string
-	keys     identity.Keys
-	cluster  holov1connect.ClusterServiceClient
-	arrays   holov1connect.ArrayServiceClient
-	kernels  holov1connect.KernelServiceClient
-	jobs     holov1connect.JobServiceClient
-	drains   holov1connect.DrainServiceClient
-	atomics  holov1connect.AtomicServiceClient
-	leases   holov1connect.LeaseServiceClient
-	receipts holov1connect.ReceiptServiceClient
-	nodes    holov1connect.NodeServiceClient
-	tokens   holov1connect.TokenServiceClient
-	access   holov1connect.AccessServiceClient
-	audit    holov1connect.AuditServiceClient
-	mu       struct {
+	client    *client
+	config    string
+	keys      identity.Keys
+	cluster   holov1connect.ClusterServiceClient
+	arrays    holov1connect.ArrayServiceClient
+	kernels   holov1connect.KernelServiceClient
+	jobs      holov1connect.JobServiceClient
+	drains    holov1connect.DrainServiceClient
+	atomics   holov1connect.AtomicServiceClient
+	leases    holov1connect.LeaseServiceClient
+	receipts  holov1connect.ReceiptServiceClient
+	nodes     holov1connect.NodeServiceClient
+	tokens    holov1connect.TokenServiceClient
+	access    holov1connect.AccessServiceClient
+	audit     holov1connect.AuditServiceClient
+	rotations holov1connect.KeyServiceClient
+	mu        struct {
 		sync.Mutex
 		owner *client // nil until the owner's key is used
 	}
@@ -149,18 +150,19 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 	plain := connect.WithAcceptCompression("gzip", nil, nil)
 	return &Cluster{
 		client: c, config: config, keys: keys,
-		cluster:  holov1connect.NewClusterServiceClient(c.http, host, plain),
-		arrays:   holov1connect.NewArrayServiceClient(c.http, host, plain),
-		kernels:  holov1connect.NewKernelServiceClient(c.http, host, plain),
-		jobs:     holov1connect.NewJobServiceClient(c.http, host, plain),
-		drains:   holov1connect.NewDrainServiceClient(c.http, host, plain),
-		atomics:  holov1connect.NewAtomicServiceClient(c.http, host, plain),
-		leases:   holov1connect.NewLeaseServiceClient(c.http, host, plain),
-		receipts: holov1connect.NewReceiptServiceClient(c.http, host, plain),
-		nodes:    holov1connect.NewNodeServiceClient(c.http, host, plain),
-		tokens:   holov1connect.NewTokenServiceClient(c.http, host, plain),
-		access:   holov1connect.NewAccessServiceClient(c.http, host, plain),
-		audit:    holov1connect.NewAuditServiceClient(c.http, host, plain),
+		cluster:   holov1connect.NewClusterServiceClient(c.http, host, plain),
+		arrays:    holov1connect.NewArrayServiceClient(c.http, host, plain),
+		kernels:   holov1connect.NewKernelServiceClient(c.http, host, plain),
+		jobs:      holov1connect.NewJobServiceClient(c.http, host, plain),
+		drains:    holov1connect.NewDrainServiceClient(c.http, host, plain),
+		atomics:   holov1connect.NewAtomicServiceClient(c.http, host, plain),
+		leases:    holov1connect.NewLeaseServiceClient(c.http, host, plain),
+		receipts:  holov1connect.NewReceiptServiceClient(c.http, host, plain),
+		nodes:     holov1connect.NewNodeServiceClient(c.http, host, plain),
+		tokens:    holov1connect.NewTokenServiceClient(c.http, host, plain),
+		access:    holov1connect.NewAccessServiceClient(c.http, host, plain),
+		audit:     holov1connect.NewAuditServiceClient(c.http, host, plain),
+		rotations: holov1connect.NewKeyServiceClient(c.http, host, plain),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func keyCommand(a *app) *cobra.Command {
-	return group("key", "The keys on this machine", keyListCommand(a), keyProtectCommand(a), keyUnprotectCommand(a))
+	return group("key", "The keys on this machine", keyListCommand(a), keyProtectCommand(a), keyUnprotectCommand(a), keyRotateCommand(a), keyDataCommand(a))
 }
 
 // keyRow is a key as it is listed.

@@ -265,3 +265,34 @@ func TestSessionWithACallUnderWayIsNotIdle(t *testing.T) {
 		t.Error("it is not over after the call")
 	}
 }
+
+// A key to which nothing is granted any more, because it was replaced or revoked,
+// keeps no session: what is under way in it ends.
+func TestSessionOfAKeyThatIsKnownNoMoreEnds(t *testing.T) {
+	m, now := newMemory(), time.Now()
+	s := newSessions(m, func() time.Time { return now })
+	keys := map[string]key.Signer{"replaced": key.GenerateSigner(), "kept": key.GenerateSigner()}
+	opened := map[string]*session{}
+	for name, k := range keys {
+		m.allow(holo.PrincipalID(k.Public()), holo.RoleUser.Actions()...)
+		b, err := s.begin(t.Context(), holo.PrincipalID(k.Public()), false, Peer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened[name], err = s.prove(t.Context(), b.id[:], k.Sign(api.SessionProof(m.cluster, m.self, b.id[:], b.nonce[:])), "", Peer{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var reasons []string
+	s.sweep(func(reason string) { reasons = append(reasons, reason) })
+	if len(reasons) > 0 || opened["replaced"].ctx.Err() != nil {
+		t.Fatalf("ended while it was known: %v", reasons)
+	}
+	m.mu.Lock()
+	delete(m.granted, holo.PrincipalID(keys["replaced"].Public()))
+	m.mu.Unlock()
+	s.sweep(func(reason string) { reasons = append(reasons, reason) })
+	if len(reasons) != 1 || reasons[0] != "unknown_principal" || opened["replaced"].ctx.Err() == nil || opened["kept"].ctx.Err() != nil {
+		t.Errorf("counted %v; ended: replaced %v, kept %v", reasons, opened["replaced"].ctx.Err(), opened["kept"].ctx.Err())
+	}
+}

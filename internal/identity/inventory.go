@@ -30,6 +30,7 @@ var inventory = []struct {
 	{NodeKeyFile, "node identity", "Ed25519", true, 365 * day},
 	{ClusterKeyFile, "links of the cluster (pre-shared key)", "HKDF-SHA-256, 256 bits", true, 365 * day},
 	{UserKeyFile, "the user's calls", "Ed25519", false, 365 * day},
+	{NextKeyFile, "the user's calls, next (holo key rotate user broke off)", "Ed25519", false, day},
 	{OwnerKeyFile, "admission and eviction of nodes", "Ed25519", false, 2 * 365 * day},
 }
 

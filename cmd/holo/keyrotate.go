@@ -1,0 +1,93 @@
+package main
+
+import (
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holocompute/holocompute"
+)
+
+func keyRotateCommand(a *app) *cobra.Command {
+	return group("rotate", "Replace keys while they are used", keyRotateUser(a), keyRotateData(a))
+}
+
+func keyRotateUser(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "user",
+		Short: "Replace your key, in every cluster that knows it",
+		Long: "Replace your key: a new one takes its place in the cluster of this machine's node and in all that are pinned, each of\n" +
+			"which must answer. What is granted to you, and your arrays, kernels and jobs, become the new key's. The old key, and\n" +
+			"every token that was bound to it or issued for it, is refused by all nodes within seconds. A command that broke off\n" +
+			"is repeated: until then both keys lie in the configuration folder.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := a.options()
+			if err != nil {
+				return err
+			}
+			if o.Socket == "" {
+				o.Socket = a.socket
+			}
+			r, err := holocompute.RotateUserKey(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return a.emit("UserRotation", r, func(w *tabwriter.Writer) {
+				row(w, "CLUSTER AT", "KEY", "OUTCOME")
+				for _, p := range r.Places {
+					row(w, p.Where, short(r.New), p.Outcome)
+				}
+			})
+		},
+	}
+}
+
+func keyRotateData(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "data",
+		Short: "Replace the key that a node seals the pages on its disk under",
+		Long: "Replace the key that a node with --spill seals the pages on its disk under. It is asked of the node itself (--dir,\n" +
+			"--address), and takes the right KEY_ROTATE or the owner's key. Pages that lie under the key before are sealed anew in\n" +
+			"the background; that key is wiped when the last of them is. `holo key data` shows how far that is.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
+				k, err := c.RotateDataKey(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.emitDataKey(k)
+			})
+		},
+	}
+}
+
+func keyDataCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "data",
+		Short: "Show the key that a running node seals the pages on its disk under, not what is in it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
+				k, err := c.DataKey(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.emitDataKey(k)
+			})
+		},
+	}
+}
+
+func (a *app) emitDataKey(k *holocompute.DataKey) error {
+	return a.emit("DataKey", k, func(w *tabwriter.Writer) {
+		row(w, "GENERATION", "CREATED", "OLDER KEYS", "PAGES UNDER THEM")
+		created := "-"
+		if k.Generation > 0 {
+			created = k.Created.Format(time.RFC3339)
+		}
+		row(w, k.Generation, created, k.Older, k.Records)
+	})
+}
