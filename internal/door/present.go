@@ -89,11 +89,10 @@ func (t *sessions) sweep(refused func(string)) {
 	open := slices.Collect(maps.Values(t.mu.proven))
 	t.mu.Unlock()
 	for _, s := range open {
-		err := t.stands(s)
-		if err == nil {
-			err = t.forgotten(s)
-		}
-		if err != nil {
+		if err := t.stands(s); err != nil {
+			refused(holo.ReasonOf(err))
+			t.finish(s, err)
+		} else if err := t.forgotten(s); err != nil {
 			refused(holo.ReasonOf(err))
 			t.finish(s, err)
 		}

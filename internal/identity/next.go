@@ -62,3 +62,14 @@ func (k Keys) Promote(path, next string) error {
 
 // Exclusive has one process at a time change the key at path.
 func Exclusive(path string) (release func(), err error) { return lock(path + ".lock") }
+
+// AsProtected makes sure that the secret which will be written at to is
+// protected from its first byte on, where the one at from is: by that one, which
+// the other replaces.
+func (k Keys) AsProtected(from, to string) error {
+	line, _, err := readLine(from)
+	if err != nil || !isProtected(line) {
+		return err
+	}
+	return k.replace(to, line)
+}
