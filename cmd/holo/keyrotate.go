@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/node"
 )
 
 func keyRotateCommand(a *app) *cobra.Command {
-	return group("rotate", "Replace keys while they are used", keyRotateUser(a), keyRotateData(a))
+	return group("rotate", "Replace keys while they are used", keyRotateUser(a), keyRotateNode(a), keyRotateData(a))
 }
 
 func keyRotateUser(a *app) *cobra.Command {
@@ -42,6 +43,49 @@ func keyRotateUser(a *app) *cobra.Command {
 			})
 		},
 	}
+}
+
+func keyRotateNode(a *app) *cobra.Command {
+	var policy node.Policy
+	var logLevel string
+	cmd := &cobra.Command{
+		Use:   "node INVITE",
+		Short: "Replace the key of this machine's node, which the owner has drained and removed",
+		Long: "Replace the key of this machine's node. A node is known by its key, so one member takes the place of another, and the\n" +
+			"owner says so:\n\n" +
+			"    holo node drain NAME      at that node: everything it holds goes to the others\n" +
+			"    holo node remove NAME     by the owner: the old key is refused, and the agent ends\n" +
+			"    holo invite               by the owner\n" +
+			"    holo key rotate node -    on this machine, with the invite on standard input\n" +
+			"    holo agent\n\n" +
+			"Nothing is lost, and no call of anybody's fails. The node keeps its name and settings. Its old keys are removed from\n" +
+			"this machine; its old audit log stays in the folder DIR.former-KEY. A command that broke off is repeated.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			log, err := a.logger(logLevel)
+			if err != nil {
+				return err
+			}
+			invite, err := a.pasted(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := node.NewKey(cmd.Context(), node.NewKeyConfig{
+				Dir: a.dir, ConfigDir: a.config, Invite: invite, Policy: policy, Keys: a.keys(), Logger: log,
+				Waiting: func(have, need int) {
+					a.note("holo: waiting for votes: %d of %d; there: holo node approve", have, need)
+				},
+			})
+			if err != nil {
+				return err
+			}
+			a.note("next: holo agent")
+			return a.emitBelonging(c)
+		},
+	}
+	cmd.Flags().StringVar(&logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
+	policyFlags(cmd, &policy)
+	return cmd
 }
 
 func keyRotateData(a *app) *cobra.Command {
