@@ -202,7 +202,7 @@ func (s *succession) ask(ctx context.Context, c *Cluster) error {
 		}
 		next, epoch := s.next.Public(), list.GetAccessEpoch()
 		proof := api.SuccessionProof(cluster, epoch, s.old.Public(), next)
-		req := &holov1.SucceedRequest{Next: next[:], Epoch: epoch, Signature: s.old.Sign(proof), NextSignature: s.next.Sign(proof)}
+		req := &holov1.SucceedUserRequest{Next: next[:], Epoch: epoch, Signature: s.old.Sign(proof), NextSignature: s.next.Sign(proof)}
 		_, err = change(ctx, c.client, "replace key", holov1connect.KeyServiceSucceedUserProcedure, c.rotations.SucceedUser, req)
 		if ReasonOf(err) != "stale_policy" || try == staleTries {
 			return err

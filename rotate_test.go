@@ -1,6 +1,7 @@
 package holocompute_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -194,24 +196,40 @@ func TestUserKeyRotationGoesOnWhereItWasCutShort(t *testing.T) {
 	must(t, c.Close())
 }
 
+// A user of two clusters, one of which does not answer: the old key stays until
+// that one has changed over too, and a node that does not run counts.
 func TestUserKeyIsKeptWhereAClusterDoesNotAnswer(t *testing.T) {
-	w := newTown(t, 1)
+	w, other := newTown(t, 1), newTown(t, 1)
 	config := w.enrolled(t)
-	before, err := holocompute.UserKey(holocompute.Options{Config: config})
+	invite, err := other.owner.InviteClient(t.Context(), time.Hour, "user")
+	must(t, err)
+	o := holocompute.Options{Config: config, Socket: filepath.Join(w.root, "none", holocompute.SocketName)}
+	_, err = holocompute.Enrol(t.Context(), o, invite)
+	must(t, err)
+	before, err := holocompute.UserKey(o)
 	must(t, err)
 	must(t, w.nodes[0].cmd.Process.Kill())
 	_ = w.nodes[0].cmd.Wait()
-	o := holocompute.Options{Config: config, Socket: filepath.Join(w.root, "none", holocompute.SocketName)}
-	if _, err = holocompute.RotateUserKey(t.Context(), o); err == nil {
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Second) // that nobody answers is found out sooner
+	defer cancel()
+	if _, err = holocompute.RotateUserKey(short, o); err == nil {
 		t.Fatal("a key was replaced in a cluster that is not there")
 	}
-	o.Socket = node.SocketPath(w.dir(0)) // its folder is there, and its node is not
-	if _, err = holocompute.RotateUserKey(t.Context(), holocompute.Options{Config: w.config, Socket: o.Socket}); err == nil {
-		t.Fatal("a key was replaced in the cluster of a node that does not run")
+	local := holocompute.Options{Config: w.config, Socket: node.SocketPath(w.dir(0))}
+	must(t, os.RemoveAll(local.Socket))
+	if _, err = holocompute.RotateUserKey(t.Context(), local); holocompute.ReasonOf(err) != "no_node" {
+		t.Fatalf("the key of a node that does not run: %v", err)
 	}
-	after, err := holocompute.UserKey(holocompute.Options{Config: config})
-	must(t, err)
-	if before != after {
-		t.Errorf("the key is %s, was %s", after, before)
+	if after, err := holocompute.UserKey(o); err != nil || before != after {
+		t.Fatalf("the key is %s, %v, was %s", after, err, before)
+	}
+	w.nodes[0] = startNode(t, w.dir(0))
+	var r *holocompute.UserRotation
+	await(t, "the rotation goes on", func() bool { r, err = holocompute.RotateUserKey(t.Context(), o); return err == nil })
+	if after, err := holocompute.UserKey(o); err != nil || after != r.New || after == before {
+		t.Errorf("the key is %s, %v, want %s", after, err, r.New)
+	}
+	for _, at := range []string{w.nodes[0].addr, other.nodes[0].addr} {
+		await(t, "the new key opens both", func() bool { return opens(t, holocompute.Options{Config: config, Address: at}) })
 	}
 }

@@ -14,7 +14,7 @@ type Keys interface {
 	DataKey(context.Context, Caller) (*holov1.DataKey, error)
 	RotateData(context.Context, Caller, *holov1.RotateDataRequest) (*holov1.DataKey, error)
 	// SucceedUser puts another key in the place of the caller's own.
-	SucceedUser(context.Context, Caller, *holov1.SucceedRequest) (*holov1.SucceedResponse, error)
+	SucceedUser(context.Context, Caller, *holov1.SucceedUserRequest) (*holov1.SucceedUserResponse, error)
 }
 
 type keyService struct{ handlers }
@@ -26,7 +26,7 @@ func checkRotateData(m *holov1.RotateDataRequest) error {
 	return nil
 }
 
-func checkSucceed(m *holov1.SucceedRequest) error {
+func checkSucceed(m *holov1.SucceedUserRequest) error {
 	if len(m.GetNext()) != len(holo.PrincipalID{}) || len(m.GetSignature()) != 64 || len(m.GetNextSignature()) != 64 {
 		return holo.Errorf(holo.Invalid, "replace key: want a key of 32 bytes and two signatures of 64")
 	}
@@ -41,6 +41,6 @@ func (s keyService) RotateData(ctx context.Context, _ *connect.Request[holov1.Si
 	return reply(s.b.RotateData(ctx, callerOf(ctx), messageOf[*holov1.RotateDataRequest](ctx)))
 }
 
-func (s keyService) SucceedUser(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.SucceedResponse], error) {
-	return reply(s.b.SucceedUser(ctx, callerOf(ctx), messageOf[*holov1.SucceedRequest](ctx)))
+func (s keyService) SucceedUser(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.SucceedUserResponse], error) {
+	return reply(s.b.SucceedUser(ctx, callerOf(ctx), messageOf[*holov1.SucceedUserRequest](ctx)))
 }

@@ -377,9 +377,9 @@ func (m *memory) RotateData(_ context.Context, c Caller, _ *holov1.RotateDataReq
 	return &holov1.DataKey{}, nil
 }
 
-func (m *memory) SucceedUser(_ context.Context, c Caller, _ *holov1.SucceedRequest) (*holov1.SucceedResponse, error) {
+func (m *memory) SucceedUser(_ context.Context, c Caller, _ *holov1.SucceedUserRequest) (*holov1.SucceedUserResponse, error) {
 	m.changed(c)
-	return &holov1.SucceedResponse{}, nil
+	return &holov1.SucceedUserResponse{}, nil
 }
 
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {

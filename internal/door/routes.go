@@ -59,7 +59,7 @@ var routes = map[string]route{
 	// A key is replaced by itself: its signature is in the request.
 	holov1connect.KeyServiceDataProcedure:        read(nothing[holov1.DataKeyRequest], cluster[*holov1.DataKeyRequest](holo.ActionObserve)),
 	holov1connect.KeyServiceRotateDataProcedure:  change("key.rotate_data", checkRotateData, cluster[*holov1.RotateDataRequest](holo.ActionKeyRotate)),
-	holov1connect.KeyServiceSucceedUserProcedure: change("key.succeed_user", checkSucceed, cluster[*holov1.SucceedRequest](holo.ActionObserve)),
+	holov1connect.KeyServiceSucceedUserProcedure: change("key.succeed_user", checkSucceed, cluster[*holov1.SucceedUserRequest](holo.ActionObserve)),
 
 	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
 	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),

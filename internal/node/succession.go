@@ -19,7 +19,7 @@ const (
 // SucceedUser brings a key's succession to the catalogue, which checks the
 // signatures of both keys. Whose place is given away is the caller's own: the
 // holder of a token acts for somebody, and is not them.
-func (n *Node) SucceedUser(ctx context.Context, c door.Caller, m *holov1.SucceedRequest) (*holov1.SucceedResponse, error) {
+func (n *Node) SucceedUser(ctx context.Context, c door.Caller, m *holov1.SucceedUserRequest) (*holov1.SucceedUserResponse, error) {
 	if c.Token != nil {
 		return nil, holo.Refuse(holo.Denied, reasonOwnKey, "replace key: it takes the key itself, and not a token")
 	}
@@ -31,7 +31,7 @@ func (n *Node) SucceedUser(ctx context.Context, c door.Caller, m *holov1.Succeed
 		return nil, err
 	}
 	n.learnNow(ctx)
-	return &holov1.SucceedResponse{Epoch: head.Epoch}, nil
+	return &holov1.SucceedUserResponse{Epoch: head.Epoch}, nil
 }
 
 // DataKey says which key seals what this node puts on its disk.

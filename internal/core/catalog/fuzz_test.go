@@ -50,6 +50,8 @@ func FuzzApply(f *testing.F) {
 	copy(end.Sig[:], signer("owner").Sign(api.RevokeProof(cluster, epoch, 1)))
 	f.Add(script(put, put, end))
 	f.Add(script(end, put))
+	next := &wire.Succession{Old: principal("ada"), Next: principal("ada 2"), Epoch: epoch}
+	f.Add(script(signSuccession(next, "ada", "ada 2"), put))
 	f.Add(script(inviteAs("i", holo.RoleUser), admitUser(4, "i", "bob"), &wire.JobPut{Bound: []holo.ArrayID{1}}))
 	f.Add(script(clientInvite("c", holo.RoleUser), enrol("anna", "c"), enrol("bert", "c")))
 

@@ -183,9 +183,9 @@ func (x *DataKey) GetRecords() uint64 {
 	return 0
 }
 
-// SucceedRequest: the key of the session gives everything that is granted to it
+// SucceedUserRequest: the key of the session gives everything that is granted to it
 // to another, which takes its place.
-type SucceedRequest struct {
+type SucceedUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Next          []byte                 `protobuf:"bytes,1,opt,name=next,proto3" json:"next,omitempty"`                                        // 32 bytes, its public key
 	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`                                     // the access epoch that is signed over
@@ -195,20 +195,20 @@ type SucceedRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SucceedRequest) Reset() {
-	*x = SucceedRequest{}
+func (x *SucceedUserRequest) Reset() {
+	*x = SucceedUserRequest{}
 	mi := &file_holo_v1_key_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SucceedRequest) String() string {
+func (x *SucceedUserRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SucceedRequest) ProtoMessage() {}
+func (*SucceedUserRequest) ProtoMessage() {}
 
-func (x *SucceedRequest) ProtoReflect() protoreflect.Message {
+func (x *SucceedUserRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_holo_v1_key_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -220,60 +220,60 @@ func (x *SucceedRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SucceedRequest.ProtoReflect.Descriptor instead.
-func (*SucceedRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use SucceedUserRequest.ProtoReflect.Descriptor instead.
+func (*SucceedUserRequest) Descriptor() ([]byte, []int) {
 	return file_holo_v1_key_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *SucceedRequest) GetNext() []byte {
+func (x *SucceedUserRequest) GetNext() []byte {
 	if x != nil {
 		return x.Next
 	}
 	return nil
 }
 
-func (x *SucceedRequest) GetEpoch() uint64 {
+func (x *SucceedUserRequest) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
 	}
 	return 0
 }
 
-func (x *SucceedRequest) GetSignature() []byte {
+func (x *SucceedUserRequest) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
 	}
 	return nil
 }
 
-func (x *SucceedRequest) GetNextSignature() []byte {
+func (x *SucceedUserRequest) GetNextSignature() []byte {
 	if x != nil {
 		return x.NextSignature
 	}
 	return nil
 }
 
-type SucceedResponse struct {
+type SucceedUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // the access epoch that it began
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SucceedResponse) Reset() {
-	*x = SucceedResponse{}
+func (x *SucceedUserResponse) Reset() {
+	*x = SucceedUserResponse{}
 	mi := &file_holo_v1_key_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SucceedResponse) String() string {
+func (x *SucceedUserResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SucceedResponse) ProtoMessage() {}
+func (*SucceedUserResponse) ProtoMessage() {}
 
-func (x *SucceedResponse) ProtoReflect() protoreflect.Message {
+func (x *SucceedUserResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_holo_v1_key_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -285,12 +285,12 @@ func (x *SucceedResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SucceedResponse.ProtoReflect.Descriptor instead.
-func (*SucceedResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use SucceedUserResponse.ProtoReflect.Descriptor instead.
+func (*SucceedUserResponse) Descriptor() ([]byte, []int) {
 	return file_holo_v1_key_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *SucceedResponse) GetEpoch() uint64 {
+func (x *SucceedUserResponse) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
 	}
@@ -314,20 +314,20 @@ const file_holo_v1_key_proto_rawDesc = "" +
 	"generation\x12!\n" +
 	"\fcreated_unix\x18\x02 \x01(\x03R\vcreatedUnix\x12\x14\n" +
 	"\x05older\x18\x03 \x01(\rR\x05older\x12\x18\n" +
-	"\arecords\x18\x04 \x01(\x04R\arecords\"\x7f\n" +
-	"\x0eSucceedRequest\x12\x12\n" +
+	"\arecords\x18\x04 \x01(\x04R\arecords\"\x83\x01\n" +
+	"\x12SucceedUserRequest\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\fR\x04next\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1c\n" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\x12%\n" +
-	"\x0enext_signature\x18\x04 \x01(\fR\rnextSignature\"'\n" +
-	"\x0fSucceedResponse\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch2\xb8\x01\n" +
+	"\x0enext_signature\x18\x04 \x01(\fR\rnextSignature\"+\n" +
+	"\x13SucceedUserResponse\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch2\xbc\x01\n" +
 	"\n" +
 	"KeyService\x121\n" +
 	"\x04Data\x12\x17.holo.v1.DataKeyRequest\x1a\x10.holo.v1.DataKey\x126\n" +
 	"\n" +
-	"RotateData\x12\x16.holo.v1.SignedRequest\x1a\x10.holo.v1.DataKey\x12?\n" +
-	"\vSucceedUser\x12\x16.holo.v1.SignedRequest\x1a\x18.holo.v1.SucceedResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
+	"RotateData\x12\x16.holo.v1.SignedRequest\x1a\x10.holo.v1.DataKey\x12C\n" +
+	"\vSucceedUser\x12\x16.holo.v1.SignedRequest\x1a\x1c.holo.v1.SucceedUserResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
 
 var (
 	file_holo_v1_key_proto_rawDescOnce sync.Once
@@ -343,12 +343,12 @@ func file_holo_v1_key_proto_rawDescGZIP() []byte {
 
 var file_holo_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_holo_v1_key_proto_goTypes = []any{
-	(*DataKeyRequest)(nil),    // 0: holo.v1.DataKeyRequest
-	(*RotateDataRequest)(nil), // 1: holo.v1.RotateDataRequest
-	(*DataKey)(nil),           // 2: holo.v1.DataKey
-	(*SucceedRequest)(nil),    // 3: holo.v1.SucceedRequest
-	(*SucceedResponse)(nil),   // 4: holo.v1.SucceedResponse
-	(*SignedRequest)(nil),     // 5: holo.v1.SignedRequest
+	(*DataKeyRequest)(nil),      // 0: holo.v1.DataKeyRequest
+	(*RotateDataRequest)(nil),   // 1: holo.v1.RotateDataRequest
+	(*DataKey)(nil),             // 2: holo.v1.DataKey
+	(*SucceedUserRequest)(nil),  // 3: holo.v1.SucceedUserRequest
+	(*SucceedUserResponse)(nil), // 4: holo.v1.SucceedUserResponse
+	(*SignedRequest)(nil),       // 5: holo.v1.SignedRequest
 }
 var file_holo_v1_key_proto_depIdxs = []int32{
 	0, // 0: holo.v1.KeyService.Data:input_type -> holo.v1.DataKeyRequest
@@ -356,7 +356,7 @@ var file_holo_v1_key_proto_depIdxs = []int32{
 	5, // 2: holo.v1.KeyService.SucceedUser:input_type -> holo.v1.SignedRequest
 	2, // 3: holo.v1.KeyService.Data:output_type -> holo.v1.DataKey
 	2, // 4: holo.v1.KeyService.RotateData:output_type -> holo.v1.DataKey
-	4, // 5: holo.v1.KeyService.SucceedUser:output_type -> holo.v1.SucceedResponse
+	4, // 5: holo.v1.KeyService.SucceedUser:output_type -> holo.v1.SucceedUserResponse
 	3, // [3:6] is the sub-list for method output_type
 	0, // [0:3] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name

@@ -47,7 +47,7 @@ const (
 type KeyServiceClient interface {
 	Data(context.Context, *connect.Request[v1.DataKeyRequest]) (*connect.Response[v1.DataKey], error)
 	RotateData(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.DataKey], error)
-	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedResponse], error)
+	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error)
 }
 
 // NewKeyServiceClient constructs a client for the holo.v1.KeyService service. By default, it uses
@@ -73,7 +73,7 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("RotateData")),
 			connect.WithClientOptions(opts...),
 		),
-		succeedUser: connect.NewClient[v1.SignedRequest, v1.SucceedResponse](
+		succeedUser: connect.NewClient[v1.SignedRequest, v1.SucceedUserResponse](
 			httpClient,
 			baseURL+KeyServiceSucceedUserProcedure,
 			connect.WithSchema(keyServiceMethods.ByName("SucceedUser")),
@@ -86,7 +86,7 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 type keyServiceClient struct {
 	data        *connect.Client[v1.DataKeyRequest, v1.DataKey]
 	rotateData  *connect.Client[v1.SignedRequest, v1.DataKey]
-	succeedUser *connect.Client[v1.SignedRequest, v1.SucceedResponse]
+	succeedUser *connect.Client[v1.SignedRequest, v1.SucceedUserResponse]
 }
 
 // Data calls holo.v1.KeyService.Data.
@@ -100,7 +100,7 @@ func (c *keyServiceClient) RotateData(ctx context.Context, req *connect.Request[
 }
 
 // SucceedUser calls holo.v1.KeyService.SucceedUser.
-func (c *keyServiceClient) SucceedUser(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedResponse], error) {
+func (c *keyServiceClient) SucceedUser(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error) {
 	return c.succeedUser.CallUnary(ctx, req)
 }
 
@@ -108,7 +108,7 @@ func (c *keyServiceClient) SucceedUser(ctx context.Context, req *connect.Request
 type KeyServiceHandler interface {
 	Data(context.Context, *connect.Request[v1.DataKeyRequest]) (*connect.Response[v1.DataKey], error)
 	RotateData(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.DataKey], error)
-	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedResponse], error)
+	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -161,6 +161,6 @@ func (UnimplementedKeyServiceHandler) RotateData(context.Context, *connect.Reque
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.KeyService.RotateData is not implemented"))
 }
 
-func (UnimplementedKeyServiceHandler) SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedResponse], error) {
+func (UnimplementedKeyServiceHandler) SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.KeyService.SucceedUser is not implemented"))
 }
