@@ -212,6 +212,13 @@ func (s *succession) ask(ctx context.Context, c *Cluster) error {
 	return err
 }
 
+// ClusterKeyEpoch says which one in the cluster's life the key is that its nodes
+// share (Rekey).
+func (c *Cluster) ClusterKeyEpoch(ctx context.Context) (uint64, error) {
+	r, err := c.members(ctx)
+	return r.GetKeyEpoch(), err
+}
+
 // DataKey is the key that a node seals the pages on its disk under. It lies in
 // the memory of the node's process only, and ends with it.
 type DataKey struct {

@@ -2,13 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 )
@@ -25,6 +30,18 @@ type keyRow struct {
 	Created   time.Time `json:"created"`
 	Protected bool      `json:"protected"`
 	RotateBy  time.Time `json:"rotate_by"`
+	// Generation counts the keys that there were, where anybody counts; 0: nobody.
+	Generation int `json:"generation,omitempty"`
+}
+
+// age is in whole days.
+func (k *keyRow) age() string { return fmt.Sprintf("%dd", int(time.Since(k.Created)/(24*time.Hour))) }
+
+func (k *keyRow) counted() string {
+	if k.Generation == 0 {
+		return "-"
+	}
+	return strconv.Itoa(k.Generation)
 }
 
 func keyListCommand(a *app) *cobra.Command {
@@ -32,23 +49,69 @@ func keyListCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List the keys of this machine's node and of yours, not what is in them",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			keys, err := identity.Inventory(a.dir, a.config)
 			if err != nil {
 				return err
 			}
 			var rows []keyRow
 			for _, k := range keys {
-				rows = append(rows, keyRow(k))
+				rows = append(rows, keyRow{
+					Purpose: k.Purpose, Algorithm: k.Algorithm, File: k.File, Created: k.Created, Protected: k.Protected, RotateBy: k.RotateBy,
+				})
 			}
+			rows = a.runningKeys(cmd.Context(), rows)
 			return a.emit("KeyList", listOf(rows), func(w *tabwriter.Writer) {
-				row(w, "PURPOSE", "ALGORITHM", "CREATED", "PROTECTED", "ROTATE BY", "FILE")
+				row(w, "PURPOSE", "ALGORITHM", "CREATED", "PROTECTED", "AGE", "GENERATION", "ROTATE BY", "FILE")
 				for _, k := range rows {
-					row(w, k.Purpose, k.Algorithm, k.Created.Format(time.DateOnly), yes(k.Protected), k.RotateBy.Format(time.DateOnly), k.File)
+					row(w, k.Purpose, k.Algorithm, k.Created.Format(time.DateOnly), yes(k.Protected), k.age(), k.counted(), k.RotateBy.Format(time.DateOnly), k.File)
 				}
 			})
 		},
 	}
+}
+
+// dataKeyServes is how long the key of pages on disk should serve, where the
+// process lives for so long.
+const dataKeyServes = 90 * 24 * time.Hour
+
+// runningKeys adds what only a node that runs knows: which generation the cluster's
+// key is, and the key of the pages on its disk.
+func (a *app) runningKeys(ctx context.Context, rows []keyRow) []keyRow {
+	if _, err := os.Lstat(a.socket); err != nil {
+		return rows
+	}
+	list, err := a.askKeys(ctx, rows)
+	if err != nil {
+		a.note("keys that are in the memory of the running node are not listed: %v", err)
+		return rows
+	}
+	return list
+}
+
+func (a *app) askKeys(ctx context.Context, rows []keyRow) ([]keyRow, error) {
+	c, err := holocompute.Connect(ctx, holocompute.Options{Socket: a.socket, Config: a.config, Passphrase: a.passphrase})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	epoch, err := c.ClusterKeyEpoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if rows[i].File == filepath.Join(a.dir, identity.ClusterKeyFile) {
+			rows[i].Generation = int(epoch)
+		}
+	}
+	k, err := c.DataKey(ctx)
+	if err == nil && k.Generation > 0 {
+		rows = append(rows, keyRow{
+			Purpose: "pages on this node's disk", Algorithm: "AES-256-GCM, HKDF-SHA-256", File: "-", Created: k.Created,
+			RotateBy: k.Created.Add(dataKeyServes), Generation: k.Generation,
+		})
+	}
+	return rows, err
 }
 
 const whoseKeys = "owner, user or node"

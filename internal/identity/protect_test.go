@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,7 +28,7 @@ func knowing(p string) Keys {
 // TestMain is also the process that is killed while it changes a key file:
 // program, change, path, and whether before or after the new file has its name.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && (os.Args[1] == "protect" || os.Args[1] == "unprotect") {
+	if len(os.Args) == 4 && slices.Contains([]string{"protect", "unprotect", "prepare", "promote"}, os.Args[1]) {
 		k := knowing(passphrase)
 		k.rename = func(from, to string) error {
 			if os.Args[3] == "after" {
@@ -37,7 +38,11 @@ func TestMain(m *testing.M) {
 			}
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
-		change := map[string]func(Keys, string) error{"protect": Keys.Protect, "unprotect": Keys.Unprotect}[os.Args[1]]
+		change := map[string]func(Keys, string) error{
+			"protect": Keys.Protect, "unprotect": Keys.Unprotect,
+			"prepare": func(k Keys, path string) error { _, err := k.NextSigner(path, nextTo(path)); return err },
+			"promote": func(k Keys, path string) error { return k.Promote(path, nextTo(path)) },
+		}[os.Args[1]]
 		println("not killed:", change(k, os.Args[2]))
 		os.Exit(1)
 	}
