@@ -12,7 +12,7 @@ import (
 
 // disk is where a process's pages go that its memory has no room for, and the
 // driver of the cache that decides which: as in the real node, only that the
-// disk is as slow as it likes, fails, and is full for a while. It is lost with
+// disk is as slow as it likes, fails, damages records, and is full for a while. It is lost with
 // the process, as the real one's key is.
 type disk struct {
 	n       *node
@@ -149,6 +149,9 @@ func (d *disk) granted(id uint64) bool {
 }
 
 func (d *disk) failed(f pagecache.Failure) {
+	if f.Outcome == pagecache.Damaged {
+		d.n.machine.Damaged(f.Page.Shard, f.Page.ID, f.Page.Version)
+	}
 	if s, ok := d.wants[f.Use]; ok {
 		delete(d.wants, f.Use)
 		d.later = append(d.later, s)
@@ -184,6 +187,8 @@ func (d *disk) arrived(p pagecache.Page) {
 		return
 	case !d.n.w.faults.over && d.rng.IntN(30) == 0:
 		d.cache.Loaded(p.Ref, pagecache.Broken)
+	case d.rng.IntN(15) == 0 && d.n.w.faults.spoils(d.n):
+		d.cache.Loaded(p.Ref, pagecache.Damaged)
 	default:
 		if v, ok := d.n.machine.Committed(p.Shard, p.ID, p.Version); ok && !digest.Check(data, v.Digest) {
 			d.n.w.fail("a page came back with other bytes")
@@ -202,6 +207,10 @@ func (d *disk) arrived(p pagecache.Page) {
 func (d *disk) show(from address, a *ask, rd *shard.Read) {
 	v := &rd.Pages[0]
 	p, _, _ := d.cache.Has(v.Page)
+	if v.Damaged {
+		d.n.refuse(from, a, d.n.machine.Spoilt(a.shard, v.Page))
+		return
+	}
 	if !v.Away {
 		d.cache.Touch(v.Page)
 		d.n.show(from, a, rd)

@@ -103,6 +103,20 @@ func (f *faults) crash(n *node) bool {
 // crashBetween kills a primary between two messages.
 func (f *faults) crashBetween(n *node) bool { return f.w.oneIn(f.crashes) && f.crash(n) }
 
+// spoils draws whether a node's disk may damage a record: one in the cluster at
+// a time, and as long as it is the damaged node counts as failed.
+func (f *faults) spoils(n *node) bool {
+	for _, o := range f.w.nodes {
+		if o.up && o.spoilt() {
+			return false
+		}
+	}
+	return !f.over && f.allows(map[address]bool{n.addr: true})
+}
+
+// spoilt reports whether a page of the node is damaged.
+func (n *node) spoilt() bool { return n.machine.Usage().Damaged > 0 }
+
 // stallReader stalls a process between taking a value and showing it.
 func (f *faults) stallReader(n *node) {
 	if f.w.oneIn(f.stalls) && n.stalled <= f.w.now && f.allows(map[address]bool{n.addr: true}) {
@@ -138,7 +152,7 @@ func (f *faults) bears(holders []wire.Member, set map[address]bool) bool {
 		case set[n.addr]:
 			hit = true
 			failed++
-		case n.life != m.Incarnation || f.w.control.failing(n):
+		case n.life != m.Incarnation || f.w.control.failing(n) || n.spoilt():
 			failed++
 		default:
 			sound = true

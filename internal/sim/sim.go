@@ -9,7 +9,7 @@
 // clock rates one percent off, changes of the control plane's leader with the
 // deposed one still reachable, planned moves of primaries, reads that straddle
 // a stall, crashes between two messages, and in every second seed pages on disks
-// that are slow, fail and are full for a while. The promise is checked, so it is
+// that are slow, fail, damage records and are full for a while. The promise is checked, so it is
 // kept: at most R-1 of a shard's holders are failed at any moment.
 //
 // Afterwards everything heals, and the run is judged: each page's history is

@@ -199,6 +199,25 @@ type InvalAck struct {
 	Pages []holo.PageID
 }
 
+// PageAsk asks a holder of a shard for the bytes of a page at a version: the
+// sender's copy is damaged.
+type PageAsk struct {
+	ShardHead
+	Page    holo.PageID
+	Version holo.Version
+}
+
+// PageGive answers a PageAsk. Without Has the sender has no sound copy at that
+// version, and the rest is absent.
+type PageGive struct {
+	ShardHead
+	Page    holo.PageID
+	Version holo.Version
+	Has     bool
+	Data    []byte // all 64 KiB
+	Digest  holo.Digest
+}
+
 const (
 	typeRepl     = Type(0x0201)
 	typeAck      = Type(0x0202)
@@ -210,6 +229,8 @@ const (
 	typeSnapAck  = Type(0x0208)
 	typeInval    = Type(0x0209)
 	typeInvalAck = Type(0x020a)
+	typePageAsk  = Type(0x020b)
+	typePageGive = Type(0x020c)
 )
 
 // Type is the number on the wire.
@@ -223,6 +244,8 @@ func (*Snap) Type() Type     { return typeSnap }
 func (*SnapAck) Type() Type  { return typeSnapAck }
 func (*Inval) Type() Type    { return typeInval }
 func (*InvalAck) Type() Type { return typeInvalAck }
+func (*PageAsk) Type() Type  { return typePageAsk }
+func (*PageGive) Type() Type { return typePageGive }
 
 // ShardMessage is any message of the shard protocol.
 type ShardMessage interface {
@@ -236,4 +259,5 @@ func (h *ShardHead) Head() *ShardHead { return h }
 var _ = []struct{}{
 	register[Repl](), register[Ack](), register[Seal](), register[SealAck](), register[Recon](),
 	register[ReconAck](), register[Snap](), register[SnapAck](), register[Inval](), register[InvalAck](),
+	register[PageAsk](), register[PageGive](),
 }

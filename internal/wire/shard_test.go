@@ -38,6 +38,9 @@ func shardSamples() []Message {
 		&Snap{ShardHead: head, Gen: 9, Transfer: transfer}, &SnapAck{ShardHead: head, Gen: 1, Stream: 2, Next: 3},
 		&Inval{ShardHead: head, UpTo: 1, Pages: []holo.PageID{{Array: 1, Index: 2}}},
 		&InvalAck{ShardHead: head, UpTo: 1, Pages: []holo.PageID{{Array: 1, Index: 2}}},
+		&PageAsk{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Version: holo.Version{Epoch: 3, Seq: 4}},
+		&PageGive{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Version: holo.Version{Epoch: 3, Seq: 4}},
+		&PageGive{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Has: true, Data: bytes.Repeat([]byte{7}, holo.PageSize), Digest: holo.Digest{1}},
 	}
 }
 

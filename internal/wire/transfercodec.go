@@ -197,3 +197,34 @@ func (m *InvalAck) decode(d *Decoder) {
 	m.UpTo = d.U64()
 	m.Pages = decodePages(d)
 }
+
+func (m *PageAsk) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.page(m.Page)
+	e.version(m.Version)
+}
+
+func (m *PageAsk) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Page = d.page()
+	m.Version = d.version()
+}
+
+func (m *PageGive) encode(e *Encoder) {
+	m.ShardHead.encode(e)
+	e.page(m.Page)
+	e.version(m.Version)
+	if e.Bool(m.Has); m.Has {
+		e.content(PageData, m.Data, &m.Digest)
+	}
+}
+
+func (m *PageGive) decode(d *Decoder) {
+	m.ShardHead.decode(d)
+	m.Page = d.page()
+	m.Version = d.version()
+	if m.Has = d.Bool(); m.Has {
+		m.Data = d.content(PageData, &m.Digest)
+		d.Valid(d.err != nil || CheckContent(PageData, 0, m.Data), "image of a page")
+	}
+}

@@ -68,20 +68,16 @@ func (m *Machine) Away(s holo.ShardID, id holo.PageID, v holo.Version) {
 }
 
 // Back gives a page its bytes again. The caller has checked the digest and does
-// not modify them any more.
+// not modify them any more. One that was damaged is new to who keeps book of it.
 func (m *Machine) Back(s holo.ShardID, id holo.PageID, v holo.Version, data []byte) {
 	p, ok := m.page(s, id, v)
 	if !ok || !p.away {
 		return
 	}
+	t, healed := &m.replicas[s].table, p.damaged
 	p.data, p.away, p.damaged = data, false, false
-	m.replicas[s].table.away -= holo.PageSize
-}
-
-// Damaged says that the bytes of a page that is away are not what went there.
-func (m *Machine) Damaged(s holo.ShardID, id holo.PageID, v holo.Version) {
-	if p, ok := m.page(s, id, v); ok {
-		p.damaged = p.away
+	if t.away -= holo.PageSize; healed {
+		t.tell(id, p, false)
 	}
 }
 
@@ -92,6 +88,12 @@ func (m *Machine) Resume(now holo.Time, s holo.ShardID) {
 		return
 	}
 	r.wanting = false
+	m.goOn(now, r)
+}
+
+// goOn does what can be done with the pages that are in memory now.
+func (m *Machine) goOn(now holo.Time, r *replica) {
+	m.giveAll(r)
 	if h := r.held; h != nil {
 		r.held = nil
 		m.take(now, r, h.from, h.msg)
@@ -116,7 +118,7 @@ func (m *Machine) absent(r *replica, effects []effect) bool {
 	for _, e := range effects {
 		away = away || e.away
 		if e.damaged {
-			return true // nobody has them
+			return true // comes back by being healed, if at all
 		}
 	}
 	if !away || r.wanting {
@@ -145,10 +147,10 @@ func (r *replica) bases(mu *wire.Mutation) (list []effect) {
 }
 
 // spoiled refuses a mutation that changes part of a damaged page.
-func (r *replica) spoiled(mu *wire.Mutation) error {
+func (m *Machine) spoiled(r *replica, mu *wire.Mutation) error {
 	for _, e := range r.bases(mu) {
 		if e.damaged {
-			return holo.Refuse(holo.Corrupt, "page_damaged", "write to part of page %v: its bytes on disk are not what was written", e.id)
+			return m.Spoilt(r.shard, e.id)
 		}
 	}
 	return nil

@@ -213,7 +213,7 @@ func TestPageThatIsAwayIsShownWithItsDigestAndCounted(t *testing.T) {
 }
 
 func TestChangeOfADamagedPageIsRefused(t *testing.T) {
-	s := newShelf(t, 2, 2, DefaultLimits())
+	s := &shelf{newGroupOf(t, 1, 1, 1, Options{Timing: DefaultTiming(), Limits: DefaultLimits(), Track: true}), map[PageChange][]byte{}}
 	s.submit(writeTo(1, whole(0, 7)))
 	s.clear(0)
 	v, _ := s.read(0, at(1, 0), false)

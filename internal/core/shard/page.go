@@ -17,9 +17,9 @@ type page struct {
 	data    []byte
 	digest  holo.Digest // of data
 	hashed  bool
-	away    bool // the data lies on disk; the digest is known
-	damaged bool // and it is not what went there
-	gone    bool // and it was replaced meanwhile: nobody can get it back
+	away    bool // the data is not in memory; the digest is known
+	damaged bool // nor on disk: what was there is not what was written
+	gone    bool // it was away when it was replaced meanwhile: nobody can get it back
 }
 
 // size is the number of bytes of the data, wherever they are.
@@ -102,10 +102,11 @@ type View struct {
 	Digest  holo.Digest // of Data, when Hashed
 	Hashed  bool
 	Away    bool // the 64 KiB lie on disk: Data is nil, and Digest theirs
+	Damaged bool // nor on disk any more: Spoilt says what can be done
 }
 
 func (s stored) view(id holo.PageID) View {
-	return View{Page: id, Version: s.version, Kind: s.kind, Data: s.data, Digest: s.digest, Hashed: s.hashed, Away: s.away}
+	return View{Page: id, Version: s.version, Kind: s.kind, Data: s.data, Digest: s.digest, Hashed: s.hashed, Away: s.away, Damaged: s.damaged}
 }
 
 // Sum is the digest of Data. It may take the time of hashing a page, so it is

@@ -35,6 +35,9 @@ type replica struct {
 	held    *early // a Repl some of whose entries change pages that are away
 	wanting bool   // pages that are away were asked for
 
+	heals []*heal // damaged pages, oldest first
+	gives []give  // pages asked for that are away here
+
 	lead   *leader
 	leases map[holo.PageID][]lease // read leases granted and not yet over (I9)
 }
@@ -140,7 +143,8 @@ type Usage struct {
 	Shards   int // with a copy here
 	Pages    int
 	Bytes    int // of committed pages, those on disk included
-	Away     int // bytes of those on disk
+	Away     int // bytes of those not in memory
+	Damaged  int // pages whose bytes are neither in memory nor sound on disk
 	Tail     int // bytes of pages not yet committed
 	LogBytes int // bytes of entries kept for followers
 }
@@ -157,6 +161,7 @@ func (m *Machine) Usage() Usage {
 		u.Pages += len(r.table.pages)
 		u.Bytes += r.table.bytes
 		u.Away += r.table.away
+		u.Damaged += r.damaged()
 		for _, s := range r.tail.pages {
 			u.Tail += len(s.data)
 		}

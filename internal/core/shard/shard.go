@@ -153,6 +153,7 @@ func (m *Machine) Tick(now holo.Time) {
 		if r == nil {
 			continue
 		}
+		m.tickHeals(now, r)
 		switch {
 		case r.lead == nil:
 			m.collect(now, r)
@@ -217,6 +218,10 @@ func (m *Machine) takeAnswer(now holo.Time, r *replica, who wire.Member, msg wir
 		m.onSnapAck(now, r, who, msg)
 	case *wire.InvalAck:
 		m.onInvalAck(now, r, who, msg)
+	case *wire.PageAsk:
+		m.onPageAsk(r, who, msg)
+	case *wire.PageGive:
+		m.onPageGive(now, r, who, msg)
 	default:
 		m.event(IgnoredMessage, r, who.Node) // an Inval is for the node's Cache
 	}
@@ -275,10 +280,12 @@ const (
 	Collected                             // let go of a shard left long ago
 	OtherIncarnation                      // a message for a past or future life of this node
 	IgnoredMessage                        // a message that makes no sense here
+	PageDamaged                           // a copy here does not have its digest
+	PageHealed                            // it was replaced by the copy of that node
 	eventKinds
 )
 
-var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message"}
+var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message", "page_damaged", "page_healed"}
 
 // String is the kind's stable name.
 func (k EventKind) String() string {

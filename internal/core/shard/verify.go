@@ -20,6 +20,10 @@ func Verify(msg wire.Message) error {
 		return verifyImages(msg.Images)
 	case *wire.Snap:
 		return verifyImages(msg.Images)
+	case *wire.PageGive:
+		if msg.Has && !digest.Check(msg.Data, msg.Digest) {
+			return corrupt(msg.Page)
+		}
 	}
 	return nil
 }

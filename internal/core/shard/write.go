@@ -123,7 +123,7 @@ func (m *Machine) pump(now holo.Time, r *replica) {
 	l := r.lead
 	var waiting []*request // not a part of the queue, which would keep what left it
 	for i, q := range l.queue {
-		if err := r.spoiled(&q.mutation); err != nil {
+		if err := m.spoiled(r, &q.mutation); err != nil {
 			delete(l.queued, keyOf(&q.mutation))
 			m.refuse(q.waiters, err)
 			continue
