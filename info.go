@@ -22,6 +22,7 @@ type Status struct {
 	Refusals      map[string]uint64 `json:"refusals"` // of this node, by reason, since its start
 	Posture       []Measure         `json:"posture"`  // how the node that answers is protected
 	Isolation     Isolation         `json:"isolation"`
+	Scrub         Scrub             `json:"scrub"`
 }
 
 // Measure is one protection of a node's process or files.
@@ -40,6 +41,25 @@ func (s *Status) Unprotected() (out []Measure) {
 		}
 	}
 	return out
+}
+
+// Scrub says how the node that answers reads its pages again to find damage, and
+// what came of it.
+type Scrub struct {
+	Rounds        uint64 `json:"rounds"`         // over all its pages, since it started
+	PeriodSeconds uint64 `json:"period_seconds"` // that the last one took
+	BytesRead     uint64 `json:"bytes_read"`
+	Damaged       uint64 `json:"damaged"`      // copies that were not what was written, however they were found
+	Repaired      uint64 `json:"repaired"`     // of them replaced by sound ones
+	LastFinding   string `json:"last_finding"` // "": none
+	LastUnix      int64  `json:"last_unix"`
+}
+
+func scrubOf(s *holov1.Scrub) Scrub {
+	return Scrub{
+		Rounds: s.GetRounds(), PeriodSeconds: s.GetPeriodSeconds(), BytesRead: s.GetBytesRead(),
+		Damaged: s.GetDamaged(), Repaired: s.GetRepaired(), LastFinding: s.GetLastFinding(), LastUnix: s.GetLastUnix(),
+	}
 }
 
 // Isolation says how the node that answers keeps kernels away from itself.
@@ -114,7 +134,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 		Cluster: s.GetCluster(), Node: s.GetNode(), Leader: s.GetLeader(), CatalogIndex: s.GetCatalogIndex(),
 		Nodes: []NodeStatus{}, Voters: []string{}, Posture: []Measure{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
 		DefaultCopies: int(s.GetDefaultCopies()), MinAck: int(s.GetMinAck()),
-		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(), Isolation: isolationOf(s.GetIsolation()),
+		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(), Isolation: isolationOf(s.GetIsolation()), Scrub: scrubOf(s.GetScrub()),
 		Shards: ShardHealth{
 			Total: int(h.GetTotal()), Full: int(h.GetFull()), UnderReplicated: int(h.GetUnderReplicated()),
 			RefusingWrites: int(h.GetRefusingWrites()), Lost: int(h.GetLost()),

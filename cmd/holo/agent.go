@@ -23,6 +23,7 @@ type agentFlags struct {
 	isolation  string
 	spill      string
 	spillLimit bytesFlag
+	scrubRate  bytesFlag
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
@@ -31,6 +32,7 @@ func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.isolation, "isolation", "strongest", "of kernels: strongest that this system has, which status shows; or strict, to run none below full")
 	cmd.Flags().StringVar(&f.spill, "spill", "", "folder of this node's own for pages that do not fit into memory, encrypted (default: none)")
 	cmd.Flags().Var(&f.spillLimit, "spill-limit", "bytes of files in that folder, at least 32MiB; three quarters hold pages")
+	cmd.Flags().Var(&f.scrubRate, "scrub-rate", "bytes per second of this node's pages that are read again to find damage, at least 64KiB (default 4MiB)")
 	cmd.Flags().BoolVar(&f.announce, "announce", false, "tell who holds an invite and asks in the local network where this node is")
 	cmd.Flags().BoolVar(&f.clients, "clients", false, "let clients of other machines in where the node listens (remembered; --clients=false ends it)")
 	cmd.Flags().BoolVar(&f.parent, "exit-with-parent", false, "end when standard input ends")
@@ -92,7 +94,7 @@ func agentCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
-				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate),
 			})
 		},
 	}
@@ -177,7 +179,7 @@ func joinCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
-				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate),
 			})
 		},
 	}

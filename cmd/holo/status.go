@@ -114,6 +114,10 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	row(w, "kernels", "isolation", i.Level, "processes", i.Workers, "of at most", i.MaxWorkers, "with", size(i.WorkerBytes))
 	m := i.MachineCode
 	row(w, "machine code", "modules", m.Modules, "bytes", size(m.Bytes), "of at most", size(m.LimitBytes), "compiled", m.Made, "reused", m.Hits, "refused", m.Refused)
+	row(w, "scrub", "rounds", s.Scrub.Rounds, "the last took", fmt.Sprintf("%d s", s.Scrub.PeriodSeconds), "damaged", s.Scrub.Damaged, "repaired", s.Scrub.Repaired)
+	if s.Scrub.LastFinding != "" {
+		row(w, "", "last finding", time.Unix(s.Scrub.LastUnix, 0).UTC().Format(time.DateTime), s.Scrub.LastFinding)
+	}
 	row(w)
 	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "CACHED", "HITS", "PRIMARY OF", "MEMBER OF")
 	for _, n := range s.Nodes {

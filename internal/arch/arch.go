@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/transport": {"internal/holo", "internal/key", "internal/wire", "internal/core/handshake"},
 	"internal/consensus": {"internal/holo"},
 	"internal/storage":   {"internal/holo", "internal/key", "internal/invariant"},
+	"internal/scrub":     {"internal/holo"},
 	"internal/audit":     {"internal/holo", "internal/key", "internal/wire", "internal/api"},
 	"internal/identity":  {"internal/holo", "internal/key", "internal/core/handshake"},
 	"internal/lockdown":  {},

@@ -36,6 +36,7 @@ func (n *Node) closeAudit() error {
 	}
 	n.recordRefusals(n.refusals.rest())
 	n.recordBlames(n.blames.rest())
+	n.recordFindings()
 	return errors.Join(n.audit.Report(n.ownEvent("node.stop", "")), n.audit.Close())
 }
 
@@ -126,6 +127,7 @@ func (n *Node) watchRefusals(ctx context.Context) {
 		case <-ticker.C:
 			n.recordRefusals(n.refusals.due(n.clock.now()))
 			n.recordBlames(n.blames.due(n.clock.now()))
+			n.recordFindings()
 		}
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/jobs"
+	"github.com/holocompute/holocompute/internal/scrub"
 	"github.com/holocompute/holocompute/internal/transport"
 )
 
@@ -65,6 +66,7 @@ type Config struct {
 	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
 	SpillDir    string        // where pages go that do not fit; empty: nowhere
 	SpillLimit  uint64        // of files there, at least storage.MinLimit
+	ScrubRate   uint64        // bytes per second that are read again to find damage; 0: scrub.DefaultRate
 	Socket      string        // path of the client socket; empty: none
 	Clients     *bool         // let clients of other machines in; nil: as before, at first not
 	Policy      Policy        // of its links
@@ -109,6 +111,7 @@ type Node struct {
 	records    *records
 	seals      *seals
 	cache      *readCache
+	found      scrub.Book
 	loop       *loop
 	outboxes   *outboxes
 	leadership *leadership
@@ -254,6 +257,7 @@ func (n *Node) run() {
 	n.group.run(n.watchRights)
 	n.group.run(n.tryIsolation)
 	n.group.run(n.watchRefusals)
+	n.group.run(n.scrubs)
 	n.group.run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
 }
 

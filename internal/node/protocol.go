@@ -16,7 +16,7 @@ import (
 // acknowledgements go with the leases, and pages on a connection of their own.
 func classOf(m wire.Message) transport.Class {
 	switch m.(type) {
-	case *wire.Repl, *wire.Recon, *wire.Snap:
+	case *wire.Repl, *wire.Recon, *wire.Snap, *wire.PageGive:
 		return transport.Data
 	}
 	return transport.Control
@@ -120,6 +120,7 @@ func (l *loop) leaders() []holo.NodeID {
 
 // event turns what a machine tells into a line of the log.
 func (n *Node) event(e shard.Event) {
+	n.heard(e)
 	n.log.Debug("shard "+e.Kind.String(), "shard", uint64(e.Shard), "epoch", uint64(e.Epoch), "peer", e.Node.String())
 }
 

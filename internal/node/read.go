@@ -82,14 +82,27 @@ func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) 
 		if err != nil {
 			return
 		}
-		if fetch && n.loop.spill != nil {
-			away, err = n.loop.spill.await(now, req.Shard, read.Pages)
+		if fetch {
+			away, err = n.awaitPages(req.Shard, read.Pages)
 		}
 	})
 	if posted != nil {
 		return nil, nil, posted
 	}
 	return read, away, err
+}
+
+// awaitPages begins to fetch what is away, where nothing is damaged.
+func (n *Node) awaitPages(s holo.ShardID, views []shard.View) (*pageRead, error) {
+	for i := range views {
+		if views[i].Damaged {
+			return nil, n.loop.machine.Spoilt(s, views[i].Page)
+		}
+	}
+	if n.loop.spill == nil {
+		return nil, nil
+	}
+	return n.loop.spill.await(views)
 }
 
 // serveRead streams a run of pages, after the read lease if the asker wants one

@@ -74,6 +74,7 @@ var routine = []string{
 	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
 	"deposed", "stopping", "node_lost", catalog.ReasonStaleStamp,
 	shard.ReasonLocked, pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed,
+	pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed, "page_healing",
 }
 
 func newRefusals() *refusals {

@@ -65,6 +65,8 @@ var routes = table([]entry{
 	{&wire.SnapAck{}, replication},
 	{&wire.Inval{}, route{nodesOnly, "shard.replicate", quotaProtocol, true, (*Node).serveInval}},
 	{&wire.InvalAck{}, replication},
+	{&wire.PageAsk{}, replication},
+	{&wire.PageGive{}, replication},
 
 	{&wire.RaftOpen{}, route{nodesOnly, "raft", quotaRaft, false, (*Node).serveRaft}},
 	{&wire.Farewell{}, route{nodesOnly, "member.farewell", quotaControl, false, (*Node).serveFarewell}},

@@ -194,8 +194,7 @@ func (s *spill) granted(now holo.Time, id uint64) bool {
 func (s *spill) failed(now holo.Time, f pagecache.Failure) {
 	err := holo.Refuse(holo.Unavailable, storage.ReasonDisk, "read page %v: the disk of the spill folder fails", f.Page.ID)
 	if f.Outcome == pagecache.Damaged {
-		s.n.loop.machine.Damaged(f.Page.Shard, f.Page.ID, f.Page.Version)
-		err = s.damaged(now, f.Page.Shard, f.Page.ID)
+		err = s.n.loop.machine.Spoilt(f.Page.Shard, f.Page.ID)
 	}
 	if w, ok := s.wants[f.Use]; ok {
 		delete(s.wants, f.Use)
@@ -203,19 +202,6 @@ func (s *spill) failed(now holo.Time, f pagecache.Failure) {
 		return
 	}
 	s.endRead(f.Use, err)
-}
-
-// damaged says that a page cannot be read here. A home that is not alone gives
-// the shard to a member whose copy may be good, and the reader asks there.
-func (s *spill) damaged(now holo.Time, id holo.ShardID, page holo.PageID) error {
-	kind := holo.Corrupt
-	if c, ok := s.n.configs.get(id); ok && c.Primary == s.n.self {
-		if to := others(&c, s.n.self); len(to) > 0 {
-			s.n.loop.machine.Handoff(now, id, to[0])
-			kind = holo.Unavailable
-		}
-	}
-	return holo.Refuse(kind, pagecache.ReasonDamaged, "read page %v: its copy in the spill folder of node %s is not what was written", page, s.n.self)
 }
 
 // tick has what failed go on, and the folder tidied.
@@ -235,7 +221,7 @@ func (s *spill) tick(now holo.Time) {
 // one that is full to the last page is full again and again.
 const warnEvery = 30 * holo.Second
 
-// event tells of what changed.
+// event tells of what changed; of damaged pages the replicas do.
 func (s *spill) event(now holo.Time, e pagecache.Event) {
 	switch e.Kind {
 	case pagecache.DiskFull, pagecache.DiskBroken:
@@ -245,9 +231,6 @@ func (s *spill) event(now holo.Time, e pagecache.Event) {
 		}
 	case pagecache.DiskWorks:
 		s.n.log.Info("the disk of the spill folder takes pages again")
-	case pagecache.PageDamaged:
-		s.n.refusals.add(pagecache.ReasonDamaged)
-		s.n.log.Error("a page's copy in the spill folder is not what was written", "page", e.Page.ID.String(), "shard", uint64(e.Page.Shard))
 	}
 }
 

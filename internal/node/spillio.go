@@ -29,7 +29,7 @@ type pageRef struct {
 }
 
 // await begins to fetch the pages that are away. It returns nil where none is.
-func (s *spill) await(now holo.Time, id holo.ShardID, views []shard.View) (*pageRead, error) {
+func (s *spill) await(views []shard.View) (*pageRead, error) {
 	var pages []pagecache.Page
 	var at []int
 	for i := range views {
@@ -46,9 +46,7 @@ func (s *spill) await(now holo.Time, id holo.ShardID, views []shard.View) (*page
 		return nil, nil
 	}
 	s.last++
-	if _, err := s.cache.Use(s.last, pages); holo.KindOf(err) == holo.Corrupt {
-		return nil, s.damaged(now, id, views[at[0]].Page)
-	} else if err != nil {
+	if _, err := s.cache.Use(s.last, pages); err != nil {
 		return nil, err
 	}
 	r := &pageRead{views: views, done: make(chan error, 1), id: s.last, pages: pages}
@@ -179,6 +177,9 @@ func (s *spill) arrived(p pagecache.Page, data []byte, o pagecache.Outcome) {
 			v := &to.read.views[to.view]
 			v.Data, v.Away = data, false
 		}
+	}
+	if now, _, _ := s.cache.Has(p.ID); o == pagecache.Damaged && now.Ref == p.Ref {
+		s.n.loop.machine.Damaged(p.Shard, p.ID, p.Version)
 	}
 	delete(s.of, p.Ref)
 	s.cache.Loaded(p.Ref, o)

@@ -31,6 +31,7 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	if err == nil {
 		n.isolation(ctx, out)
 		n.withPosture(out)
+		out.Scrub = n.scrubbing()
 	}
 	return out, err
 }

@@ -149,9 +149,6 @@ func (d *disk) granted(id uint64) bool {
 }
 
 func (d *disk) failed(f pagecache.Failure) {
-	if f.Outcome == pagecache.Damaged {
-		d.n.machine.Damaged(f.Page.Shard, f.Page.ID, f.Page.Version)
-	}
 	if s, ok := d.wants[f.Use]; ok {
 		delete(d.wants, f.Use)
 		d.later = append(d.later, s)
@@ -188,6 +185,9 @@ func (d *disk) arrived(p pagecache.Page) {
 	case !d.n.w.faults.over && d.rng.IntN(30) == 0:
 		d.cache.Loaded(p.Ref, pagecache.Broken)
 	case d.rng.IntN(15) == 0 && d.n.w.faults.spoils(d.n):
+		if now, _, _ := d.cache.Has(p.ID); now.Ref == p.Ref {
+			d.n.machine.Damaged(p.Shard, p.ID, p.Version)
+		}
 		d.cache.Loaded(p.Ref, pagecache.Damaged)
 	default:
 		if v, ok := d.n.machine.Committed(p.Shard, p.ID, p.Version); ok && !digest.Check(data, v.Digest) {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -46,7 +47,7 @@ func (m *Machine) Damaged(s holo.ShardID, id holo.PageID, v holo.Version) {
 	p.data, p.away, p.damaged = nil, true, true
 	r.table.tell(id, p, true)
 	r.heals = append(r.heals, &heal{id: id, version: v})
-	m.event(PageDamaged, r, m.self.Node)
+	m.pageEvent(PageDamaged, r, m.self.Node, id)
 }
 
 // Spoilt is why a page that was found damaged cannot be read or changed in part.
@@ -211,6 +212,38 @@ func (m *Machine) onPageGive(now holo.Time, r *replica, who wire.Member, msg *wi
 		return
 	}
 	m.Back(r.shard, h.id, h.version, slices.Clone(msg.Data))
-	m.event(PageHealed, r, who.Node)
+	m.pageEvent(PageHealed, r, who.Node, h.id)
 	m.goOn(now, r)
+}
+
+func (m *Machine) pageEvent(k EventKind, r *replica, node holo.NodeID, id holo.PageID) {
+	m.event(k, r, node)
+	m.out.Events[len(m.out.Events)-1].Page = id
+}
+
+// Stocked lists the shards that have pages of 64 KiB here.
+func (m *Machine) Stocked() (list []holo.ShardID) {
+	for _, r := range m.replicas {
+		if r != nil && len(r.table.pages) > 0 {
+			list = append(list, r.shard)
+		}
+	}
+	return list
+}
+
+// Stock lists the committed pages of 64 KiB of a shard, in order.
+func (m *Machine) Stock(s holo.ShardID) (list []PageChange) {
+	r := m.replicas[s]
+	if r == nil {
+		return nil
+	}
+	for id, p := range r.table.pages {
+		if p.kind == wire.PageData {
+			list = append(list, PageChange{Shard: s, Page: id, Version: p.version})
+		}
+	}
+	slices.SortFunc(list, func(a, b PageChange) int {
+		return cmp.Or(cmp.Compare(a.Page.Array, b.Page.Array), cmp.Compare(a.Page.Index, b.Page.Index))
+	})
+	return list
 }

@@ -266,6 +266,7 @@ type Event struct {
 	Shard holo.ShardID
 	Epoch holo.Epoch
 	Node  holo.NodeID // the other side, if any
+	Page  holo.PageID // of PageDamaged and PageHealed
 }
 
 // EventKind sorts events.

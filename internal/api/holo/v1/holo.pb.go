@@ -411,6 +411,7 @@ type StatusResponse struct {
 	Refusals      map[string]uint64      `protobuf:"bytes,13,rep,name=refusals,proto3" json:"refusals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // counter per refusal reason, of this node
 	Posture       []*Measure             `protobuf:"bytes,20,rep,name=posture,proto3" json:"posture,omitempty"`                                                                              // how the process that answers is protected
 	Isolation     *Isolation             `protobuf:"bytes,21,opt,name=isolation,proto3" json:"isolation,omitempty"`                                                                          // of kernels, on this node
+	Scrub         *Scrub                 `protobuf:"bytes,22,opt,name=scrub,proto3" json:"scrub,omitempty"`                                                                                  // of the pages of this node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -550,6 +551,106 @@ func (x *StatusResponse) GetIsolation() *Isolation {
 	return nil
 }
 
+func (x *StatusResponse) GetScrub() *Scrub {
+	if x != nil {
+		return x.Scrub
+	}
+	return nil
+}
+
+// Scrub is how a node reads its pages again to find damage, and what it found.
+type Scrub struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rounds        uint64                 `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"`                                    // over all pages, since the node started
+	PeriodSeconds uint64                 `protobuf:"varint,2,opt,name=period_seconds,json=periodSeconds,proto3" json:"period_seconds,omitempty"` // that the last one took
+	BytesRead     uint64                 `protobuf:"varint,3,opt,name=bytes_read,json=bytesRead,proto3" json:"bytes_read,omitempty"`
+	Damaged       uint64                 `protobuf:"varint,4,opt,name=damaged,proto3" json:"damaged,omitempty"`                           // copies that were not what was written, however they were found
+	Repaired      uint64                 `protobuf:"varint,5,opt,name=repaired,proto3" json:"repaired,omitempty"`                         // of them replaced by sound ones
+	LastFinding   string                 `protobuf:"bytes,6,opt,name=last_finding,json=lastFinding,proto3" json:"last_finding,omitempty"` // empty: none
+	LastUnix      int64                  `protobuf:"varint,7,opt,name=last_unix,json=lastUnix,proto3" json:"last_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scrub) Reset() {
+	*x = Scrub{}
+	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scrub) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scrub) ProtoMessage() {}
+
+func (x *Scrub) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scrub.ProtoReflect.Descriptor instead.
+func (*Scrub) Descriptor() ([]byte, []int) {
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Scrub) GetRounds() uint64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *Scrub) GetPeriodSeconds() uint64 {
+	if x != nil {
+		return x.PeriodSeconds
+	}
+	return 0
+}
+
+func (x *Scrub) GetBytesRead() uint64 {
+	if x != nil {
+		return x.BytesRead
+	}
+	return 0
+}
+
+func (x *Scrub) GetDamaged() uint64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+func (x *Scrub) GetRepaired() uint64 {
+	if x != nil {
+		return x.Repaired
+	}
+	return 0
+}
+
+func (x *Scrub) GetLastFinding() string {
+	if x != nil {
+		return x.LastFinding
+	}
+	return ""
+}
+
+func (x *Scrub) GetLastUnix() int64 {
+	if x != nil {
+		return x.LastUnix
+	}
+	return 0
+}
+
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // hexadecimal
@@ -574,7 +675,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	mi := &file_holo_v1_holo_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +687,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	mi := &file_holo_v1_holo_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +700,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{7}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Node) GetId() string {
@@ -724,7 +825,7 @@ type Voter struct {
 
 func (x *Voter) Reset() {
 	*x = Voter{}
-	mi := &file_holo_v1_holo_proto_msgTypes[8]
+	mi := &file_holo_v1_holo_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +837,7 @@ func (x *Voter) String() string {
 func (*Voter) ProtoMessage() {}
 
 func (x *Voter) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[8]
+	mi := &file_holo_v1_holo_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +850,7 @@ func (x *Voter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voter.ProtoReflect.Descriptor instead.
 func (*Voter) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{8}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Voter) GetId() string {
@@ -779,7 +880,7 @@ type ShardHealth struct {
 
 func (x *ShardHealth) Reset() {
 	*x = ShardHealth{}
-	mi := &file_holo_v1_holo_proto_msgTypes[9]
+	mi := &file_holo_v1_holo_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +892,7 @@ func (x *ShardHealth) String() string {
 func (*ShardHealth) ProtoMessage() {}
 
 func (x *ShardHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[9]
+	mi := &file_holo_v1_holo_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +905,7 @@ func (x *ShardHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardHealth.ProtoReflect.Descriptor instead.
 func (*ShardHealth) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{9}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ShardHealth) GetTotal() uint32 {
@@ -863,7 +964,7 @@ type CreateInviteRequest struct {
 
 func (x *CreateInviteRequest) Reset() {
 	*x = CreateInviteRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[10]
+	mi := &file_holo_v1_holo_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +976,7 @@ func (x *CreateInviteRequest) String() string {
 func (*CreateInviteRequest) ProtoMessage() {}
 
 func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[10]
+	mi := &file_holo_v1_holo_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +989,7 @@ func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateInviteRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{10}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateInviteRequest) GetInviteKey() []byte {
@@ -949,7 +1050,7 @@ type CreateInviteResponse struct {
 
 func (x *CreateInviteResponse) Reset() {
 	*x = CreateInviteResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[11]
+	mi := &file_holo_v1_holo_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1062,7 @@ func (x *CreateInviteResponse) String() string {
 func (*CreateInviteResponse) ProtoMessage() {}
 
 func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[11]
+	mi := &file_holo_v1_holo_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1075,7 @@ func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateInviteResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{11}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateInviteResponse) GetAddresses() []string {
@@ -1003,7 +1104,7 @@ type Array struct {
 
 func (x *Array) Reset() {
 	*x = Array{}
-	mi := &file_holo_v1_holo_proto_msgTypes[12]
+	mi := &file_holo_v1_holo_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1116,7 @@ func (x *Array) String() string {
 func (*Array) ProtoMessage() {}
 
 func (x *Array) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[12]
+	mi := &file_holo_v1_holo_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1129,7 @@ func (x *Array) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Array.ProtoReflect.Descriptor instead.
 func (*Array) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{12}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Array) GetId() uint64 {
@@ -1122,7 +1223,7 @@ type CreateArrayRequest struct {
 
 func (x *CreateArrayRequest) Reset() {
 	*x = CreateArrayRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[13]
+	mi := &file_holo_v1_holo_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1235,7 @@ func (x *CreateArrayRequest) String() string {
 func (*CreateArrayRequest) ProtoMessage() {}
 
 func (x *CreateArrayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[13]
+	mi := &file_holo_v1_holo_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1248,7 @@ func (x *CreateArrayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateArrayRequest.ProtoReflect.Descriptor instead.
 func (*CreateArrayRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{13}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateArrayRequest) GetName() string {
@@ -1201,7 +1302,7 @@ type GetArrayRequest struct {
 
 func (x *GetArrayRequest) Reset() {
 	*x = GetArrayRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[14]
+	mi := &file_holo_v1_holo_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1314,7 @@ func (x *GetArrayRequest) String() string {
 func (*GetArrayRequest) ProtoMessage() {}
 
 func (x *GetArrayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[14]
+	mi := &file_holo_v1_holo_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1327,7 @@ func (x *GetArrayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArrayRequest.ProtoReflect.Descriptor instead.
 func (*GetArrayRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{14}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetArrayRequest) GetName() string {
@@ -1244,7 +1345,7 @@ type ListArraysRequest struct {
 
 func (x *ListArraysRequest) Reset() {
 	*x = ListArraysRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[15]
+	mi := &file_holo_v1_holo_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1357,7 @@ func (x *ListArraysRequest) String() string {
 func (*ListArraysRequest) ProtoMessage() {}
 
 func (x *ListArraysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[15]
+	mi := &file_holo_v1_holo_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1370,7 @@ func (x *ListArraysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArraysRequest.ProtoReflect.Descriptor instead.
 func (*ListArraysRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{15}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{16}
 }
 
 type ListArraysResponse struct {
@@ -1281,7 +1382,7 @@ type ListArraysResponse struct {
 
 func (x *ListArraysResponse) Reset() {
 	*x = ListArraysResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[16]
+	mi := &file_holo_v1_holo_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1394,7 @@ func (x *ListArraysResponse) String() string {
 func (*ListArraysResponse) ProtoMessage() {}
 
 func (x *ListArraysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[16]
+	mi := &file_holo_v1_holo_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1407,7 @@ func (x *ListArraysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArraysResponse.ProtoReflect.Descriptor instead.
 func (*ListArraysResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{16}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListArraysResponse) GetArrays() []*Array {
@@ -1328,7 +1429,7 @@ type FillRequest struct {
 
 func (x *FillRequest) Reset() {
 	*x = FillRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[17]
+	mi := &file_holo_v1_holo_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1441,7 @@ func (x *FillRequest) String() string {
 func (*FillRequest) ProtoMessage() {}
 
 func (x *FillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[17]
+	mi := &file_holo_v1_holo_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1454,7 @@ func (x *FillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillRequest.ProtoReflect.Descriptor instead.
 func (*FillRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{17}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FillRequest) GetArray() uint64 {
@@ -1392,7 +1493,7 @@ type FillResponse struct {
 
 func (x *FillResponse) Reset() {
 	*x = FillResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[18]
+	mi := &file_holo_v1_holo_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1505,7 @@ func (x *FillResponse) String() string {
 func (*FillResponse) ProtoMessage() {}
 
 func (x *FillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[18]
+	mi := &file_holo_v1_holo_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1518,7 @@ func (x *FillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillResponse.ProtoReflect.Descriptor instead.
 func (*FillResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{18}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{19}
 }
 
 type SealRequest struct {
@@ -1429,7 +1530,7 @@ type SealRequest struct {
 
 func (x *SealRequest) Reset() {
 	*x = SealRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[19]
+	mi := &file_holo_v1_holo_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1542,7 @@ func (x *SealRequest) String() string {
 func (*SealRequest) ProtoMessage() {}
 
 func (x *SealRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[19]
+	mi := &file_holo_v1_holo_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1555,7 @@ func (x *SealRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealRequest.ProtoReflect.Descriptor instead.
 func (*SealRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{19}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SealRequest) GetArray() uint64 {
@@ -1473,7 +1574,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[20]
+	mi := &file_holo_v1_holo_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1586,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[20]
+	mi := &file_holo_v1_holo_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1599,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{20}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteRequest) GetArray() uint64 {
@@ -1517,7 +1618,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[21]
+	mi := &file_holo_v1_holo_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1630,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[21]
+	mi := &file_holo_v1_holo_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1643,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{21}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteResponse) GetFreedBytes() uint64 {
@@ -1561,7 +1662,7 @@ type PagesRequest struct {
 
 func (x *PagesRequest) Reset() {
 	*x = PagesRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[22]
+	mi := &file_holo_v1_holo_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1674,7 @@ func (x *PagesRequest) String() string {
 func (*PagesRequest) ProtoMessage() {}
 
 func (x *PagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[22]
+	mi := &file_holo_v1_holo_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1687,7 @@ func (x *PagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PagesRequest.ProtoReflect.Descriptor instead.
 func (*PagesRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{22}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PagesRequest) GetArray() uint64 {
@@ -1605,7 +1706,7 @@ type PagesResponse struct {
 
 func (x *PagesResponse) Reset() {
 	*x = PagesResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[23]
+	mi := &file_holo_v1_holo_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1718,7 @@ func (x *PagesResponse) String() string {
 func (*PagesResponse) ProtoMessage() {}
 
 func (x *PagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[23]
+	mi := &file_holo_v1_holo_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1731,7 @@ func (x *PagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PagesResponse.ProtoReflect.Descriptor instead.
 func (*PagesResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{23}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PagesResponse) GetExtents() []*Extent {
@@ -1656,7 +1757,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_holo_v1_holo_proto_msgTypes[24]
+	mi := &file_holo_v1_holo_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1769,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[24]
+	mi := &file_holo_v1_holo_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1782,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{24}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Extent) GetNumber() uint64 {
@@ -1754,7 +1855,7 @@ type PushKernelRequest struct {
 
 func (x *PushKernelRequest) Reset() {
 	*x = PushKernelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[25]
+	mi := &file_holo_v1_holo_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1867,7 @@ func (x *PushKernelRequest) String() string {
 func (*PushKernelRequest) ProtoMessage() {}
 
 func (x *PushKernelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[25]
+	mi := &file_holo_v1_holo_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1880,7 @@ func (x *PushKernelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushKernelRequest.ProtoReflect.Descriptor instead.
 func (*PushKernelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{25}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PushKernelRequest) GetName() string {
@@ -1819,7 +1920,7 @@ type GetKernelRequest struct {
 
 func (x *GetKernelRequest) Reset() {
 	*x = GetKernelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[26]
+	mi := &file_holo_v1_holo_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1932,7 @@ func (x *GetKernelRequest) String() string {
 func (*GetKernelRequest) ProtoMessage() {}
 
 func (x *GetKernelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[26]
+	mi := &file_holo_v1_holo_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1945,7 @@ func (x *GetKernelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKernelRequest.ProtoReflect.Descriptor instead.
 func (*GetKernelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{26}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetKernelRequest) GetName() string {
@@ -1862,7 +1963,7 @@ type ListKernelsRequest struct {
 
 func (x *ListKernelsRequest) Reset() {
 	*x = ListKernelsRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[27]
+	mi := &file_holo_v1_holo_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1975,7 @@ func (x *ListKernelsRequest) String() string {
 func (*ListKernelsRequest) ProtoMessage() {}
 
 func (x *ListKernelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[27]
+	mi := &file_holo_v1_holo_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1988,7 @@ func (x *ListKernelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKernelsRequest.ProtoReflect.Descriptor instead.
 func (*ListKernelsRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{27}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{28}
 }
 
 type ListKernelsResponse struct {
@@ -1899,7 +2000,7 @@ type ListKernelsResponse struct {
 
 func (x *ListKernelsResponse) Reset() {
 	*x = ListKernelsResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[28]
+	mi := &file_holo_v1_holo_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +2012,7 @@ func (x *ListKernelsResponse) String() string {
 func (*ListKernelsResponse) ProtoMessage() {}
 
 func (x *ListKernelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[28]
+	mi := &file_holo_v1_holo_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2025,7 @@ func (x *ListKernelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKernelsResponse.ProtoReflect.Descriptor instead.
 func (*ListKernelsResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{28}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListKernelsResponse) GetKernels() []*Kernel {
@@ -1946,7 +2047,7 @@ type Kernel struct {
 
 func (x *Kernel) Reset() {
 	*x = Kernel{}
-	mi := &file_holo_v1_holo_proto_msgTypes[29]
+	mi := &file_holo_v1_holo_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2059,7 @@ func (x *Kernel) String() string {
 func (*Kernel) ProtoMessage() {}
 
 func (x *Kernel) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[29]
+	mi := &file_holo_v1_holo_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2072,7 @@ func (x *Kernel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kernel.ProtoReflect.Descriptor instead.
 func (*Kernel) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{29}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Kernel) GetName() string {
@@ -2018,7 +2119,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[30]
+	mi := &file_holo_v1_holo_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2131,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[30]
+	mi := &file_holo_v1_holo_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2144,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{30}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubmitRequest) GetKernel() string {
@@ -2111,7 +2212,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[31]
+	mi := &file_holo_v1_holo_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2224,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[31]
+	mi := &file_holo_v1_holo_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2237,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{31}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchRequest) GetJob() uint64 {
@@ -2155,7 +2256,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[32]
+	mi := &file_holo_v1_holo_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2268,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[32]
+	mi := &file_holo_v1_holo_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2281,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{32}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetJobRequest) GetJob() uint64 {
@@ -2198,7 +2299,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[33]
+	mi := &file_holo_v1_holo_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2311,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[33]
+	mi := &file_holo_v1_holo_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2324,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{33}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{34}
 }
 
 type ListJobsResponse struct {
@@ -2235,7 +2336,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[34]
+	mi := &file_holo_v1_holo_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +2348,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[34]
+	mi := &file_holo_v1_holo_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +2361,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{34}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListJobsResponse) GetJobs() []*Job {
@@ -2279,7 +2380,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[35]
+	mi := &file_holo_v1_holo_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2392,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[35]
+	mi := &file_holo_v1_holo_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2405,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{35}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CancelRequest) GetJob() uint64 {
@@ -2332,7 +2433,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_holo_v1_holo_proto_msgTypes[36]
+	mi := &file_holo_v1_holo_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2445,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[36]
+	mi := &file_holo_v1_holo_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2458,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{36}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Job) GetId() uint64 {
@@ -2448,7 +2549,7 @@ type JobProgress struct {
 
 func (x *JobProgress) Reset() {
 	*x = JobProgress{}
-	mi := &file_holo_v1_holo_proto_msgTypes[37]
+	mi := &file_holo_v1_holo_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2561,7 @@ func (x *JobProgress) String() string {
 func (*JobProgress) ProtoMessage() {}
 
 func (x *JobProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[37]
+	mi := &file_holo_v1_holo_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2574,7 @@ func (x *JobProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobProgress.ProtoReflect.Descriptor instead.
 func (*JobProgress) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{37}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *JobProgress) GetJob() uint64 {
@@ -2561,7 +2662,7 @@ type NodeWork struct {
 
 func (x *NodeWork) Reset() {
 	*x = NodeWork{}
-	mi := &file_holo_v1_holo_proto_msgTypes[38]
+	mi := &file_holo_v1_holo_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2674,7 @@ func (x *NodeWork) String() string {
 func (*NodeWork) ProtoMessage() {}
 
 func (x *NodeWork) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[38]
+	mi := &file_holo_v1_holo_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2687,7 @@ func (x *NodeWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeWork.ProtoReflect.Descriptor instead.
 func (*NodeWork) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{38}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NodeWork) GetNode() string {
@@ -2668,7 +2769,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x1c\n" +
 	"\tcatalogue\x18\x04 \x01(\x04R\tcatalogue\"\x0f\n" +
-	"\rStatusRequest\"\xde\x04\n" +
+	"\rStatusRequest\"\x84\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -2685,10 +2786,20 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x06listen\x18\f \x03(\tR\x06listen\x12A\n" +
 	"\brefusals\x18\r \x03(\v2%.holo.v1.StatusResponse.RefusalsEntryR\brefusals\x12*\n" +
 	"\aposture\x18\x14 \x03(\v2\x10.holo.v1.MeasureR\aposture\x120\n" +
-	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x1a;\n" +
+	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x12$\n" +
+	"\x05scrub\x18\x16 \x01(\v2\x0e.holo.v1.ScrubR\x05scrub\x1a;\n" +
 	"\rRefusalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xd9\x03\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xdb\x01\n" +
+	"\x05Scrub\x12\x16\n" +
+	"\x06rounds\x18\x01 \x01(\x04R\x06rounds\x12%\n" +
+	"\x0eperiod_seconds\x18\x02 \x01(\x04R\rperiodSeconds\x12\x1d\n" +
+	"\n" +
+	"bytes_read\x18\x03 \x01(\x04R\tbytesRead\x12\x18\n" +
+	"\adamaged\x18\x04 \x01(\x04R\adamaged\x12\x1a\n" +
+	"\brepaired\x18\x05 \x01(\x04R\brepaired\x12!\n" +
+	"\flast_finding\x18\x06 \x01(\tR\vlastFinding\x12\x1b\n" +
+	"\tlast_unix\x18\a \x01(\x03R\blastUnix\"\xd9\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2889,7 +3000,7 @@ func file_holo_v1_holo_proto_rawDescGZIP() []byte {
 	return file_holo_v1_holo_proto_rawDescData
 }
 
-var file_holo_v1_holo_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_holo_v1_holo_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_holo_v1_holo_proto_goTypes = []any{
 	(*SignedRequest)(nil),        // 0: holo.v1.SignedRequest
 	(*BeginRequest)(nil),         // 1: holo.v1.BeginRequest
@@ -2898,98 +3009,100 @@ var file_holo_v1_holo_proto_goTypes = []any{
 	(*ProveResponse)(nil),        // 4: holo.v1.ProveResponse
 	(*StatusRequest)(nil),        // 5: holo.v1.StatusRequest
 	(*StatusResponse)(nil),       // 6: holo.v1.StatusResponse
-	(*Node)(nil),                 // 7: holo.v1.Node
-	(*Voter)(nil),                // 8: holo.v1.Voter
-	(*ShardHealth)(nil),          // 9: holo.v1.ShardHealth
-	(*CreateInviteRequest)(nil),  // 10: holo.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil), // 11: holo.v1.CreateInviteResponse
-	(*Array)(nil),                // 12: holo.v1.Array
-	(*CreateArrayRequest)(nil),   // 13: holo.v1.CreateArrayRequest
-	(*GetArrayRequest)(nil),      // 14: holo.v1.GetArrayRequest
-	(*ListArraysRequest)(nil),    // 15: holo.v1.ListArraysRequest
-	(*ListArraysResponse)(nil),   // 16: holo.v1.ListArraysResponse
-	(*FillRequest)(nil),          // 17: holo.v1.FillRequest
-	(*FillResponse)(nil),         // 18: holo.v1.FillResponse
-	(*SealRequest)(nil),          // 19: holo.v1.SealRequest
-	(*DeleteRequest)(nil),        // 20: holo.v1.DeleteRequest
-	(*DeleteResponse)(nil),       // 21: holo.v1.DeleteResponse
-	(*PagesRequest)(nil),         // 22: holo.v1.PagesRequest
-	(*PagesResponse)(nil),        // 23: holo.v1.PagesResponse
-	(*Extent)(nil),               // 24: holo.v1.Extent
-	(*PushKernelRequest)(nil),    // 25: holo.v1.PushKernelRequest
-	(*GetKernelRequest)(nil),     // 26: holo.v1.GetKernelRequest
-	(*ListKernelsRequest)(nil),   // 27: holo.v1.ListKernelsRequest
-	(*ListKernelsResponse)(nil),  // 28: holo.v1.ListKernelsResponse
-	(*Kernel)(nil),               // 29: holo.v1.Kernel
-	(*SubmitRequest)(nil),        // 30: holo.v1.SubmitRequest
-	(*WatchRequest)(nil),         // 31: holo.v1.WatchRequest
-	(*GetJobRequest)(nil),        // 32: holo.v1.GetJobRequest
-	(*ListJobsRequest)(nil),      // 33: holo.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),     // 34: holo.v1.ListJobsResponse
-	(*CancelRequest)(nil),        // 35: holo.v1.CancelRequest
-	(*Job)(nil),                  // 36: holo.v1.Job
-	(*JobProgress)(nil),          // 37: holo.v1.JobProgress
-	(*NodeWork)(nil),             // 38: holo.v1.NodeWork
-	nil,                          // 39: holo.v1.StatusResponse.RefusalsEntry
-	(*Measure)(nil),              // 40: holo.v1.Measure
-	(*Isolation)(nil),            // 41: holo.v1.Isolation
+	(*Scrub)(nil),                // 7: holo.v1.Scrub
+	(*Node)(nil),                 // 8: holo.v1.Node
+	(*Voter)(nil),                // 9: holo.v1.Voter
+	(*ShardHealth)(nil),          // 10: holo.v1.ShardHealth
+	(*CreateInviteRequest)(nil),  // 11: holo.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil), // 12: holo.v1.CreateInviteResponse
+	(*Array)(nil),                // 13: holo.v1.Array
+	(*CreateArrayRequest)(nil),   // 14: holo.v1.CreateArrayRequest
+	(*GetArrayRequest)(nil),      // 15: holo.v1.GetArrayRequest
+	(*ListArraysRequest)(nil),    // 16: holo.v1.ListArraysRequest
+	(*ListArraysResponse)(nil),   // 17: holo.v1.ListArraysResponse
+	(*FillRequest)(nil),          // 18: holo.v1.FillRequest
+	(*FillResponse)(nil),         // 19: holo.v1.FillResponse
+	(*SealRequest)(nil),          // 20: holo.v1.SealRequest
+	(*DeleteRequest)(nil),        // 21: holo.v1.DeleteRequest
+	(*DeleteResponse)(nil),       // 22: holo.v1.DeleteResponse
+	(*PagesRequest)(nil),         // 23: holo.v1.PagesRequest
+	(*PagesResponse)(nil),        // 24: holo.v1.PagesResponse
+	(*Extent)(nil),               // 25: holo.v1.Extent
+	(*PushKernelRequest)(nil),    // 26: holo.v1.PushKernelRequest
+	(*GetKernelRequest)(nil),     // 27: holo.v1.GetKernelRequest
+	(*ListKernelsRequest)(nil),   // 28: holo.v1.ListKernelsRequest
+	(*ListKernelsResponse)(nil),  // 29: holo.v1.ListKernelsResponse
+	(*Kernel)(nil),               // 30: holo.v1.Kernel
+	(*SubmitRequest)(nil),        // 31: holo.v1.SubmitRequest
+	(*WatchRequest)(nil),         // 32: holo.v1.WatchRequest
+	(*GetJobRequest)(nil),        // 33: holo.v1.GetJobRequest
+	(*ListJobsRequest)(nil),      // 34: holo.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),     // 35: holo.v1.ListJobsResponse
+	(*CancelRequest)(nil),        // 36: holo.v1.CancelRequest
+	(*Job)(nil),                  // 37: holo.v1.Job
+	(*JobProgress)(nil),          // 38: holo.v1.JobProgress
+	(*NodeWork)(nil),             // 39: holo.v1.NodeWork
+	nil,                          // 40: holo.v1.StatusResponse.RefusalsEntry
+	(*Measure)(nil),              // 41: holo.v1.Measure
+	(*Isolation)(nil),            // 42: holo.v1.Isolation
 }
 var file_holo_v1_holo_proto_depIdxs = []int32{
-	7,  // 0: holo.v1.StatusResponse.nodes:type_name -> holo.v1.Node
-	8,  // 1: holo.v1.StatusResponse.voters:type_name -> holo.v1.Voter
-	9,  // 2: holo.v1.StatusResponse.shards:type_name -> holo.v1.ShardHealth
-	39, // 3: holo.v1.StatusResponse.refusals:type_name -> holo.v1.StatusResponse.RefusalsEntry
-	40, // 4: holo.v1.StatusResponse.posture:type_name -> holo.v1.Measure
-	41, // 5: holo.v1.StatusResponse.isolation:type_name -> holo.v1.Isolation
-	12, // 6: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
-	24, // 7: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
-	29, // 8: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
-	36, // 9: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
-	37, // 10: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
-	38, // 11: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
-	1,  // 12: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
-	3,  // 13: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
-	5,  // 14: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
-	0,  // 15: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
-	0,  // 16: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
-	14, // 17: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
-	15, // 18: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
-	0,  // 19: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
-	0,  // 20: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
-	0,  // 21: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
-	22, // 22: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
-	0,  // 23: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
-	26, // 24: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
-	27, // 25: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
-	0,  // 26: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
-	31, // 27: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
-	32, // 28: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
-	33, // 29: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
-	0,  // 30: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
-	2,  // 31: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
-	4,  // 32: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
-	6,  // 33: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
-	11, // 34: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
-	12, // 35: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
-	12, // 36: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
-	16, // 37: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
-	18, // 38: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
-	12, // 39: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
-	21, // 40: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
-	23, // 41: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
-	29, // 42: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
-	29, // 43: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
-	28, // 44: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
-	36, // 45: holo.v1.JobService.Submit:output_type -> holo.v1.Job
-	37, // 46: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
-	36, // 47: holo.v1.JobService.Get:output_type -> holo.v1.Job
-	34, // 48: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
-	36, // 49: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
-	31, // [31:50] is the sub-list for method output_type
-	12, // [12:31] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	8,  // 0: holo.v1.StatusResponse.nodes:type_name -> holo.v1.Node
+	9,  // 1: holo.v1.StatusResponse.voters:type_name -> holo.v1.Voter
+	10, // 2: holo.v1.StatusResponse.shards:type_name -> holo.v1.ShardHealth
+	40, // 3: holo.v1.StatusResponse.refusals:type_name -> holo.v1.StatusResponse.RefusalsEntry
+	41, // 4: holo.v1.StatusResponse.posture:type_name -> holo.v1.Measure
+	42, // 5: holo.v1.StatusResponse.isolation:type_name -> holo.v1.Isolation
+	7,  // 6: holo.v1.StatusResponse.scrub:type_name -> holo.v1.Scrub
+	13, // 7: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
+	25, // 8: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
+	30, // 9: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
+	37, // 10: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
+	38, // 11: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
+	39, // 12: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
+	1,  // 13: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
+	3,  // 14: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
+	5,  // 15: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
+	0,  // 16: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
+	0,  // 17: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
+	15, // 18: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
+	16, // 19: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
+	0,  // 20: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
+	0,  // 21: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
+	0,  // 22: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
+	23, // 23: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
+	0,  // 24: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
+	27, // 25: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
+	28, // 26: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
+	0,  // 27: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
+	32, // 28: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
+	33, // 29: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
+	34, // 30: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
+	0,  // 31: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
+	2,  // 32: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
+	4,  // 33: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
+	6,  // 34: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
+	12, // 35: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
+	13, // 36: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
+	13, // 37: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
+	17, // 38: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
+	19, // 39: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
+	13, // 40: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
+	22, // 41: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
+	24, // 42: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
+	30, // 43: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
+	30, // 44: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
+	29, // 45: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
+	37, // 46: holo.v1.JobService.Submit:output_type -> holo.v1.Job
+	38, // 47: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
+	37, // 48: holo.v1.JobService.Get:output_type -> holo.v1.Job
+	35, // 49: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
+	37, // 50: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
+	32, // [32:51] is the sub-list for method output_type
+	13, // [13:32] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_holo_proto_init() }
@@ -3005,7 +3118,7 @@ func file_holo_v1_holo_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_holo_proto_rawDesc), len(file_holo_v1_holo_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/core/pagecache"
+	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/digest"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/scrub"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// scrubSource is a node's pages as the scrubbing reads them: those in memory
+// as they are, those on disk past the cache, which would else keep what nobody
+// uses.
+type scrubSource struct {
+	n    *Node
+	page []byte
+}
+
+// scrubs goes over the node's pages until the node ends.
+func (n *Node) scrubs(ctx context.Context) {
+	rate := n.config.ScrubRate
+	if rate == 0 {
+		rate = scrub.DefaultRate
+	}
+	scrub.Run(ctx, &scrubSource{n, make([]byte, holo.PageSize)}, rate, &n.found)
+}
+
+// Shards implements scrub.Source.
+func (s *scrubSource) Shards(ctx context.Context) (list []holo.ShardID, err error) {
+	err = s.n.loop.do(ctx, func(holo.Time) { list = s.n.loop.machine.Stocked() })
+	return list, err
+}
+
+// Pages implements scrub.Source.
+func (s *scrubSource) Pages(ctx context.Context, id holo.ShardID) (list []scrub.Page, err error) {
+	err = s.n.loop.do(ctx, func(holo.Time) {
+		for _, p := range s.n.loop.machine.Stock(id) {
+			list = append(list, scrub.Page{Shard: p.Shard, ID: p.Page, Version: p.Version})
+		}
+	})
+	return list, err
+}
+
+// Check implements scrub.Source.
+func (s *scrubSource) Check(ctx context.Context, p scrub.Page) (bytes int, err error) {
+	var v shard.View
+	var ok bool
+	var frame pagecache.Page
+	err = s.n.loop.do(ctx, func(holo.Time) {
+		if v, ok = s.n.loop.machine.Committed(p.Shard, p.ID, p.Version); ok && s.n.loop.spill != nil {
+			frame, _, _ = s.n.loop.spill.cache.Has(p.ID)
+		}
+	})
+	if err != nil || !ok || v.Damaged {
+		return 0, err
+	}
+	if !v.Away {
+		if bytes, err = holo.PageSize, s.checkMemory(ctx, p, &v); err != nil {
+			return bytes, err
+		}
+	}
+	if frame.Version != p.Version {
+		return bytes, nil
+	}
+	n, err := s.checkDisk(ctx, p, frame)
+	return bytes + n, err
+}
+
+// checkMemory holds a page in memory against its digest; one that has none yet
+// gets it.
+func (s *scrubSource) checkMemory(ctx context.Context, p scrub.Page, v *shard.View) error {
+	sum := digest.Of(v.Data)
+	return s.n.loop.do(ctx, func(holo.Time) {
+		m := s.n.loop.machine
+		now, ok := m.Committed(p.Shard, p.ID, p.Version)
+		switch {
+		case !ok:
+		case !now.Hashed:
+			m.Hashed(p.Shard, p.ID, p.Version, sum)
+		case now.Digest != sum:
+			m.Damaged(p.Shard, p.ID, p.Version)
+		}
+	})
+}
+
+// checkDisk reads a page's copy in the spill folder, if it has one.
+func (s *scrubSource) checkDisk(ctx context.Context, p scrub.Page, frame pagecache.Page) (int, error) {
+	outcome := loaded(s.n.loop.spill.store.Read(recordOf(frame), s.page))
+	if outcome == pagecache.Broken {
+		return 0, nil // no copy there, or a disk that fails, which writing finds out
+	}
+	sum := digest.Of(s.page)
+	return holo.PageSize, s.n.loop.do(ctx, func(holo.Time) {
+		m := s.n.loop.machine
+		v, ok := m.Committed(p.Shard, p.ID, p.Version)
+		now, _, _ := s.n.loop.spill.cache.Has(p.ID)
+		if !ok || now.Ref != frame.Ref || outcome == pagecache.Done && (!v.Hashed || v.Digest == sum) {
+			return
+		}
+		if v.Away {
+			m.Damaged(p.Shard, p.ID, p.Version)
+			return
+		}
+		s.n.found.Add(scrub.Entry{Page: p.ID, Where: "on disk"})
+		s.n.loop.spill.cache.Put(p.ID, p.Version, p.Shard) // the copy in memory goes there anew
+		s.n.found.Add(scrub.Entry{Page: p.ID, Healed: true, Where: "memory"})
+	})
+}
+
+// heard takes up what the replicas tell of damage.
+func (n *Node) heard(e shard.Event) {
+	switch e.Kind {
+	case shard.PageDamaged:
+		n.refusals.count(pagecache.ReasonDamaged)
+		n.found.Add(scrub.Entry{Page: e.Page, Where: "on this node"})
+		n.log.Error("a page's copy on this node is not what was written", "page", e.Page.String(), "shard", uint64(e.Shard))
+	case shard.PageHealed:
+		n.found.Add(scrub.Entry{Page: e.Page, Healed: true, Where: "node " + e.Node.String()})
+	}
+}
+
+// recordFindings keeps a record of each damaged page and each that was replaced,
+// and one of those that were too many to name.
+func (n *Node) recordFindings() {
+	list, more := n.found.Take()
+	for _, e := range list {
+		name, what := "page.corrupt", "page "+e.Page.String()+" "+e.Where
+		if e.Healed {
+			name, what = "page.repaired", "page "+e.Page.String()+" from "+e.Where
+		}
+		n.recordFinding(n.ownEvent(name, what))
+	}
+	if more > 0 {
+		r := n.ownEvent("page.corrupt", fmt.Sprintf("%d more pages were damaged or repaired", more))
+		r.Count = more
+		n.recordFinding(r)
+	}
+}
+
+func (n *Node) recordFinding(r *wire.AuditRecord) {
+	if err := n.audit.Report(r); err != nil {
+		n.log.Error("damaged page not recorded", "what", r.Resource, "error", err)
+	}
+}
+
+// scrubbing describes it for the status.
+func (n *Node) scrubbing() *holov1.Scrub {
+	s := n.found.State()
+	out := &holov1.Scrub{
+		Rounds: s.Rounds, PeriodSeconds: uint64(s.Period.Seconds()), BytesRead: s.Bytes,
+		Damaged: s.Damaged, Repaired: s.Healed, LastFinding: s.Last,
+	}
+	if s.Last != "" {
+		out.LastUnix = s.LastAt.Unix()
+	}
+	return out
+}

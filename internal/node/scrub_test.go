@@ -1,0 +1,193 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/core/pagecache"
+	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/digest"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// fast is a rate at which a round takes a moment.
+const fast = 1 << 40
+
+const recordSize = holo.PageSize + 16
+
+// tamper changes a spill file as it lies on disk.
+func tamper(t *testing.T, path string, change func(file []byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, change(b), 0o600))
+}
+
+// sound waits until every page of a node has its bytes, and checks each copy on
+// disk by reading it there.
+func (n *Node) sound(t *testing.T) {
+	t.Helper()
+	await(t, "every damaged page's being replaced", func() bool {
+		u, _ := n.held(t)
+		return u.Damaged == 0
+	})
+	ctx, page := context.Background(), make([]byte, holo.PageSize)
+	s, away := &scrubSource{n, page}, 0
+	shards, err := s.Shards(ctx)
+	must(t, err)
+	for _, id := range shards {
+		pages, err := s.Pages(ctx, id)
+		must(t, err)
+		for _, p := range pages {
+			var v shard.View
+			var frame pagecache.Page
+			must(t, n.loop.do(ctx, func(holo.Time) {
+				v, _ = n.loop.machine.Committed(p.Shard, p.ID, p.Version)
+				frame, _, _ = n.loop.spill.cache.Has(p.ID)
+			}))
+			if !v.Away {
+				continue
+			}
+			away++
+			if err := n.loop.spill.store.Read(recordOf(frame), page); err != nil || !digest.Check(page, v.Digest) {
+				t.Errorf("page %v: its copy on disk is still damaged: %v", p.ID, err)
+			}
+		}
+	}
+	if away == 0 {
+		t.Error("no page lies on disk")
+	}
+}
+
+// TestEveryTamperingWithADiskIsFoundAndHealed: nobody reads the pages but the
+// scrubbing; afterwards every copy on the disk that was tampered with is good.
+func TestEveryTamperingWithADiskIsFoundAndHealed(t *testing.T) {
+	t.Parallel()
+	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20, scrub: fast}, 2)
+	n := c.nodes[0]
+	a := c.create(n, "array", leastSpillMemory*3/2)
+	id, data := holo.ArrayID(a.Id), noise(50, leastSpillMemory*3/2)
+	writeAll(t, n, id, data)
+	dir := c.dirs[0] + "-spill"
+	_, paths := filesOf(t, dir, []byte("x"))
+	yesterday := map[string][]byte{}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		must(t, err)
+		yesterday[p] = b
+	}
+	copy(data, noise(51, len(data)/2))
+	writeAll(t, n, id, data[:len(data)/2])
+	for _, how := range []struct {
+		name   string
+		change func(path string, file []byte) []byte
+	}{
+		{"flip one byte of each record", func(_ string, f []byte) []byte {
+			for at := 77; at < len(f); at += recordSize {
+				f[at] ^= 1
+			}
+			return f
+		}},
+		{"swap each two records", func(_ string, f []byte) []byte {
+			for at := 0; at+2*recordSize <= len(f); at += 2 * recordSize {
+				one := bytes.Clone(f[at : at+recordSize])
+				copy(f[at:], f[at+recordSize:at+2*recordSize])
+				copy(f[at+recordSize:], one)
+			}
+			return f
+		}},
+		{"put back yesterday's records", func(_ string, f []byte) []byte {
+			for at := 0; at < len(f); at += recordSize {
+				copy(f[at:min(at+recordSize, len(f))], yesterday[paths[0]])
+			}
+			return f
+		}},
+		{"truncate", func(_ string, f []byte) []byte { return f[:len(f)/2+100] }},
+	} {
+		before := n.found.State().Damaged
+		_, now := filesOf(t, dir, []byte("x"))
+		for _, p := range now {
+			tamper(t, p, func(f []byte) []byte { return how.change(p, f) })
+		}
+		await(t, "the scrubbing's noticing that somebody did "+how.name, func() bool { return n.found.State().Damaged > before })
+		rounds := n.found.State().Rounds
+		await(t, "two more rounds", func() bool { return n.found.State().Rounds >= rounds+2 })
+		n.sound(t)
+		wantBytes(t, n, a.Id, 0, data)
+		wantBytes(t, c.nodes[1], a.Id, 0, data)
+	}
+	await(t, "the records of it", func() bool {
+		return len(recordsOf(t, n, "page.corrupt")) > 0 && len(recordsOf(t, n, "page.repaired")) > 0
+	})
+	_, now := filesOf(t, dir, []byte("x"))
+	for _, p := range now {
+		tamper(t, p, func(f []byte) []byte { return append(f, noise(52, recordSize)...) })
+	}
+	n.sound(t) // what was appended is no record of any page
+	wantBytes(t, n, a.Id, 0, data)
+}
+
+// TestMemoryThatRotsIsFoundAndHealed: also without a disk, and also a copy that
+// serves nobody.
+func TestMemoryThatRotsIsFoundAndHealed(t *testing.T) {
+	t.Parallel()
+	c := found(&cluster{t: t, root: t.TempDir(), scrub: fast}, 2)
+	ctx, data := context.Background(), noise(53, 1<<20)
+	a := c.create(c.nodes[0], "array", 1<<20)
+	must(t, c.nodes[0].WriteRange(ctx, holo.ArrayID(a.Id), 0, data))
+	for _, n := range c.nodes {
+		rotted := 0
+		must(t, n.loop.do(ctx, func(holo.Time) {
+			for _, id := range n.loop.machine.Stocked() {
+				for _, p := range n.loop.machine.Stock(id) {
+					if v, ok := n.loop.machine.Committed(id, p.Page, p.Version); ok && v.Hashed {
+						v.Data[5] ^= 1
+						rotted++
+					}
+				}
+			}
+		}))
+		if rotted == 0 {
+			t.Fatal("no page has a digest")
+		}
+		await(t, "every rotted page's being replaced", func() bool {
+			s := n.found.State()
+			return s.Damaged >= uint64(rotted) && s.Healed >= s.Damaged
+		})
+		for _, r := range c.nodes {
+			wantBytes(t, r, a.Id, 0, data)
+		}
+	}
+}
+
+// TestScrubbingFindsWhatNobodyReads: of one copy nothing can be repaired; it is
+// told, counted, and never shown.
+func TestScrubbingFindsWhatNobodyReads(t *testing.T) {
+	t.Parallel()
+	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20, scrub: fast}, 1)
+	n := c.nodes[0]
+	a := c.create(n, "alone", 2*leastSpillMemory)
+	writeAll(t, n, holo.ArrayID(a.Id), noise(54, 2*leastSpillMemory))
+	spoil(t, c.dirs[0]+"-spill")
+	var u shard.Usage
+	await(t, "the scrubbing's finding it", func() bool {
+		u, _ = n.held(t)
+		return u.Damaged > 2*leastSpillMemory/holo.PageSize/4
+	})
+	s := n.scrubbing()
+	if s.Damaged == 0 || s.Repaired != 0 && s.Repaired == s.Damaged || s.LastFinding == "" || s.BytesRead == 0 {
+		t.Errorf("the status says %v", s)
+	}
+	refused := 0
+	for at := uint64(0); at < 2*leastSpillMemory; at += holo.PageSize {
+		if err := n.ReadRange(context.Background(), holo.ArrayID(a.Id), at, make([]byte, 8)); err != nil {
+			wantRefused(t, err, holo.Corrupt, pagecache.ReasonDamaged)
+			refused++
+		}
+	}
+	if refused < u.Damaged {
+		t.Errorf("%d pages are damaged and %d are refused", u.Damaged, refused)
+	}
+}
