@@ -13,7 +13,8 @@ import (
 
 func arrayCommand(a *app) *cobra.Command {
 	cmd := group("array", "Arrays: numbers in the memory of all nodes",
-		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a))
+		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a),
+		arrayCheckpoint(a), arrayRestore(a))
 	cmd.AddCommand(askCommands(a)...)
 	cmd.AddCommand(vectorCommands(a)...)
 	return cmd

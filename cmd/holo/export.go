@@ -179,14 +179,23 @@ func (x exported) writeCSV(ctx context.Context, dst io.Writer, sums []hash.Hash,
 // replaceFile writes a file beside the one that is meant, and puts it in its
 // place only when all of it is on disk.
 func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".holo-export-")
+	return replaceWith(path, 0o644, write)
+}
+
+// replacePrivate is replaceFile for what nobody else is to read.
+func replacePrivate(path string, write func(io.Writer) error) error {
+	return replaceWith(path, 0o600, write)
+}
+
+func replaceWith(path string, mode os.FileMode, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".holo-writing-")
 	if err != nil {
 		return holo.Errorf(holo.Internal, "export to %s: %w", path, err)
 	}
 	if err := write(f); err != nil {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -68,4 +68,5 @@ func (m *meter) end() {
 	}
 	m.bar.Abort(true)
 	m.bars.Wait()
+	m.bars = nil
 }

@@ -5,6 +5,7 @@ package digest
 
 import (
 	"crypto/subtle"
+	"encoding/binary"
 
 	"github.com/zeebo/blake3"
 
@@ -26,14 +27,25 @@ func Check(b []byte, want holo.Digest) bool {
 // Root hashes a list of digests in order, with its length in front: the root
 // of a sealed array's pages.
 func Root(pages []holo.Digest) holo.Digest {
-	h := blake3.New()
-	var n [8]byte
-	for i := range n {
-		n[i] = byte(uint64(len(pages)) >> (8 * i))
-	}
-	h.Write(n[:])
+	h := NewRoot(uint64(len(pages)))
 	for i := range pages {
-		h.Write(pages[i][:])
+		h.Add(pages[i])
 	}
-	return holo.Digest(h.Sum(nil))
+	return h.Sum()
 }
+
+// RootOf is a root in the making, for who does not hold all digests at once.
+type RootOf struct{ h *blake3.Hasher }
+
+// NewRoot begins the root of so many pages.
+func NewRoot(pages uint64) RootOf {
+	h := blake3.New()
+	h.Write(binary.LittleEndian.AppendUint64(nil, pages))
+	return RootOf{h}
+}
+
+// Add takes the digest of the next page.
+func (r RootOf) Add(page holo.Digest) { r.h.Write(page[:]) }
+
+// Sum is the root of the pages that were added.
+func (r RootOf) Sum() holo.Digest { return holo.Digest(r.h.Sum(nil)) }

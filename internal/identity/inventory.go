@@ -31,6 +31,7 @@ var inventory = []struct {
 	{ClusterKeyFile, "links of the cluster (pre-shared key)", "HKDF-SHA-256, 256 bits", true, 365 * day},
 	{UserKeyFile, "the user's calls", "Ed25519", false, 365 * day},
 	{NextKeyFile, "the user's calls, next (holo key rotate user broke off)", "Ed25519", false, day},
+	{BackupKeyFile, "checkpoints of arrays", "HKDF-SHA-256, 256 bits", false, 2 * 365 * day},
 	{OwnerKeyFile, "admission and eviction of nodes", "Ed25519", false, 2 * 365 * day},
 }
 

@@ -243,7 +243,7 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 	}
 	switch {
 	case len(nodes) == 1:
-		out = append(out, "The cluster has one node: nothing in memory survives its loss or restart.")
+		out = append(out, "The cluster has one node: nothing in memory survives its loss or restart. `holo array checkpoint` keeps an array in a file.")
 	case len(h.Voters) == 1:
 		out = append(out, fmt.Sprintf("The catalogue has one voter, node %s: while it is down, all shared state stops.", h.Voters[0]))
 		out = append(out, "With two nodes, the loss of the other leaves data readable, and writes of two copies refused until it returns.")
