@@ -37,12 +37,16 @@ type cluster struct {
 	clients *bool  // as Config has it
 	spill   uint64 // limit of spill folders; 0: nodes have none
 	scrub   uint64 // rate; 0: the default
+	log     *slog.Logger
 	killed  holo.NodeID
 	lies    bool // somebody in it does, and may be blamed
 }
 
 func (c *cluster) config(i int) Config {
 	config := Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t), ScrubRate: c.scrub}
+	if c.log != nil {
+		config.Logger = c.log
+	}
 	if c.spill > 0 {
 		config.MemoryBytes, config.SpillDir, config.SpillLimit = leastSpillMemory, c.dirs[i]+"-spill", c.spill
 	}
