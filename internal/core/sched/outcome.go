@@ -21,6 +21,7 @@ func (j *Job) Done(a Assign, r Result) bool {
 	delete(j.traps, a.Task)
 	j.refusal = nil
 	j.count(n, r)
+	j.feed(a.Task)
 	if j.committed == uint32(len(j.tasks)) {
 		j.end(Complete, nil)
 	}

@@ -86,6 +86,7 @@ type task struct {
 	attempts holo.Attempt // started so far
 	charged  uint8        // failures charged to the budget
 	refused  uint8        // refusals and failures in a row, for the back-off
+	needs    uint16       // what must be done before it can start
 	done     bool
 }
 
@@ -93,6 +94,7 @@ type task struct {
 // being dropped once State is final.
 type Job struct {
 	opt    Options
+	stages []stage
 	shards []holo.ShardID // of each task
 	tasks  []task
 	queues []*queue // by shard, in order of their first task
@@ -121,25 +123,7 @@ type trap struct {
 
 // New makes the coordinator of a job with one task per element of shards: the
 // shard that the task's home is the home of. Task IDs are the indices.
-func New(shards []holo.ShardID, o Options) *Job {
-	j := &Job{
-		opt: o.withDefaults(), shards: shards, tasks: make([]task, len(shards)),
-		byID: map[holo.ShardID]*queue{}, traps: map[holo.TaskID]trap{}, known: map[holo.NodeID]*node{},
-	}
-	for i, s := range shards {
-		q, ok := j.byID[s]
-		if !ok {
-			q = &queue{shard: s}
-			j.byID[s] = q
-			j.queues = append(j.queues, q)
-		}
-		q.tasks = append(q.tasks, holo.TaskID(i))
-	}
-	if len(shards) == 0 {
-		j.state = Complete
-	}
-	return j
-}
+func New(shards []holo.ShardID, o Options) *Job { return NewGraph([]Stage{{Shards: shards}}, o) }
 
 // State tells where the job stands, and for Failed and Cancelled why.
 func (j *Job) State() (State, error) { return j.state, j.err }
