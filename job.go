@@ -107,17 +107,22 @@ func (c *Cluster) Reduce(ctx context.Context, call Call, accBytes uint64) (*Job,
 }
 
 func (c *Cluster) submit(ctx context.Context, kind string, call Call, req *holov1.SubmitRequest) (*Job, error) {
-	req.Kernel, req.Function, req.Kind = call.Kernel, call.Function, kind
-	req.Params, req.GasPerTask = call.Params, call.Gas
-	for _, in := range call.Inputs {
-		req.Inputs = append(req.Inputs, in.info.ID)
-	}
+	call.ask(kind, req)
 	what := fmt.Sprintf("submit %s %s of kernel %s", kind, call.Function, call.Kernel)
 	j, err := change(ctx, c.client, what, holov1connect.JobServiceSubmitProcedure, c.jobs.Submit, req)
 	if err != nil {
 		return nil, err
 	}
 	return &Job{c: c, id: j.GetId()}, nil
+}
+
+// ask puts the call into a request.
+func (call *Call) ask(kind string, req *holov1.SubmitRequest) {
+	req.Kernel, req.Function, req.Kind = call.Kernel, call.Function, kind
+	req.Params, req.GasPerTask = call.Params, call.Gas
+	for _, in := range call.Inputs {
+		req.Inputs = append(req.Inputs, in.info.ID)
+	}
 }
 
 // Job finds a job by its number. It does not ask the cluster.

@@ -21,6 +21,7 @@ const (
 
 	MaxParams = 64 << 10
 	MaxAcc    = 1 << 20
+	MaxStages = 256 // of a graph
 	MaxModule = 16 << 20
 )
 

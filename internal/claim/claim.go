@@ -100,27 +100,6 @@ func push(request []byte) (wire.Message, error) {
 	}}, nil
 }
 
-// submit gives a job whose kernel is what the request calls it: a name, or a
-// module's hash.
-func submit(request []byte) (wire.Message, error) {
-	m, err := decode(submitJob, request, &holov1.SubmitRequest{})
-	if err != nil {
-		return nil, err
-	}
-	kind, ok := wire.ParseTaskKind(m.GetKind())
-	if !ok {
-		return nil, holo.Errorf(holo.Invalid, "submit job: kind %.20q, want map or reduce", m.GetKind())
-	}
-	j := wire.JobRecord{
-		Kernel: m.GetKernel(), Function: m.GetFunction(), Kind: kind, Output: holo.ArrayID(m.GetOutput()), Params: m.GetParams(),
-		AccBytes: m.GetAccBytes(), Gas: holo.Gas(m.GetGasPerTask()), End: wire.JobEnd{Phase: wire.JobRunning},
-	}
-	for _, id := range m.GetInputs() {
-		j.Inputs = append(j.Inputs, holo.ArrayID(id))
-	}
-	return &wire.JobPut{Job: j}, nil
-}
-
 // ShapeOf is the geometry that a request to make an array asks for.
 func ShapeOf(m *holov1.CreateArrayRequest) (holo.Shape, error) {
 	t, err := holo.ParseElementType(m.GetType())

@@ -80,7 +80,27 @@ func checkPush(m *holov1.PushKernelRequest) error {
 	return nil
 }
 
+// checkSubmit looks at every stage. Those after the first have none of their own.
 func checkSubmit(m *holov1.SubmitRequest) error {
+	if err := checkStage(m); err != nil || len(m.GetThen()) == 0 {
+		return err
+	}
+	if n := len(m.GetThen()) + 1; n > api.MaxStages {
+		return holo.Errorf(holo.Invalid, "submit job: a graph of %d stages, at most %d", n, api.MaxStages)
+	}
+	for i, s := range m.GetThen() {
+		err := checkStage(s)
+		if err == nil && len(s.GetThen()) > 0 {
+			err = holo.Errorf(holo.Invalid, "submit job: a stage has stages of its own")
+		}
+		if err != nil {
+			return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "stage %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func checkStage(m *holov1.SubmitRequest) error {
 	if err := checkReference("submit job: kernel", m.GetKernel()); err != nil {
 		return err
 	}

@@ -170,11 +170,24 @@ func createNeeds(m *holov1.CreateArrayRequest) []Access {
 	return []Access{{Action: holo.ActionAllocate, On: Target{Array: m.GetName(), New: true}}}
 }
 
-// submitNeeds: the module first, because COMPUTE is about an array and it.
+// submitNeeds: of each stage the module first, because COMPUTE is about an array
+// and it. A graph needs READ.
 func submitNeeds(m *holov1.SubmitRequest) []Access {
+	or := holo.ActionCompute
+	if len(m.GetThen()) > 0 {
+		or = 0
+	}
+	list := stageNeeds(m, or)
+	for _, s := range m.GetThen() {
+		list = append(list, stageNeeds(s, or)...)
+	}
+	return list
+}
+
+func stageNeeds(m *holov1.SubmitRequest, or holo.Action) []Access {
 	list := kernel(holo.ActionRun, m.GetKernel(), false)
 	for _, id := range m.GetInputs() {
-		list = append(list, Access{Action: holo.ActionRead, Or: holo.ActionCompute, On: Target{Array: fmt.Sprintf("#%d", id)}})
+		list = append(list, Access{Action: holo.ActionRead, Or: or, On: Target{Array: fmt.Sprintf("#%d", id)}})
 	}
 	if m.GetOutput() != 0 {
 		list = append(list, arrayID(holo.ActionWrite, m.GetOutput())...)

@@ -40,20 +40,21 @@ func (j *job) answer(a sched.Assign, t *wire.RunTask, r *wire.TaskResult, err er
 }
 
 func (j *job) message(a sched.Assign) *wire.RunTask {
-	shape := j.inputs[0].Shape
-	extent := uint64(a.Task)
+	s := j.stageOf(a.Task)
+	shape := s.inputs[0].Shape
+	extent := uint64(a.Task - s.first)
 	first := extent * shape.Extent
 	t := &wire.RunTask{
 		Job: j.id, Epoch: j.epoch, Task: a.Task, Attempt: a.Attempt, Owner: j.spec.Owner,
-		Module: j.spec.Module, Kernel: j.spec.Kernel, Kind: j.spec.Kind, Function: j.spec.Function,
-		Params: j.spec.Params, AccBytes: uint32(j.spec.AccBytes), Gas: j.spec.Gas, MemoryPages: memoryPages,
+		Module: s.spec.Module, Kernel: s.spec.Kernel, Kind: s.spec.Kind, Function: s.spec.Function,
+		Params: s.params, AccBytes: uint32(s.spec.AccBytes), Gas: s.spec.Gas, MemoryPages: memoryPages,
 		Length: shape.Length, Extent: shape.Extent, First: first, Count: min(shape.Extent, shape.Length-first),
 	}
-	for _, in := range j.inputs {
+	for _, in := range s.inputs {
 		t.Inputs = append(t.Inputs, j.at(in, extent))
 	}
-	if j.spec.Kind == wire.TaskMap {
-		t.Output = j.at(j.output, extent)
+	if s.spec.Kind == wire.TaskMap {
+		t.Output = j.at(s.output, extent)
 	}
 	return t
 }
@@ -78,7 +79,7 @@ func (j *job) combine(g *group) {
 	g.Go(func(ctx context.Context) {
 		e := event{steps: steps}
 		for i := range steps {
-			used, err := j.combineOne(ctx, into[i], from[i])
+			used, err := j.combineOne(ctx, j.stageOf(steps[i].Into), into[i], from[i])
 			e.gas += used
 			if err != nil {
 				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, steps[i].From, steps[i].Into, err)
@@ -95,11 +96,11 @@ const combineTries = 4
 
 // combineOne adds one accumulator to another. A worker that fails has changed
 // neither of them.
-func (j *job) combineOne(ctx context.Context, into, from []byte) (holo.Gas, error) {
+func (j *job) combineOne(ctx context.Context, s *stage, into, from []byte) (holo.Gas, error) {
 	for try := 1; ; try++ {
 		used, err := j.runner.workers.Run(ctx, &workers.Task{
-			Owner: j.spec.Owner, Module: j.module, Kind: module.Combine, Function: j.spec.Function, Gas: j.spec.Gas, MemoryPages: memoryPages,
-			Params: j.spec.Params, Acc: into,
+			Owner: j.spec.Owner, Module: s.module, Kind: module.Combine, Function: s.spec.Function, Gas: s.spec.Gas, MemoryPages: memoryPages,
+			Params: s.params, Acc: into,
 			Inputs: []workers.Input{{Type: holo.U8, Bytes: uint32(len(from)), Read: func(b []byte, _ uint64) { copy(b, from) }}},
 		})
 		if kind := holo.KindOf(err); kind != holo.Indeterminate && kind != holo.Corrupt || try == combineTries {
@@ -115,6 +116,10 @@ func (j *job) takeCombined(e event) {
 	j.combined += e.gas
 	j.failure = e.err
 	for _, s := range e.steps {
+		j.held -= uint64(len(j.partials[s.From]))
 		delete(j.partials, s.From)
+		if e.err == nil {
+			j.stageOf(s.Into).joined(j)
+		}
 	}
 }

@@ -25,16 +25,11 @@ func (j *job) end() End {
 	case j.failure != nil:
 		return End{State: Failed, Err: j.failure}
 	case state == sched.Failed:
-		return End{State: Failed, Err: err}
+		return End{State: Failed, Err: j.unrun(err)}
 	case state == sched.Cancelled:
 		return End{State: Cancelled, Err: err}
-	case j.spec.Kind == wire.TaskMap:
-		return End{State: Done}
 	}
-	if acc, ok := j.partials[0]; ok {
-		return End{State: Done, Result: acc}
-	}
-	return End{State: Done, Result: make([]byte, j.spec.AccBytes)} // no elements: the accumulator as it began
+	return End{State: Done, Result: j.result()}
 }
 
 // finish publishes the end first, so that whoever waits is answered at once,

@@ -7,7 +7,6 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -19,18 +18,15 @@ const eventBuffer = 16
 // view; others reach it by events, wake, stop and view. It ends in a final
 // state and is then only looked at.
 type job struct {
-	runner  *Runner
-	id      holo.JobID
-	epoch   holo.JobEpoch
-	spec    Spec
-	inputs  []Array
-	output  Array
-	module  *module.Module // for combining
-	release func()
+	runner *Runner
+	id     holo.JobID
+	epoch  holo.JobEpoch
+	spec   Spec
+	stages []*stage // of one stage, if it is no graph
 
 	sched     *sched.Job
-	tree      *sched.Tree
 	partials  map[holo.TaskID][]byte // not yet combined
+	held      uint64                 // bytes of partials
 	steps     []sched.Step           // possible, not yet begun
 	combining bool
 	combined  holo.Gas // used for combining
@@ -97,7 +93,7 @@ func (j *job) over() bool {
 const maxHeld = 256 << 20
 
 func (j *job) next() []sched.Assign {
-	if j.combining && uint64(len(j.partials))*j.spec.AccBytes > maxHeld {
+	if j.combining && j.held > maxHeld {
 		return nil
 	}
 	return j.sched.Next(j.runner.cluster.Now(), j.runner.cluster.Home)
@@ -151,11 +147,7 @@ func (j *job) takeResult(e event) {
 		return
 	}
 	j.keep(e)
-	if j.spec.Kind != wire.TaskReduce {
-		return
-	}
-	j.partials[e.Task] = e.result.Partial
-	j.steps = append(j.steps, j.tree.Add(e.Task)...)
+	j.stageOf(e.Task).took(j, e.Task, e.result.Partial)
 }
 
 // post hands an event to the coordinator unless the job is over.

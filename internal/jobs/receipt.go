@@ -73,7 +73,7 @@ type kept struct {
 
 // keep remembers a receipt.
 func (j *job) keep(e event) {
-	if j.inputs[0].Shape.Extents() > MaxReceipts {
+	if j.count() > MaxReceipts {
 		return
 	}
 	j.view.Lock()
@@ -111,7 +111,7 @@ func (r *Runner) Receipts(id holo.JobID) ([]Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := j.inputs[0].Shape.Extents(); n > MaxReceipts {
+	if n := j.count(); n > MaxReceipts {
 		return nil, holo.Errorf(holo.NotFound, "receipts of job %d: it has %d tasks, and receipts are kept of jobs of at most %d", id, n, MaxReceipts)
 	}
 	j.view.Lock()

@@ -92,26 +92,24 @@ func (r *Runner) ended(id holo.JobID) {
 // prepare checks everything about a job that can be known before it runs, and
 // cuts it into tasks.
 func (r *Runner) prepare(ctx context.Context, s Spec) (*job, error) {
-	if err := s.check(); err != nil {
-		return nil, err
-	}
-	if s.Gas == 0 {
-		s.Gas = DefaultGas
-	}
-	j := &job{runner: r, spec: s}
-	if err := j.findArrays(ctx); err != nil {
-		return nil, err
-	}
-	m, release, err := r.modules.get(ctx, s.Module)
+	specs, flow, err := s.graph()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkFunctions(m, j.inputs[0].Shape.Extents()); err != nil {
-		release()
-		return nil, err
+	j := &job{runner: r, spec: s}
+	for i := range specs {
+		st, err := r.stage(ctx, specs[i])
+		if err != nil {
+			j.release()
+			return nil, inStage(i, len(specs), err)
+		}
+		j.stages = append(j.stages, st)
 	}
-	j.module, j.release = m, release
-	j.cut(r.opt.Schedule)
+	if n := j.count(); n > MaxTasks {
+		j.release()
+		return nil, s.bad("its stages have %d extents in all, at most %d: choose larger ones", n, MaxTasks)
+	}
+	j.cut(flow, r.opt.Schedule)
 	return j, nil
 }
 
@@ -161,67 +159,46 @@ func (s *Spec) bad(format string, args ...any) error {
 	return holo.Errorf(holo.Invalid, "job %s %s/%s: "+format, append([]any{s.Kind, s.Kernel, s.Function}, args...)...)
 }
 
-// findArrays looks the arrays up and checks that they can be worked on
-// together.
-func (j *job) findArrays(ctx context.Context) error {
-	for _, id := range j.spec.Inputs {
-		a, err := j.runner.cluster.Array(ctx, id)
-		if err != nil {
-			return err
-		}
-		j.inputs = append(j.inputs, a)
-		if err := j.fits(a, true); err != nil {
-			return err
-		}
-	}
-	if j.spec.Kind != wire.TaskMap {
-		return nil
-	}
-	out, err := j.runner.cluster.Array(ctx, j.spec.Output)
-	if err != nil {
-		return err
-	}
-	if out.Sealed {
-		return j.spec.bad("the output %s is sealed", out.Name)
-	}
-	j.output = out
-	return j.fits(out, false)
-}
-
 // fits compares an array with the first input. Inputs are of one affinity, so
 // that they lie together; an output may lie elsewhere, and then the inputs
 // travel to it.
-func (j *job) fits(a Array, input bool) error {
-	first := j.inputs[0]
+func (s *stage) fits(a Array, input bool) error {
+	first := s.inputs[0]
 	switch {
 	case a.Shape.Check() != nil:
 		return a.Shape.Check()
 	case a.Shape.Length != first.Shape.Length:
-		return j.spec.bad("%s has %d elements, %s has %d", a.Name, a.Shape.Length, first.Name, first.Shape.Length)
+		return s.spec.bad("%s has %d elements, %s has %d", a.Name, a.Shape.Length, first.Name, first.Shape.Length)
 	case a.Shape.Extent != first.Shape.Extent:
-		return j.spec.bad("%s has extents of %d elements, %s of %d", a.Name, a.Shape.Extent, first.Name, first.Shape.Extent)
+		return s.spec.bad("%s has extents of %d elements, %s of %d", a.Name, a.Shape.Extent, first.Name, first.Shape.Extent)
 	case input && a.Affinity != first.Affinity:
-		return j.spec.bad("%s is not of the affinity of %s: their elements do not lie together", a.Name, first.Name)
+		return s.spec.bad("%s is not of the affinity of %s: their elements do not lie together", a.Name, first.Name)
 	case a.Shape.Extents() > MaxTasks:
-		return j.spec.bad("%s has %d extents, at most %d: choose larger ones", a.Name, a.Shape.Extents(), MaxTasks)
+		return s.spec.bad("%s has %d extents, at most %d: choose larger ones", a.Name, a.Shape.Extents(), MaxTasks)
 	}
 	return nil
 }
 
-// cut makes a task of each extent, at home where the output or the first input
-// lies.
-func (j *job) cut(o sched.Options) {
-	at := j.inputs[0]
-	if j.spec.Kind == wire.TaskMap {
-		at = j.output
+// cut makes a task of each extent of each stage, at home where the output or
+// the first input lies.
+func (j *job) cut(flow []sched.Stage, o sched.Options) {
+	next := holo.TaskID(0)
+	for i, s := range j.stages {
+		at := s.inputs[0]
+		if s.spec.Kind == wire.TaskMap {
+			at = s.output
+		}
+		shards := make([]holo.ShardID, at.Shape.Extents())
+		for e := range shards {
+			shards[e] = j.runner.cluster.Shard(at, uint64(e))
+		}
+		flow[i].Shards = shards
+		s.begin(i, next, len(shards))
+		next += holo.TaskID(len(shards))
 	}
-	shards := make([]holo.ShardID, at.Shape.Extents())
-	for e := range shards {
-		shards[e] = j.runner.cluster.Shard(at, uint64(e))
-	}
-	j.sched = sched.New(shards, o)
-	j.tree = sched.NewTree(len(shards))
 	j.partials = map[holo.TaskID][]byte{}
+	j.sched = sched.NewGraph(flow, o)
+	j.settleEmpty()
 	j.events = make(chan event, eventBuffer)
 	j.wake = make(chan struct{}, 1)
 	j.stop = make(chan struct{})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/jobs"
@@ -26,23 +27,9 @@ func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitReq
 	if err := n.takesWork(); err != nil {
 		return nil, err
 	}
-	k, err := n.kernel(ctx, m.GetKernel())
+	s, err := n.jobAsked(ctx, c, m)
 	if err != nil {
 		return nil, err
-	}
-	if allowed := c.Verdict.Module; allowed != (holo.ModuleID{}) && allowed != k.Module {
-		return nil, holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s became the name of another module meanwhile", k.Name)
-	}
-	kind, ok := wire.ParseTaskKind(m.GetKind())
-	if !ok {
-		return nil, holo.Errorf(holo.Invalid, "submit job: kind %q, want map or reduce", m.GetKind())
-	}
-	s := jobs.Spec{
-		Owner: c.Principal, Module: k.Module, Kernel: k.Name, Kind: kind, Function: m.GetFunction(), Output: holo.ArrayID(m.GetOutput()),
-		Params: m.GetParams(), AccBytes: m.GetAccBytes(), Gas: holo.Gas(m.GetGasPerTask()),
-	}
-	for _, id := range m.GetInputs() {
-		s.Inputs = append(s.Inputs, holo.ArrayID(id))
 	}
 	select {
 	case <-n.resumed:
@@ -58,6 +45,39 @@ func (n *Node) SubmitJob(ctx context.Context, c door.Caller, m *holov1.SubmitReq
 		return nil, err
 	}
 	return jobOut(&j), nil
+}
+
+// jobAsked reads a request as the catalogue will. What a kernel's name means
+// is looked up here too: before a graph it may have been decided about several.
+func (n *Node) jobAsked(ctx context.Context, c door.Caller, m *holov1.SubmitRequest) (jobs.Spec, error) {
+	s, err := n.stageAsked(ctx, c, m)
+	if err != nil {
+		return s, err
+	}
+	if allowed := c.Verdict.Module; len(m.GetThen()) == 0 && allowed != (holo.ModuleID{}) && allowed != s.Module {
+		return s, holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s became the name of another module meanwhile", s.Kernel)
+	}
+	for _, then := range m.GetThen() {
+		stage, err := n.stageAsked(ctx, c, then)
+		if err != nil {
+			return s, err
+		}
+		s.Then = append(s.Then, stage)
+	}
+	return s, nil
+}
+
+func (n *Node) stageAsked(ctx context.Context, c door.Caller, m *holov1.SubmitRequest) (jobs.Spec, error) {
+	stage, err := claim.StageOf(m)
+	if err != nil {
+		return jobs.Spec{}, err
+	}
+	k, err := n.kernel(ctx, stage.Kernel)
+	if err != nil {
+		return jobs.Spec{}, err
+	}
+	stage.Kernel, stage.Module = k.Name, k.Module
+	return specOfStage(c.Principal, &stage), nil
 }
 
 // GetJob tells of a job: what this node knows as its coordinator, else what the

@@ -141,11 +141,11 @@ func (j *judge) job(ctx context.Context, a door.Access) error {
 	case a.Action == holo.ActionRun && rec.Owner != j.who:
 		return j.deny(a.Action, "job %d: it is that of %s", uint64(rec.ID), rec.Owner)
 	case a.Action == holo.ActionRun:
-		return j.ask(authz.Resource{Kind: authz.Kernel, Name: rec.Kernel, Module: rec.Module}, a.Action, 0)
+		return j.runs(rec)
 	case rec.Owner == j.who && j.token == nil:
 		return nil
 	}
-	for _, id := range rec.Inputs {
+	for _, id := range inputsOf(rec) {
 		input, err := j.node.array(ctx, id)
 		if err != nil {
 			return j.deny(a.Action, "job %d: what it was made of cannot be asked about: %v", uint64(rec.ID), err)
@@ -155,6 +155,28 @@ func (j *judge) job(ctx context.Context, a door.Access) error {
 		}
 	}
 	return nil
+}
+
+// runs decides about RUN on every kernel of a job.
+func (j *judge) runs(rec *wire.JobRecord) error {
+	for _, s := range rec.Stages() {
+		if err := j.ask(authz.Resource{Kind: authz.Kernel, Name: s.Kernel, Module: s.Module}, holo.ActionRun, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inputsOf are the arrays that a job reads, each once.
+func inputsOf(rec *wire.JobRecord) (list []holo.ArrayID) {
+	for _, s := range rec.Stages() {
+		for _, id := range s.Inputs {
+			if !slices.Contains(list, id) {
+				list = append(list, id)
+			}
+		}
+	}
+	return list
 }
 
 // ask decides about one action, or another that is as good.

@@ -6,6 +6,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/jobs"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -28,12 +29,37 @@ func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID) (*
 	if err != nil {
 		return nil, n.receiptsElsewhere(ctx, id, err)
 	}
+	j, err := n.runner.Job(id)
+	if err != nil {
+		return nil, err
+	}
+	graph := len(j.Spec.Then) > 0
+	if err := tooLong(id, list, graph); err != nil {
+		return nil, err
+	}
 	out := &holov1.Receipts{Cluster: n.cluster[:], Job: uint64(id)}
 	for _, r := range list {
-		out.Params, r.Task.Params = r.Task.Params, nil
+		if !graph { // the stages' differ
+			out.Params, r.Task.Params = r.Task.Params, nil
+		}
 		out.Receipts = append(out.Receipts, &holov1.Receipt{Task: wire.Encode(r.Task), Receipt: wire.Encode(r.Said)})
 	}
 	return out, nil
+}
+
+// maxReceiptParams bounds the parameters in one answer: those of a graph's tasks
+// are not all alike, and go with each.
+const maxReceiptParams = 16 << 20
+
+func tooLong(id holo.JobID, list []jobs.Receipt, graph bool) error {
+	size := 0
+	for _, r := range list {
+		size += len(r.Task.Params)
+	}
+	if graph && size > maxReceiptParams {
+		return holo.Errorf(holo.Exhausted, "receipts of job %d: its stages' parameters take %d bytes, at most %d are sent", uint64(id), size, maxReceiptParams)
+	}
+	return nil
 }
 
 // receiptsElsewhere says where to ask, where that is known.

@@ -70,8 +70,21 @@ func (n *Node) resume(ctx context.Context, rec *wire.JobRecord) {
 }
 
 func specOf(rec *wire.JobRecord) jobs.Spec {
-	return jobs.Spec{
-		Owner: rec.Owner, Module: rec.Module, Kernel: rec.Kernel, Kind: rec.Kind, Function: rec.Function, Inputs: rec.Inputs, Output: rec.Output,
-		Params: rec.Params, AccBytes: rec.AccBytes, Gas: rec.Gas,
+	stages := rec.Stages()
+	s := specOfStage(rec.Owner, &stages[0])
+	for i := range rec.Then {
+		s.Then = append(s.Then, specOfStage(rec.Owner, &rec.Then[i]))
 	}
+	return s
+}
+
+func specOfStage(owner holo.PrincipalID, s *wire.JobStage) jobs.Spec {
+	spec := jobs.Spec{
+		Owner: owner, Module: s.Module, Kernel: s.Kernel, Kind: s.Kind, Function: s.Function, Inputs: s.Inputs, Output: s.Output,
+		Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
+	}
+	for _, i := range s.Results {
+		spec.Results = append(spec.Results, int(i))
+	}
+	return spec
 }

@@ -67,19 +67,34 @@ func (n *Node) keepRight(ctx context.Context, id holo.JobID, h authz.Handle) aut
 // running decides whether a job that was submitted may go on: by the module
 // and arrays that it names, whatever their kernel's name now means.
 func (j *judge) running(ctx context.Context, rec *wire.JobRecord) error {
-	j.verdict.Module = rec.Module
-	if err := j.ask(authz.Resource{Kind: authz.Kernel, Name: rec.Kernel, Module: rec.Module}, holo.ActionRun, 0); err != nil {
+	if err := j.runs(rec); err != nil {
 		return err
 	}
-	for _, id := range rec.Inputs {
-		if err := j.array(ctx, door.Access{Action: holo.ActionRead, Or: holo.ActionCompute, On: byID(id)}); err != nil {
+	for _, s := range rec.Stages() {
+		if err := j.stage(ctx, &s, len(rec.Then) > 0); err != nil {
 			return err
 		}
 	}
-	if rec.Output == 0 {
+	return nil
+}
+
+// stage decides about the arrays of one stage. A graph needs READ.
+func (j *judge) stage(ctx context.Context, s *wire.JobStage, graph bool) error {
+	j.verdict.Module = s.Module
+	in := door.Access{Action: holo.ActionRead, Or: holo.ActionCompute}
+	if graph {
+		in.Or = 0
+	}
+	for _, id := range s.Inputs {
+		in.On = byID(id)
+		if err := j.array(ctx, in); err != nil {
+			return err
+		}
+	}
+	if s.Output == 0 {
 		return nil
 	}
-	return j.array(ctx, door.Access{Action: holo.ActionWrite, On: byID(rec.Output)})
+	return j.array(ctx, door.Access{Action: holo.ActionWrite, On: byID(s.Output)})
 }
 
 func byID(id holo.ArrayID) door.Target { return door.Target{Array: fmt.Sprintf("#%d", uint64(id))} }

@@ -60,16 +60,25 @@ func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo
 	if err != nil {
 		return 0, 0, err
 	}
-	if rec.Module != s.Module {
+	if !sameModules(rec, s) {
 		return 0, 0, t.renamed(ctx, rec)
 	}
 	t.awaitBound(t.bound(ctx, c, s.Output))
 	return rec.ID, holo.JobEpoch(rec.Epoch), nil
 }
 
-// renamed ends a job whose module is not the one that was checked.
+// sameModules reports whether the catalogue recorded the modules that were checked.
+func sameModules(rec *wire.JobRecord, s *jobs.Spec) bool {
+	same := rec.Module == s.Module && len(rec.Then) == len(s.Then)
+	for i := range rec.Then {
+		same = same && rec.Then[i].Module == s.Then[i].Module
+	}
+	return same
+}
+
+// renamed ends a job of which a module is not the one that was checked.
 func (t taskSide) renamed(ctx context.Context, rec *wire.JobRecord) error {
-	err := holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s became the name of another module meanwhile", rec.Kernel)
+	err := holo.Refuse(holo.Stale, reasonRenamed, "submit job: %s, or a kernel of a later stage, became the name of another module meanwhile", rec.Kernel)
 	end := wire.JobEnd{Phase: wire.JobFailed, Failure: *wire.FailureOf(err)}
 	if _, ended := t.n.propose(ctx, &wire.JobState{Job: rec.ID, Epoch: rec.Epoch, End: end}); ended != nil {
 		t.n.log.Warn("job not ended", "job", uint64(rec.ID), "error", ended)

@@ -46,12 +46,12 @@ type file struct {
 	Format   string  `json:"format"`
 	Cluster  string  `json:"cluster"` // hexadecimal
 	Job      uint64  `json:"job"`
-	Params   []byte  `json:"params"` // of every task
+	Params   []byte  `json:"params"` // of every task; none: the tasks have their own
 	Receipts []entry `json:"receipts"`
 }
 
 type entry struct {
-	Task    []byte `json:"task"` // the message, without parameters
+	Task    []byte `json:"task"` // the message; without parameters where all tasks have the same
 	Receipt []byte `json:"receipt"`
 }
 
@@ -71,10 +71,12 @@ func Decode(cluster holo.ClusterID, id holo.JobID, params []byte, n int, at func
 		if err != nil {
 			return Job{}, bad("receipt %d: %w", i, err)
 		}
-		if t.Job != id || len(t.Params) != 0 || len(r.Inputs) != len(t.Inputs) {
+		if t.Job != id || len(t.Params) != 0 && len(params) != 0 || len(r.Inputs) != len(t.Inputs) {
 			return Job{}, bad("receipt %d is not of job %d", i, id)
 		}
-		t.Params = params
+		if len(params) != 0 {
+			t.Params = params
+		}
 		j.Tasks = append(j.Tasks, Task{t, r})
 	}
 	return j, nil
@@ -98,14 +100,28 @@ func bad(format string, args ...any) error {
 // Write writes the file.
 func (j Job) Write(w io.Writer) error {
 	f := file{Format: Format, Cluster: hex.EncodeToString(j.Cluster[:]), Job: uint64(j.ID), Receipts: []entry{}}
+	alike := j.alike()
 	for _, t := range j.Tasks {
 		run := *t.Run
-		f.Params, run.Params = run.Params, nil
+		if alike {
+			f.Params, run.Params = run.Params, nil
+		}
 		f.Receipts = append(f.Receipts, entry{wire.Encode(&run), wire.Encode(t.Said)})
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
 	return e.Encode(f)
+}
+
+// alike reports whether all tasks have the same parameters. Those of a graph's
+// stages differ.
+func (j Job) alike() bool {
+	for _, t := range j.Tasks {
+		if !bytes.Equal(t.Run.Params, j.Tasks[0].Run.Params) {
+			return false
+		}
+	}
+	return true
 }
 
 // Read reads a file that Write wrote, and nothing else.

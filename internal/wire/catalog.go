@@ -86,7 +86,7 @@ const (
 	typeArrayDelete  = Type(0x0124)
 	typeArrayPurge   = Type(0x0125)
 	typeKernelPut    = Type(0x0126)
-	typeJobPut       = Type(0x012c) // 0x0127 had an access epoch
+	typeJobPut       = Type(0x012f) // 0x0127 had an access epoch, 0x012c no stages
 	typeJobTake      = Type(0x0128)
 	typeJobState     = Type(0x0129)
 	typeShardRecover = Type(0x012a)

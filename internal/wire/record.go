@@ -127,6 +127,7 @@ type JobRecord struct {
 	Gas         holo.Gas // per task
 	Created     int64
 	End         JobEnd
+	Then        []JobStage // of a graph, the stages after the first
 }
 
 // Limits of records.
@@ -137,7 +138,7 @@ const (
 
 	typeArrayRecord  = Type(0x0136) // 0x0130 had no sealers
 	typeKernelRecord = Type(0x0131)
-	typeJobRecord    = Type(0x0132)
+	typeJobRecord    = Type(0x0138) // 0x0132 had no stages
 	typeCatalogHead  = Type(0x0133)
 	typeAnswered     = Type(0x0134)
 )
@@ -254,6 +255,7 @@ func (r *JobRecord) encode(e *Encoder) {
 	e.U64(uint64(r.Gas))
 	e.U64(uint64(r.Created))
 	r.End.encode(e)
+	r.encodeStages(e)
 }
 
 func (r *JobRecord) decode(d *Decoder) {
@@ -276,6 +278,7 @@ func (r *JobRecord) decode(d *Decoder) {
 	r.Gas = holo.Gas(d.U64())
 	r.Created = int64(d.U64())
 	r.End.decode(d)
+	r.decodeStages(d)
 }
 
 func (r *JobEnd) encode(e *Encoder) {

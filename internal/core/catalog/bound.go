@@ -59,7 +59,8 @@ func (c *Catalog) bound(m *wire.JobPut) ([]string, error) {
 // to read what lies in it now, and would carry out what is to come.
 func (c *Catalog) unread(output holo.ArrayID) error {
 	for _, id := range sorted(c.jobs, compareIDs) {
-		if j := c.jobs[id]; !j.End.Phase.Ended() && slices.Contains(j.Inputs, output) {
+		j := c.jobs[id]
+		if reads := func(s wire.JobStage) bool { return slices.Contains(s.Inputs, output) }; !j.End.Phase.Ended() && slices.ContainsFunc(j.Stages(), reads) {
 			return holo.Refuse(holo.Conflict, ReasonState, "put job: job %d reads array a%d, its output", uint64(id), uint64(output))
 		}
 	}

@@ -55,35 +55,6 @@ func (c *Catalog) claimDrain(who asker, node holo.NodeID) error {
 	return err
 }
 
-// claimJob makes a job the asker's: coordinated by the node that was asked, of
-// the module that its kernel's name means now. It needs RUN on that, WRITE on
-// the output, and of each input READ, or COMPUTE with that module.
-func (c *Catalog) claimJob(who asker, m *wire.JobPut) error {
-	j := &m.Job
-	k, ok := c.kernelCalled(j.Kernel)
-	if !ok {
-		return holo.Errorf(holo.NotFound, "put job: there is no kernel %s", j.Kernel)
-	}
-	who.module = k.Module
-	j.Owner, j.Coordinator, j.Kernel, j.Module = who.principal, who.node, k.Name, k.Module
-	if _, err := c.allowed(who, holo.ActionRun, k.Name, k.Module.Hex()); err != nil {
-		return err
-	}
-	for _, id := range j.Inputs {
-		bound, err := c.readable(who, id)
-		if err != nil {
-			return err
-		}
-		if bound && !slices.Contains(m.Bound, id) {
-			m.Bound = append(m.Bound, id)
-		}
-	}
-	if j.Output == 0 {
-		return nil
-	}
-	return c.allowedOn(who, holo.ActionWrite, j.Output)
-}
-
 // kernelCalled finds a kernel by its name or its module's hash, the standard ones
 // first: nothing that was pushed takes their place.
 func (c *Catalog) kernelCalled(name string) (wire.KernelRecord, bool) {

@@ -145,3 +145,80 @@ func TestJobByTokenIsNarrowed(t *testing.T) {
 		t.Errorf("job %+v", r)
 	}
 }
+
+// later is another stage of the lab, from its output to a new array.
+func (w *town) later(q *holov1.SubmitRequest, kernel string) *holov1.SubmitRequest {
+	next := w.array("lab/next", 1, 1)
+	return &holov1.SubmitRequest{Kernel: kernel, Function: "g", Kind: "map", Inputs: []uint64{q.Output}, Output: uint64(next.ID)}
+}
+
+// Each stage of a graph needs its rights, and its kernel is what its name means
+// when the graph is recorded.
+func TestGraphNeedsTheRightsOfAllItsStages(t *testing.T) {
+	w, q := lab(t)
+	id := holo.ModuleID{9}
+	w.do(w.ask("maker", pushKernel, &holov1.PushKernelRequest{Name: "k2", Module: id[:], Size: 9}))
+	q.Then = []*holov1.SubmitRequest{w.later(q, "k2")}
+	try := func() *wire.Asked { return w.ask("bob", submitJob, q) }
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{7}}))
+	w.grant("owner", give("bob", holo.RoleReader, holo.Scope{Under: "lab"}))
+	w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: "lab/out"}))
+	w.refused(ReasonNotGranted, try()) // runs the first kernel only
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: id}))
+	w.refused(ReasonNotGranted, try()) // writes the first output only
+	w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: "lab/next"}))
+	r := w.do(try()).(*wire.JobRecord)
+	if r.Module != (holo.ModuleID{7}) || len(r.Then) != 1 || r.Then[0].Module != id || r.Then[0].Kernel != "k2" {
+		t.Errorf("job %+v", r)
+	}
+}
+
+// The attack: the first stage computes on what may not be read and writes an
+// array of the attacker's, the second one reads that. The first would bind its
+// output, but after the right to read it was decided.
+func TestGraphOverWhatMayOnlyBeComputedOnIsRefused(t *testing.T) {
+	w, q := lab(t)
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{7}}))
+	w.grant("owner", give("bob", holo.RoleReader, holo.Scope{Under: "lab/a"}))
+	w.grant("owner", give("bob", holo.RoleAnalyst, holo.Scope{Under: "lab/b", Module: holo.ModuleID{7}}))
+	for _, under := range []string{"lab/out", "lab/next"} {
+		w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: under}))
+		w.grant("owner", give("bob", holo.RoleReader, holo.Scope{Under: under}))
+	}
+	graph := proto.Clone(q).(*holov1.SubmitRequest)
+	graph.Then = []*holov1.SubmitRequest{w.later(q, "k")}
+	w.refused(ReasonNotReleased, w.ask("bob", submitJob, graph))
+	w.do(w.ask("bob", submitJob, q)) // alone it may, and its output is bound
+	w.refused(ReasonNotReleased, w.ask("bob", submitJob, graph))
+}
+
+// An array that a stage of a running graph reads is not bound behind its back.
+func TestOutputThatARunningGraphReadsIsNotBound(t *testing.T) {
+	w, q := lab(t)
+	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{7}}))
+	w.grant("owner", give("bob", holo.RoleAnalyst, holo.Scope{Under: "lab", Module: holo.ModuleID{7}}))
+	w.grant("owner", give("bob", holo.RoleWriter, holo.Scope{Under: "lab/out"}))
+	other := w.later(q, "k")
+	first := &holov1.SubmitRequest{Kernel: "k", Function: "f", Kind: "reduce", Inputs: q.Inputs, AccBytes: 8, Then: []*holov1.SubmitRequest{other}}
+	w.do(w.ask("maker", submitJob, first))
+	w.refused(ReasonState, w.ask("bob", submitJob, q))
+}
+
+func TestGraphsThatAreNoneAskForNothing(t *testing.T) {
+	w, q := lab(t)
+	graph := func(change func(then *holov1.SubmitRequest)) *wire.Asked {
+		g := proto.Clone(q).(*holov1.SubmitRequest)
+		then := proto.Clone(q).(*holov1.SubmitRequest)
+		change(then)
+		g.Then = []*holov1.SubmitRequest{then}
+		return w.ask("maker", submitJob, g)
+	}
+	w.refused(ReasonClaim, graph(func(then *holov1.SubmitRequest) { then.Then = []*holov1.SubmitRequest{q} }))
+	w.refused(ReasonClaim, graph(func(then *holov1.SubmitRequest) { then.Results = []uint32{1} }))
+	w.refused(ReasonClaim, graph(func(then *holov1.SubmitRequest) { then.Kind = "sort" }))
+	long := proto.Clone(q).(*holov1.SubmitRequest)
+	for range wire.MaxStages {
+		long.Then = append(long.Then, q)
+	}
+	w.refused(ReasonClaim, w.ask("maker", submitJob, long))
+}

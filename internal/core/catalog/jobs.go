@@ -50,14 +50,19 @@ func (c *Catalog) checkJob(r *wire.JobRecord) error {
 	if c.chain.find(r.Coordinator) < 0 {
 		return holo.Errorf(holo.Invalid, "put job: its coordinator %s is not a member", r.Coordinator)
 	}
-	if !r.Kind.Valid() || r.Module == (holo.ModuleID{}) {
+	for _, s := range r.Stages() {
+		if err := c.checkStage(&s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) checkStage(s *wire.JobStage) error {
+	if !s.Kind.Valid() || s.Module == (holo.ModuleID{}) {
 		return holo.Errorf(holo.Invalid, "put job: it names no kernel")
 	}
-	arrays := r.Inputs
-	if r.Output != 0 {
-		arrays = append(arrays[:len(arrays):len(arrays)], r.Output)
-	}
-	for _, id := range arrays {
+	for _, id := range s.Arrays() {
 		if a, ok := c.arrays[id]; !ok || a.State == wire.ArrayDeleted {
 			return noArray("put job on", id)
 		}

@@ -2104,15 +2104,21 @@ func (x *Kernel) GetFunctions() []string {
 }
 
 type SubmitRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kernel        string                 `protobuf:"bytes,1,opt,name=kernel,proto3" json:"kernel,omitempty"`                              // name or hash
-	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`                          // without its prefix: by_hour
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                  // map, reduce
-	Inputs        []uint64               `protobuf:"varint,4,rep,packed,name=inputs,proto3" json:"inputs,omitempty"`                      // arrays of one affinity and length
-	Output        uint64                 `protobuf:"varint,5,opt,name=output,proto3" json:"output,omitempty"`                             // array, for map
-	Params        []byte                 `protobuf:"bytes,6,opt,name=params,proto3" json:"params,omitempty"`                              // at most 64 KiB
-	AccBytes      uint64                 `protobuf:"varint,7,opt,name=acc_bytes,json=accBytes,proto3" json:"acc_bytes,omitempty"`         // size of the accumulator, for reduce, at most 1 MiB
-	GasPerTask    uint64                 `protobuf:"varint,8,opt,name=gas_per_task,json=gasPerTask,proto3" json:"gas_per_task,omitempty"` // 0: the default
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Kernel     string                 `protobuf:"bytes,1,opt,name=kernel,proto3" json:"kernel,omitempty"`                              // name or hash
+	Function   string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`                          // without its prefix: by_hour
+	Kind       string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                  // map, reduce
+	Inputs     []uint64               `protobuf:"varint,4,rep,packed,name=inputs,proto3" json:"inputs,omitempty"`                      // arrays of one affinity and length
+	Output     uint64                 `protobuf:"varint,5,opt,name=output,proto3" json:"output,omitempty"`                             // array, for map
+	Params     []byte                 `protobuf:"bytes,6,opt,name=params,proto3" json:"params,omitempty"`                              // at most 64 KiB
+	AccBytes   uint64                 `protobuf:"varint,7,opt,name=acc_bytes,json=accBytes,proto3" json:"acc_bytes,omitempty"`         // size of the accumulator, for reduce, at most 1 MiB
+	GasPerTask uint64                 `protobuf:"varint,8,opt,name=gas_per_task,json=gasPerTask,proto3" json:"gas_per_task,omitempty"` // 0: the default
+	// Of a graph, the stages after this first one, in an order in which each comes
+	// after those whose outputs it reads. Stages of stages there are none.
+	Then []*SubmitRequest `protobuf:"bytes,30,rep,name=then,proto3" json:"then,omitempty"`
+	// Of a stage: the reduces before it, by their number, this first one 0, whose
+	// results follow the parameters in this order.
+	Results       []uint32 `protobuf:"varint,31,rep,packed,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2201,6 +2207,20 @@ func (x *SubmitRequest) GetGasPerTask() uint64 {
 		return x.GasPerTask
 	}
 	return 0
+}
+
+func (x *SubmitRequest) GetThen() []*SubmitRequest {
+	if x != nil {
+		return x.Then
+	}
+	return nil
+}
+
+func (x *SubmitRequest) GetResults() []uint32 {
+	if x != nil {
+		return x.Results
+	}
+	return nil
 }
 
 type WatchRequest struct {
@@ -2422,7 +2442,7 @@ type Job struct {
 	Kernel        string                 `protobuf:"bytes,3,opt,name=kernel,proto3" json:"kernel,omitempty"`
 	Function      string                 `protobuf:"bytes,4,opt,name=function,proto3" json:"function,omitempty"`
 	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
-	Result        []byte                 `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"` // the combined accumulator of a reduce
+	Result        []byte                 `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"` // the combined accumulator of a reduce; of a graph, of all its reduces in their order
 	Error         string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
 	ErrorKind     string                 `protobuf:"bytes,8,opt,name=error_kind,json=errorKind,proto3" json:"error_kind,omitempty"`
 	ErrorReason   string                 `protobuf:"bytes,9,opt,name=error_reason,json=errorReason,proto3" json:"error_reason,omitempty"`
@@ -2906,7 +2926,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06module\x18\x02 \x01(\tR\x06module\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1c\n" +
-	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xde\x01\n" +
+	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xa4\x02\n" +
 	"\rSubmitRequest\x12\x16\n" +
 	"\x06kernel\x18\x01 \x01(\tR\x06kernel\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
@@ -2916,7 +2936,9 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x06params\x18\x06 \x01(\fR\x06params\x12\x1b\n" +
 	"\tacc_bytes\x18\a \x01(\x04R\baccBytes\x12 \n" +
 	"\fgas_per_task\x18\b \x01(\x04R\n" +
-	"gasPerTask\" \n" +
+	"gasPerTask\x12*\n" +
+	"\x04then\x18\x1e \x03(\v2\x16.holo.v1.SubmitRequestR\x04then\x12\x18\n" +
+	"\aresults\x18\x1f \x03(\rR\aresults\" \n" +
 	"\fWatchRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\x04R\x03job\"!\n" +
 	"\rGetJobRequest\x12\x10\n" +
@@ -3057,52 +3079,53 @@ var file_holo_v1_holo_proto_depIdxs = []int32{
 	13, // 7: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
 	25, // 8: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
 	30, // 9: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
-	37, // 10: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
-	38, // 11: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
-	39, // 12: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
-	1,  // 13: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
-	3,  // 14: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
-	5,  // 15: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
-	0,  // 16: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
-	0,  // 17: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
-	15, // 18: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
-	16, // 19: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
-	0,  // 20: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
-	0,  // 21: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
-	0,  // 22: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
-	23, // 23: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
-	0,  // 24: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
-	27, // 25: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
-	28, // 26: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
-	0,  // 27: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
-	32, // 28: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
-	33, // 29: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
-	34, // 30: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
-	0,  // 31: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
-	2,  // 32: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
-	4,  // 33: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
-	6,  // 34: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
-	12, // 35: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
-	13, // 36: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
-	13, // 37: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
-	17, // 38: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
-	19, // 39: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
-	13, // 40: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
-	22, // 41: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
-	24, // 42: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
-	30, // 43: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
-	30, // 44: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
-	29, // 45: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
-	37, // 46: holo.v1.JobService.Submit:output_type -> holo.v1.Job
-	38, // 47: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
-	37, // 48: holo.v1.JobService.Get:output_type -> holo.v1.Job
-	35, // 49: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
-	37, // 50: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
-	32, // [32:51] is the sub-list for method output_type
-	13, // [13:32] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	31, // 10: holo.v1.SubmitRequest.then:type_name -> holo.v1.SubmitRequest
+	37, // 11: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
+	38, // 12: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
+	39, // 13: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
+	1,  // 14: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
+	3,  // 15: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
+	5,  // 16: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
+	0,  // 17: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
+	0,  // 18: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
+	15, // 19: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
+	16, // 20: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
+	0,  // 21: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
+	0,  // 22: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
+	0,  // 23: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
+	23, // 24: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
+	0,  // 25: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
+	27, // 26: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
+	28, // 27: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
+	0,  // 28: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
+	32, // 29: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
+	33, // 30: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
+	34, // 31: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
+	0,  // 32: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
+	2,  // 33: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
+	4,  // 34: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
+	6,  // 35: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
+	12, // 36: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
+	13, // 37: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
+	13, // 38: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
+	17, // 39: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
+	19, // 40: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
+	13, // 41: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
+	22, // 42: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
+	24, // 43: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
+	30, // 44: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
+	30, // 45: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
+	29, // 46: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
+	37, // 47: holo.v1.JobService.Submit:output_type -> holo.v1.Job
+	38, // 48: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
+	37, // 49: holo.v1.JobService.Get:output_type -> holo.v1.Job
+	35, // 50: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
+	37, // 51: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
+	33, // [33:52] is the sub-list for method output_type
+	14, // [14:33] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_holo_proto_init() }
