@@ -85,6 +85,7 @@ type Cluster struct {
 	atomics   holov1connect.AtomicServiceClient
 	leases    holov1connect.LeaseServiceClient
 	receipts  holov1connect.ReceiptServiceClient
+	traces    holov1connect.TraceServiceClient
 	nodes     holov1connect.NodeServiceClient
 	tokens    holov1connect.TokenServiceClient
 	access    holov1connect.AccessServiceClient
@@ -158,6 +159,7 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 		atomics:   holov1connect.NewAtomicServiceClient(c.http, host, plain),
 		leases:    holov1connect.NewLeaseServiceClient(c.http, host, plain),
 		receipts:  holov1connect.NewReceiptServiceClient(c.http, host, plain),
+		traces:    holov1connect.NewTraceServiceClient(c.http, host, plain),
 		nodes:     holov1connect.NewNodeServiceClient(c.http, host, plain),
 		tokens:    holov1connect.NewTokenServiceClient(c.http, host, plain),
 		access:    holov1connect.NewAccessServiceClient(c.http, host, plain),

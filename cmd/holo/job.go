@@ -11,7 +11,7 @@ import (
 )
 
 func jobCommand(a *app) *cobra.Command {
-	return group("job", "Jobs: kernels over arrays", jobRun(a), jobList(a), jobShow(a), jobReceipts(a), jobCancel(a))
+	return group("job", "Jobs: kernels over arrays", jobRun(a), jobList(a), jobShow(a), jobReceipts(a), jobWhy(a), jobTrace(a), jobCancel(a))
 }
 
 func jobID(s string) (uint64, error) {

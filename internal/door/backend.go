@@ -75,6 +75,7 @@ type Backend interface {
 	Kernels
 	Jobs
 	Receipts
+	Traces
 	Grants
 	Tokens
 }

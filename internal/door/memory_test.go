@@ -345,6 +345,14 @@ func (m *memory) GetKernel(_ context.Context, _ Caller, name string) (*holov1.Ke
 
 func (m *memory) ListKernels(context.Context, Caller) ([]*holov1.Kernel, error) { return nil, nil }
 
+func (m *memory) WhyTasks(context.Context, Caller, *holov1.WhyRequest) (*holov1.WhyResponse, error) {
+	return &holov1.WhyResponse{}, nil
+}
+
+func (m *memory) TraceJob(context.Context, Caller, *holov1.TraceRequest) (*holov1.TraceResponse, error) {
+	return &holov1.TraceResponse{}, nil
+}
+
 func (m *memory) GetReceipts(_ context.Context, _ Caller, id holo.JobID) (*holov1.Receipts, error) {
 	return &holov1.Receipts{Job: uint64(id)}, nil
 }

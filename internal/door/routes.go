@@ -87,6 +87,9 @@ var routes = map[string]route{
 	holov1connect.ReceiptServiceGetProcedure:    read(nothing[holov1.GetReceiptsRequest], func(m *holov1.GetReceiptsRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
 	holov1connect.ReceiptServiceModuleProcedure: read(checkGetModule, func(m *holov1.GetModuleRequest) []Access { return kernel(holo.ActionRun, m.GetName(), false) }),
 
+	holov1connect.TraceServiceWhyProcedure:   read(nothing[holov1.WhyRequest], func(m *holov1.WhyRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
+	holov1connect.TraceServiceTraceProcedure: read(nothing[holov1.TraceRequest], func(m *holov1.TraceRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
+
 	holov1connect.AuditServiceReadProcedure: read(checkReadAudit, cluster[*holov1.ReadAuditRequest](holo.ActionAuditRead)),
 
 	holov1connect.AccessServiceWhoAmIProcedure:      lasting(read(nothing[holov1.WhoAmIRequest], cluster[*holov1.WhoAmIRequest](holo.ActionObserve))),

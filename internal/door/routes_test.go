@@ -227,6 +227,10 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.GetReceiptsRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.WhyRequest:
+		return unary(ctx, u, procedure, m)
+	case *holov1.TraceRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.GetModuleRequest:
 		return unary(ctx, u, procedure, m)
 	case *holov1.WatchRequest:
@@ -320,6 +324,10 @@ func sample(procedure string) proto.Message {
 	case *holov1.WatchRequest:
 		m.Job = 1
 	case *holov1.GetReceiptsRequest:
+		m.Job = 1
+	case *holov1.WhyRequest:
+		m.Job = 1
+	case *holov1.TraceRequest:
 		m.Job = 1
 	case *holov1.GetModuleRequest:
 		m.Name = "k"

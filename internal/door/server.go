@@ -44,6 +44,7 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle(holov1connect.NewKernelServiceHandler(kernelService{h}, options(g, moduleBody)...))
 	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
 	mux.Handle(holov1connect.NewReceiptServiceHandler(receiptService{h}, small...))
+	mux.Handle(holov1connect.NewTraceServiceHandler(traceService{h}, small...))
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle(holov1connect.NewDrainServiceHandler(drainService{h}, small...))
 	mux.Handle(holov1connect.NewKeyServiceHandler(keyService{h}, small...))

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -19,6 +20,15 @@ func (j *job) attempt(ctx context.Context, a sched.Assign) event {
 	}
 	r, err := j.runner.cluster.RunTask(ctx, a.Node, t)
 	return j.answer(a, t, r, err)
+}
+
+// timed is attempt, and when it was.
+func (j *job) timed(ctx context.Context, a sched.Assign) event {
+	now := j.runner.cluster.Now
+	start := now()
+	e := j.attempt(ctx, a)
+	e.start, e.end = time.Duration(start.Sub(j.began)), time.Duration(now().Sub(j.began))
+	return e
 }
 
 // answer checks what a node said. Nodes are admitted, but an answer to another

@@ -37,6 +37,7 @@ func (j *job) end() End {
 // told although their streams are reset too: a reset can be late or lost with
 // its connection, and a kernel must not run on for nobody.
 func (j *job) finish(ctx context.Context, attempts *group) {
+	close(j.ended)
 	end := j.end()
 	nodes := j.sched.Nodes()
 	j.publish(end)

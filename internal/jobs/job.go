@@ -32,6 +32,13 @@ type job struct {
 	combined  holo.Gas // used for combining
 	failure   error    // of combining
 
+	began     holo.Time // on this node's clock
+	spans     []Span    // of attempts that ended, the first maxSpans
+	dropped   uint64    // of those after them
+	questions chan asking
+	ended     chan struct{} // closed when nothing is scheduled any more
+	after     sync.Mutex    // held by who asks after that
+
 	events chan event
 	wake   chan struct{} // something in view.lost, or other homes
 	stop   chan struct{} // closed by cancel
@@ -53,6 +60,8 @@ type event struct {
 	err    error
 	steps  []sched.Step
 	gas    holo.Gas
+
+	start, end time.Duration // of the attempt, since the job began
 }
 
 // run coordinates the job until it ends. Attempts live in a group of their
@@ -64,7 +73,7 @@ func (j *job) run(ctx context.Context) {
 	defer timer.Stop()
 	for !j.over() {
 		for _, a := range j.next() {
-			attempts.Go(func(ctx context.Context) { j.post(ctx, j.attempt(ctx, a)) })
+			attempts.Go(func(ctx context.Context) { j.post(ctx, j.timed(ctx, a)) })
 		}
 		j.combine(attempts)
 		if j.over() {
@@ -120,6 +129,9 @@ func (j *job) wait(ctx context.Context, timer *time.Timer) {
 	case <-j.wake:
 		j.takeLost()
 	case <-timer.C:
+	case q := <-j.questions:
+		q.answer()
+		close(q.done)
 	case <-j.stop:
 		j.sched.Cancel()
 	case <-ctx.Done():
@@ -132,6 +144,7 @@ func (j *job) take(e event) {
 	case e.Attempt == 0:
 		j.takeCombined(e)
 	case e.err != nil:
+		j.span(e, false)
 		j.sched.Failed(j.runner.cluster.Now(), e.Assign, e.err)
 	default:
 		j.takeResult(e)
@@ -143,7 +156,9 @@ func (j *job) takeResult(e event) {
 	if e.Node != j.runner.cluster.Self() {
 		r.Sent = uint64(len(e.result.Partial))
 	}
-	if !j.sched.Done(e.Assign, r) {
+	counts := j.sched.Done(e.Assign, r)
+	j.span(e, counts)
+	if !counts {
 		return
 	}
 	j.keep(e)

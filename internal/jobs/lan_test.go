@@ -214,7 +214,7 @@ func (p *peer) RecordJob(context.Context, *Spec) (holo.JobID, holo.JobEpoch, err
 }
 
 func (p *peer) RecordEnd(_ context.Context, j Job) error {
-	if p.lan.roll(p.lan.chaos) {
+	if p.isDead() || p.lan.roll(p.lan.chaos) {
 		return holo.Refuse(holo.Unavailable, "not_leader", "no leader")
 	}
 	p.lan.mu.Lock()

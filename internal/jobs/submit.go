@@ -202,5 +202,8 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 	j.events = make(chan event, eventBuffer)
 	j.wake = make(chan struct{}, 1)
 	j.stop = make(chan struct{})
+	j.questions = make(chan asking)
+	j.ended = make(chan struct{})
+	j.began = j.runner.cluster.Now()
 	j.view.changed = make(chan struct{})
 }

@@ -27,7 +27,7 @@ func (t taskSide) CheckReceipt(task *wire.RunTask, r *wire.Receipt) bool {
 func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID) (*holov1.Receipts, error) {
 	list, err := n.runner.Receipts(id)
 	if err != nil {
-		return nil, n.receiptsElsewhere(ctx, id, err)
+		return nil, n.coordinatedElsewhere(ctx, "receipts", id, err)
 	}
 	j, err := n.runner.Job(id)
 	if err != nil {
@@ -62,14 +62,14 @@ func tooLong(id holo.JobID, list []jobs.Receipt, graph bool) error {
 	return nil
 }
 
-// receiptsElsewhere says where to ask, where that is known.
-func (n *Node) receiptsElsewhere(ctx context.Context, id holo.JobID, err error) error {
+// coordinatedElsewhere says where to ask, where that is known.
+func (n *Node) coordinatedElsewhere(ctx context.Context, what string, id holo.JobID, err error) error {
 	rec, unknown := n.jobRecord(ctx, id)
 	if unknown != nil {
 		return unknown
 	}
 	if rec.Coordinator != n.self {
-		return holo.Refuse(holo.Unavailable, reasonElsewhere, "receipts of job %d: node %s coordinated it: ask there", uint64(id), rec.Coordinator)
+		return holo.Refuse(holo.Unavailable, reasonElsewhere, "%s of job %d: node %s coordinated it: ask there", what, uint64(id), rec.Coordinator)
 	}
 	return err
 }

@@ -70,7 +70,9 @@ func (j *Job) assign(now holo.Time, n *node, id holo.TaskID) Assign {
 	t := j.task(id)
 	if t.attempts == 0 {
 		j.started++
+		t.reason = AtHome
 	}
+	t.node = n.at
 	t.attempts++
 	j.assigned++
 	a := Assign{Task: id, Attempt: t.attempts, Node: n.id}
@@ -92,7 +94,7 @@ func (j *Job) placeStrays(now holo.Time) []Assign {
 		n := j.otherNode(j.traps[id].node)
 		switch {
 		case n == nil:
-			j.end(Failed, j.traps[id].err)
+			j.fail(id, j.traps[id].err)
 		case len(n.out) >= j.window():
 			wait = append(wait, id)
 		default:

@@ -35,6 +35,7 @@ func NewGraph(stages []Stage, o Options) *Job {
 	j := &Job{
 		opt: o.withDefaults(), shards: make([]holo.ShardID, 0, n), tasks: make([]task, n),
 		byID: map[holo.ShardID]*queue{}, traps: map[holo.TaskID]trap{}, known: map[holo.NodeID]*node{},
+		proofs: map[holo.TaskID]error{},
 	}
 	for i := range stages {
 		j.addStage(i, &stages[i])

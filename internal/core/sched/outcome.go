@@ -17,7 +17,10 @@ func (j *Job) Done(a Assign, r Result) bool {
 	if !live { // it was counted as failed when it was given up
 		n.work.Failed -= min(1, n.work.Failed)
 	}
-	t.done = true
+	t.done, t.node = true, n.at
+	if a.Attempt == 1 {
+		t.reason = AtHome
+	}
 	delete(j.traps, a.Task)
 	j.refusal = nil
 	j.count(n, r)
@@ -51,14 +54,16 @@ func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	if t.done || j.state != Running {
 		return
 	}
-	switch causeOf(err) {
+	c := causeOf(err)
+	j.note(a.Task, reasonOf(c), err)
+	switch c {
 	case causeRefused:
 		j.refuse(now, err)
 		j.retry(now, a.Task)
 	case causeTrap:
 		j.trapped(now, a, err)
 	case causeFinal:
-		j.end(Failed, err)
+		j.fail(a.Task, err)
 	default:
 		j.charge(now, a.Task, err)
 	}
@@ -77,7 +82,9 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 		a := o.Assign
 		n.work.Failed++
 		if !j.task(a.Task).done {
-			j.charge(now, a.Task, holo.Refuse(holo.Unavailable, "node_lost", "task %d: node %s was lost", a.Task, id))
+			err := holo.Refuse(holo.Unavailable, "node_lost", "task %d: node %s was lost", a.Task, id)
+			j.note(a.Task, NodeLost, err)
+			j.charge(now, a.Task, err)
 		}
 	}
 }
@@ -87,7 +94,7 @@ func (j *Job) charge(now holo.Time, id holo.TaskID, err error) {
 	t := j.task(id)
 	t.charged++
 	if int(t.charged) > j.opt.Budget {
-		j.end(Failed, holo.Errorf(holo.KindOf(err), "task %d failed %d times, the last time: %w", id, t.charged, err))
+		j.fail(id, holo.Errorf(holo.KindOf(err), "task %d failed %d times, the last time: %w", id, t.charged, err))
 		return
 	}
 	j.retry(now, id)
@@ -97,7 +104,7 @@ func (j *Job) charge(now holo.Time, id holo.TaskID, err error) {
 func (j *Job) trapped(now holo.Time, a Assign, err error) {
 	_, before := j.traps[a.Task]
 	if before || j.otherNode(a.Node) == nil {
-		j.end(Failed, err)
+		j.fail(a.Task, err)
 		return
 	}
 	j.traps[a.Task] = trap{a.Node, err}

@@ -58,6 +58,7 @@ func (j *Job) retry(now holo.Time, id holo.TaskID) {
 	t := j.task(id)
 	wait := min(j.opt.MinBackoff<<min(t.refused, 20), j.opt.MaxBackoff)
 	t.refused += min(1, 255-t.refused)
+	t.delayed = true
 	heap.Push(&j.later, delay{now.Add(wait), id})
 }
 
@@ -65,6 +66,7 @@ func (j *Job) retry(now holo.Time, id holo.TaskID) {
 func (j *Job) release(now holo.Time) {
 	for len(j.later) > 0 && j.later[0].at <= now {
 		id := heap.Pop(&j.later).(delay).task
+		j.tasks[id].delayed = false
 		switch _, stray := j.traps[id]; {
 		case j.tasks[id].done:
 		case stray:
@@ -78,6 +80,7 @@ func (j *Job) release(now holo.Time) {
 // node is what the coordinator knows of one node.
 type node struct {
 	id   holo.NodeID
+	at   uint16        // its place in Job.nodes: a cluster has 64 nodes
 	out  []outstanding // handed out and neither answered nor given up
 	home []*queue      // that it is the home of, as of this Next
 	work Work
@@ -103,7 +106,7 @@ func (n *node) take(a Assign) bool {
 func (j *Job) node(id holo.NodeID) *node {
 	n, ok := j.known[id]
 	if !ok {
-		n = &node{id: id, work: Work{Node: id}}
+		n = &node{id: id, at: uint16(len(j.nodes)), work: Work{Node: id}}
 		j.known[id] = n
 		j.nodes = append(j.nodes, n)
 	}

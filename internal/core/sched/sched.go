@@ -87,7 +87,10 @@ type task struct {
 	charged  uint8        // failures charged to the budget
 	refused  uint8        // refusals and failures in a row, for the back-off
 	needs    uint16       // what must be done before it can start
+	node     uint16       // of the last attempt, in Job.nodes
+	reason   Reason       // why that one was where it was
 	done     bool
+	delayed  bool // waits for its back-off to end
 }
 
 // Job is the coordinator of one job. One goroutine may call it. It ends by
@@ -109,6 +112,10 @@ type Job struct {
 	err          error
 	refusedSince holo.Time // of the first refusal after the last commit
 	refusal      error     // the last one, nil: none since the last commit
+	cause        holo.TaskID
+	isCause      bool                  // cause ended the job
+	proofs       map[holo.TaskID]error // the last failures
+	noted        []holo.TaskID         // of proofs, the oldest first
 
 	started, committed   uint32
 	assigned             uint64
@@ -137,6 +144,14 @@ func (j *Job) end(s State, err error) {
 	if j.state == Running {
 		j.state, j.err = s, err
 	}
+}
+
+// fail ends the job for what became of one of its tasks.
+func (j *Job) fail(id holo.TaskID, err error) {
+	if j.state == Running {
+		j.cause, j.isCause = id, true
+	}
+	j.end(Failed, err)
 }
 
 func (j *Job) task(id holo.TaskID) *task {

@@ -1,0 +1,27 @@
+package door
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+)
+
+// Traces are the calls that tell why the tasks of a job are where they are, and
+// when they ran. They need the right to the job's result: failures are told in
+// words.
+type Traces interface {
+	WhyTasks(context.Context, Caller, *holov1.WhyRequest) (*holov1.WhyResponse, error)
+	TraceJob(context.Context, Caller, *holov1.TraceRequest) (*holov1.TraceResponse, error)
+}
+
+type traceService struct{ handlers }
+
+func (s traceService) Why(ctx context.Context, req *connect.Request[holov1.WhyRequest]) (*connect.Response[holov1.WhyResponse], error) {
+	return reply(s.b.WhyTasks(ctx, callerOf(ctx), req.Msg))
+}
+
+func (s traceService) Trace(ctx context.Context, req *connect.Request[holov1.TraceRequest]) (*connect.Response[holov1.TraceResponse], error) {
+	return reply(s.b.TraceJob(ctx, callerOf(ctx), req.Msg))
+}
