@@ -69,11 +69,24 @@ func toConnect(err error) error {
 	err = outside(err)
 	kind, reason := classify(err)
 	c := connect.NewError(codes[kind].code, errors.New(err.Error()))
-	c.Meta().Set(api.KindHeader, kind.String())
-	if reason != "" {
-		c.Meta().Set(api.ReasonHeader, reason)
-	}
+	tell(c.Meta(), kind, reason)
 	return c
+}
+
+// retryAfter lists the refusals of somebody who asks for too much, and the
+// seconds after which to ask again.
+var retryAfter = map[string]string{"rate_limited": "1", "too_many_jobs": "1"}
+
+// tell puts what a program wants to know of an error into headers.
+func tell(h http.Header, kind holo.Kind, reason string) {
+	h.Set(api.KindHeader, kind.String())
+	if reason == "" {
+		return
+	}
+	h.Set(api.ReasonHeader, reason)
+	if seconds, ok := retryAfter[reason]; ok {
+		h.Set("Retry-After", seconds)
+	}
 }
 
 // writeError answers a bulk call with an error, in the shape of Connect's.
@@ -83,10 +96,7 @@ func writeError(w http.ResponseWriter, err error) {
 	h := w.Header()
 	h.Del("Content-Length")
 	h.Set("Content-Type", "application/json")
-	h.Set(api.KindHeader, kind.String())
-	if reason != "" {
-		h.Set(api.ReasonHeader, reason)
-	}
+	tell(h, kind, reason)
 	w.WriteHeader(codes[kind].status)
 	// The client may be gone; there is nobody else to tell.
 	_ = json.NewEncoder(w).Encode(map[string]string{"code": codes[kind].code.String(), "message": err.Error()})

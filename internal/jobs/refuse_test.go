@@ -207,7 +207,7 @@ func TestQueueIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		leave = append(leave, done)
+		leave = append(leave, func() { w.leave(done, 0) })
 	}
 	_, _, err := w.enter(t.Context(), &wire.RunTask{Job: 1})
 	if holo.KindOf(err) != holo.Unavailable || holo.ReasonOf(err) != "queue_full" {
@@ -217,7 +217,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if _, done, err := w.enter(t.Context(), &wire.RunTask{Job: 1}); err != nil {
 		t.Errorf("after one left: %v", err)
 	} else {
-		done()
+		w.leave(done, 0)
 	}
 	leave[1]()
 }

@@ -26,6 +26,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/core/sched"
@@ -89,7 +90,7 @@ type Runner struct {
 	mu struct {
 		sync.Mutex
 		closed   bool
-		starting int // jobs accepted and not yet in jobs
+		starting map[holo.PrincipalID]int // jobs accepted and not yet in jobs
 		jobs     map[holo.JobID]*job
 		finished []holo.JobID // in the order in which they ended
 	}
@@ -101,8 +102,15 @@ func New(ctx context.Context, c Cluster, o Options) *Runner {
 	r.workers = workers.New(workers.Options{Max: r.opt.Slots + combiners, Strict: o.Strict, Logger: o.Logger, Count: o.Count, Code: o.Code})
 	r.worker = newWorker(r)
 	r.mu.jobs = map[holo.JobID]*job{}
+	r.mu.starting = map[holo.PrincipalID]int{}
 	return r
 }
+
+// ReasonTooManyJobs is why a job is not taken, and RetryAfter when to ask again.
+const (
+	ReasonTooManyJobs = "too_many_jobs"
+	RetryAfter        = time.Second
+)
 
 // memoryPages is the most linear memory that a task may have. All nodes have
 // the same, so that a kernel that runs out does so everywhere.

@@ -12,17 +12,17 @@ import (
 
 // Submit checks a job, records it and starts it. This node coordinates it.
 func (r *Runner) Submit(ctx context.Context, s Spec) (holo.JobID, error) {
-	if err := r.reserve(); err != nil {
+	if err := r.reserve(s.Owner, r.opt.MaxRunning/4); err != nil {
 		return 0, err
 	}
 	j, err := r.prepare(ctx, s)
 	if err != nil {
-		r.unreserve()
+		r.unreserve(s.Owner)
 		return 0, err
 	}
 	if j.id, j.epoch, err = r.cluster.RecordJob(ctx, &j.spec); err != nil {
 		j.release()
-		r.unreserve()
+		r.unreserve(s.Owner)
 		return 0, err
 	}
 	return j.id, r.start(j)
@@ -32,34 +32,55 @@ func (r *Runner) Submit(ctx context.Context, s Spec) (holo.JobID, error) {
 // coordinator under a new epoch. All tasks run again; of a map's, those that
 // had committed change nothing.
 func (r *Runner) Resume(ctx context.Context, id holo.JobID, epoch holo.JobEpoch, s Spec) error {
-	if err := r.reserve(); err != nil {
+	if err := r.reserve(s.Owner, 0); err != nil { // it was let in already
 		return err
 	}
 	j, err := r.prepare(ctx, s)
 	if err != nil {
-		r.unreserve()
+		r.unreserve(s.Owner)
 		return err
 	}
 	j.id, j.epoch = id, epoch
 	return r.start(j)
 }
 
-// reserve takes the place of a running job.
-func (r *Runner) reserve() error {
+// reserve takes the place of a running job. Some of them are spare, for users
+// who have no job here: whoever submits without end is refused, and others are
+// not. Nothing waits, so there is no queue to fill.
+func (r *Runner) reserve(owner holo.PrincipalID, spare int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	running := r.mu.starting + len(r.mu.jobs) - len(r.mu.finished)
-	if running >= r.opt.MaxRunning {
-		return holo.Refuse(holo.Exhausted, "too_many_jobs", "submit job: this node coordinates %d jobs, at most %d", running, r.opt.MaxRunning)
+	all, own := 0, r.mu.starting[owner]
+	for _, n := range r.mu.starting {
+		all += n
 	}
-	r.mu.starting++
+	for _, j := range r.mu.jobs {
+		if j.isEnded() {
+			continue
+		}
+		all++
+		if j.spec.Owner == owner {
+			own++
+		}
+	}
+	if limit := r.opt.MaxRunning; all >= limit || own > 0 && all >= limit-spare {
+		return holo.Refuse(holo.Exhausted, ReasonTooManyJobs, "submit job: this node coordinates %d jobs, %d of them yours, at most %d and %d of them are for users who have one: try again when one has ended, or after %s", all, own, limit, limit-spare, RetryAfter)
+	}
+	r.mu.starting[owner]++
 	return nil
 }
 
-func (r *Runner) unreserve() {
+func (r *Runner) unreserve(owner holo.PrincipalID) {
 	r.mu.Lock()
-	r.mu.starting--
+	r.started(owner)
 	r.mu.Unlock()
+}
+
+// started gives a reservation up, with the runner's lock held.
+func (r *Runner) started(owner holo.PrincipalID) {
+	if r.mu.starting[owner]--; r.mu.starting[owner] == 0 {
+		delete(r.mu.starting, owner)
+	}
 }
 
 // start turns the reservation into a job. A runner that was closed meanwhile
@@ -67,7 +88,7 @@ func (r *Runner) unreserve() {
 func (r *Runner) start(j *job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mu.starting--
+	r.started(j.spec.Owner)
 	if _, here := r.mu.jobs[j.id]; r.mu.closed || here {
 		j.release()
 		return holo.Errorf(holo.Unavailable, "start job %d: the node is stopping, or coordinates it already", j.id)

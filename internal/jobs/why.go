@@ -120,6 +120,16 @@ func (j *job) ask(ctx context.Context, answer func()) error {
 	return nil
 }
 
+// isEnded reports whether nothing of the job is scheduled any more.
+func (j *job) isEnded() bool {
+	select {
+	case <-j.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // maxSpans bounds what is remembered of a job's attempts, of some 64 bytes
 // each: half a MiB.
 const maxSpans = 8192

@@ -4,20 +4,22 @@ import (
 	"context"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // worker runs tasks: as many at once as it has slots, a bounded number waiting
-// in the order of arrival, all others refused.
+// for their user's turn (sched.Fair), all others refused.
 type worker struct {
 	runner *Runner
-	slots  chan struct{} // holds one token per running task
 
 	mu struct {
 		sync.Mutex
 		closed  bool
-		room    int // tasks that may still come in
+		queue   *sched.Fair
+		turns   map[uint64]*running // those that wait, by ticket
+		free    int                 // slots
 		idle    sync.Cond
 		tasks   map[*running]struct{}
 		refused map[holo.JobID]holo.JobEpoch // told to abandon, up to that epoch
@@ -29,7 +31,11 @@ type worker struct {
 type running struct {
 	job    holo.JobID
 	epoch  holo.JobEpoch
+	owner  holo.PrincipalID
 	cancel context.CancelCauseFunc
+	ticket uint64
+	turn   chan struct{} // closed when it has a slot
+	slot   bool          // it has one
 }
 
 // maxRefused bounds how many abandoned jobs are remembered: a task that comes
@@ -37,8 +43,9 @@ type running struct {
 const maxRefused = 1024
 
 func newWorker(r *Runner) *worker {
-	w := &worker{runner: r, slots: make(chan struct{}, r.opt.Slots)}
-	w.mu.room = r.opt.Slots + r.opt.Queue
+	w := &worker{runner: r}
+	w.mu.queue, w.mu.free = sched.NewFair(r.opt.Slots+r.opt.Queue), r.opt.Slots
+	w.mu.turns = map[uint64]*running{}
 	w.mu.tasks = map[*running]struct{}{}
 	w.mu.refused = map[holo.JobID]holo.JobEpoch{}
 	w.mu.idle.L = &w.mu.Mutex
@@ -48,10 +55,10 @@ func newWorker(r *Runner) *worker {
 // run takes the task in, waits for a slot, runs it and answers.
 func (w *worker) run(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
 	result := &wire.TaskResult{Job: t.Job, Epoch: t.Epoch, Task: t.Task, Attempt: t.Attempt}
-	ctx, done, err := w.enter(ctx, t)
+	ctx, r, err := w.enter(ctx, t)
 	if err == nil {
-		err = w.runIn(ctx, t, result)
-		done()
+		err = w.runIn(ctx, r, t, result)
+		w.leave(r, result.Gas)
 	}
 	if err != nil {
 		result.Partial, result.Failed = nil, true
@@ -60,10 +67,9 @@ func (w *worker) run(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
 	return result
 }
 
-func (w *worker) runIn(ctx context.Context, t *wire.RunTask, result *wire.TaskResult) error {
+func (w *worker) runIn(ctx context.Context, r *running, t *wire.RunTask, result *wire.TaskResult) error {
 	select {
-	case w.slots <- struct{}{}:
-		defer func() { <-w.slots }()
+	case <-r.turn:
 	case <-ctx.Done():
 		return holo.Errorf(holo.Cancelled, "wait for a slot: %w", context.Cause(ctx))
 	}
@@ -76,7 +82,7 @@ func (w *worker) runIn(ctx context.Context, t *wire.RunTask, result *wire.TaskRe
 }
 
 // enter takes a task in, or refuses it.
-func (w *worker) enter(ctx context.Context, t *wire.RunTask) (context.Context, func(), error) {
+func (w *worker) enter(ctx context.Context, t *wire.RunTask) (context.Context, *running, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch epoch, gone := w.mu.refused[t.Job]; {
@@ -84,22 +90,46 @@ func (w *worker) enter(ctx context.Context, t *wire.RunTask) (context.Context, f
 		return nil, nil, holo.Refuse(holo.Unavailable, "stopping", "the node is stopping")
 	case gone && t.Epoch <= epoch:
 		return nil, nil, holo.Errorf(holo.Cancelled, "the job was cancelled here")
-	case w.mu.room == 0:
-		return nil, nil, holo.Refuse(holo.Unavailable, "queue_full", "%d tasks run and wait, no more are taken", len(w.mu.tasks))
+	}
+	ticket, ok := w.mu.queue.Enter(t.Owner)
+	if !ok {
+		return nil, nil, holo.Refuse(holo.Unavailable, "queue_full", "%d tasks run and wait, no more of this user are taken", w.mu.queue.Taken())
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &running{t.Job, t.Epoch, cancel}
+	r := &running{job: t.Job, epoch: t.Epoch, owner: t.Owner, cancel: cancel, ticket: ticket, turn: make(chan struct{})}
 	w.mu.tasks[r] = struct{}{}
-	w.mu.room--
-	return ctx, func() { w.leave(r) }, nil
+	w.mu.turns[ticket] = r
+	w.serve()
+	return ctx, r, nil
 }
 
-func (w *worker) leave(r *running) {
+// serve gives the free slots to those whose turn it is.
+func (w *worker) serve() {
+	for w.mu.free > 0 {
+		ticket, ok := w.mu.queue.Next()
+		if !ok {
+			return
+		}
+		r := w.mu.turns[ticket]
+		delete(w.mu.turns, ticket)
+		w.mu.free--
+		r.slot = true
+		close(r.turn)
+	}
+}
+
+// leave ends a task that used some gas, whether it came to its turn or not.
+func (w *worker) leave(r *running, used holo.Gas) {
 	r.cancel(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.mu.tasks, r)
-	w.mu.room++
+	delete(w.mu.turns, r.ticket)
+	w.mu.queue.Leave(r.owner, r.ticket, used)
+	if r.slot {
+		w.mu.free++
+	}
+	w.serve()
 	w.mu.idle.Broadcast()
 }
 
