@@ -15,8 +15,8 @@ func (c *cluster) dump() {
 	for _, n := range c.live() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		n.loop.do(ctx, func(now holo.Time) {
-			c.t.Logf("node %s: lease %v, leads %v, resident %d, pending %d, refusals %v, queue %d", n.self, n.loop.holder.Valid(now),
-				n.loop.keeper != nil, n.loop.budget.resident, n.loop.budget.pending, n.refusals.all(), len(n.loop.inputs))
+			c.t.Logf("node %s: lease %v, leads %v, usage %+v, refusals %v, queue %d", n.self, n.loop.holder.Valid(now),
+				n.loop.keeper != nil, n.loop.machine.Usage(), n.refusals.all(), len(n.loop.inputs))
 			for s := holo.ShardID(0); s.Valid(); s++ {
 				if st := n.loop.machine.Status(s); st.Seq > 0 || st.Queued > 0 {
 					c.t.Logf("  shard %d: %v epoch %d promised %d seq %d commit %d primary %s members %d learner %s", s, st.State, st.Config.Epoch,

@@ -37,9 +37,8 @@ type loop struct {
 	holder  *liveness.Holder
 	keeper  *liveness.Keeper // nil unless this node leads
 	leader  holo.NodeID      // whom the last heartbeat went to
-	budget  budget
-	spill   *spill    // nil: all pages are in memory
-	swept   holo.Time // when the read cache was, last
+	spill   *spill           // nil: all pages are in memory
+	swept   holo.Time        // when the read cache was, last
 	answers map[uint64]func(shard.Answer)
 	next    uint64
 }
@@ -50,7 +49,6 @@ func newLoop(n *Node) *loop {
 		inputs:  make(chan func(holo.Time), inputQueue),
 		machine: newMachine(n),
 		holder:  liveness.NewHolder(n.incarnation, liveness.DefaultTiming()),
-		budget:  budget{limit: n.config.MemoryBytes},
 		answers: map[uint64]func(shard.Answer){},
 	}
 }
@@ -65,11 +63,27 @@ func shardTiming() shard.Timing {
 	return t
 }
 
+// shardLimits is what the machine may keep for a node's page memory. The cache
+// sees to that itself where it has a disk.
+func shardLimits(memory uint64, spills bool) shard.Limits {
+	l := shard.DefaultLimits()
+	l.LogBytes = min(l.LogBytes, max(int(memory/8), leastLog))
+	l.Arriving = int(memory / 4)
+	if !spills {
+		l.Capacity = int(memory)
+	}
+	return l
+}
+
+// leastLog is the least that may be kept of entries for followers: a window to
+// each of two.
+const leastLog = 16 << 20
+
 func newMachine(n *Node) *shard.Machine {
 	return shard.New(shard.Options{
 		Self:   wire.Member{Node: n.self, Incarnation: n.incarnation},
 		Timing: shardTiming(),
-		Limits: shard.DefaultLimits(),
+		Limits: shardLimits(n.config.MemoryBytes, n.config.SpillDir != ""),
 		Track:  n.config.SpillDir != "",
 	})
 }
@@ -155,7 +169,6 @@ func (l *loop) tick() {
 	if l.spill != nil {
 		l.spill.tick(now)
 	}
-	l.budget.measure(now, l.machine)
 	l.yield()
 	l.tidy(now)
 	if id, known := l.n.leader(); known && id != l.leader {
@@ -212,28 +225,27 @@ func (l *loop) flushShards() bool {
 // on the loop when it has taken effect or was refused.
 func (l *loop) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, answer func(shard.Answer)) {
 	l.next++
-	settle, err := l.admit(now, s, mu)
+	release, err := l.reserve(mu)
 	if err != nil {
 		answer(shard.Answer{ID: l.next, Err: err})
 		return
 	}
 	l.answers[l.next] = func(a shard.Answer) {
-		settle(&a)
+		release()
 		answer(a)
 	}
 	l.machine.Submit(now, l.next, s, *mu)
 }
 
-// admit keeps room for what a mutation adds until it is answered.
-func (l *loop) admit(now holo.Time, s holo.ShardID, mu *wire.Mutation) (settle func(*shard.Answer), err error) {
+// reserve keeps room in memory and on disk for what a mutation adds until it is
+// answered. Where there is no disk the machine sees to the memory itself.
+func (l *loop) reserve(mu *wire.Mutation) (release func(), err error) {
+	release = func() {}
 	if l.spill != nil {
-		release, err := l.spill.reserve(mu)
-		l.yield()
-		return func(*shard.Answer) { release() }, err
+		release, err = l.spill.reserve(mu)
 	}
-	more, err := l.budget.admit(now, l.machine, s, mu)
 	l.yield()
-	return func(a *shard.Answer) { l.budget.settle(more, a) }, err
+	return release, err
 }
 
 // newRand is the chance that machines are given.

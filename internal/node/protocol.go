@@ -121,6 +121,9 @@ func (l *loop) leaders() []holo.NodeID {
 // event turns what a machine tells into a line of the log.
 func (n *Node) event(e shard.Event) {
 	n.heard(e)
+	if e.Kind == shard.NoRoom {
+		n.refusals.add(reasonNoRoom)
+	}
 	n.log.Debug("shard "+e.Kind.String(), "shard", uint64(e.Shard), "epoch", uint64(e.Epoch), "peer", e.Node.String())
 }
 

@@ -182,11 +182,16 @@ func (l *loop) tidy(now holo.Time) {
 // yield gives the cache what this node's own pages leave free, and no more than
 // its part.
 func (l *loop) yield() {
-	used := l.budget.resident + l.budget.pending
 	if l.spill != nil {
 		u := l.spill.cache.Usage()
-		used = uint64(u.Resident+u.Reserved) * holo.PageSize
+		l.leave(uint64(u.Resident+u.Reserved) * holo.PageSize)
+		return
 	}
+	l.leave(uint64(l.machine.Held()))
+}
+
+// leave has the cache be as small as so many bytes of this node's own pages make it.
+func (l *loop) leave(used uint64) {
 	limit := l.n.config.MemoryBytes
 	l.n.cache.resize(min(limit/cachePart, limit-min(used, limit)))
 }

@@ -181,8 +181,7 @@ func TestCachedPagesYieldToANodesOwn(t *testing.T) {
 		if got, want := n.cache.bytes(), n.config.MemoryBytes/cachePart; got > want || got < want/2 {
 			t.Errorf("%d bytes are cached where %d may be", got, want)
 		}
-		n.loop.budget.resident = n.config.MemoryBytes - 10*holo.PageSize
-		n.loop.yield()
+		n.loop.leave(n.config.MemoryBytes - 10*holo.PageSize)
 		if got := n.cache.bytes(); got > 10*holo.PageSize {
 			t.Errorf("%d bytes are cached where the node's own pages leave 10 pages free", got)
 		}

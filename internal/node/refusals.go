@@ -38,7 +38,7 @@ const (
 	reasonBusy         = "busy"            // a quota class is full
 	reasonMalformed    = "malformed"       // a message that does not decode
 	reasonDigest       = "digest_mismatch" // bytes that are not what their digest says
-	reasonMemory       = "memory"          // the page memory budget is used up
+	reasonNoRoom       = "no_room"         // a copy of a shard that came has no room in the page memory
 	reasonNotLeader    = "not_leader"      // the catalogue is led elsewhere
 	reasonNoLeader     = "no_leader"       // nobody leads the catalogue just now
 	reasonUnreachable  = "unreachable"     // the node did not answer

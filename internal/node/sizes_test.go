@@ -8,6 +8,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -124,10 +125,10 @@ func TestWritesBeyondANodesMemoryAreRefused(t *testing.T) {
 	n, ctx := c.nodes[0], context.Background()
 	a := c.create(n, "tight", 8<<20)
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 0, noise(22, 2<<20)))
-	must(t, n.loop.do(ctx, func(holo.Time) { n.loop.budget.limit = 3 << 20 }))
+	must(t, n.loop.do(ctx, func(holo.Time) { n.loop.machine.SetCapacity(3 << 20) }))
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 0, noise(23, 2<<20))) // over what is there
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 2<<20, noise(24, 1<<20)))
-	wantRefused(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 3<<20, noise(25, 1<<20)), holo.Exhausted, reasonMemory)
+	wantRefused(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 3<<20, noise(25, 1<<20)), holo.Exhausted, shard.ReasonMemory)
 	must(t, n.FillRange(ctx, holo.ArrayID(a.Id), 3<<20/8, 8192, make([]byte, 8))) // zeros take none
 }
 

@@ -153,7 +153,7 @@ func (n *Node) usage(ctx context.Context) (*wire.Usage, error) {
 	u := &wire.Usage{Incarnation: n.incarnation, Capacity: n.config.MemoryBytes, Spill: spillRoom(n.config.MemoryBytes, n.config.SpillLimit)}
 	err := n.loop.do(ctx, func(holo.Time) {
 		m := n.loop.machine.Usage()
-		u.Resident, u.Spilled = uint64(m.Bytes-m.Away+m.Tail), uint64(m.Away)
+		u.Resident, u.Spilled = uint64(m.Bytes-m.Away+m.Tail+m.Arriving), uint64(m.Away)
 	})
 	u.Cached, u.CacheHits, u.CacheMisses = n.cache.bytes(), n.cache.hits.Load(), n.cache.misses.Load()
 	return u, err
@@ -176,6 +176,8 @@ func (n *Node) health() []wire.Message {
 		if n.loop.keeper == nil {
 			return
 		}
+		cramped := n.loop.keeper.Cramped()
+		h.Cramped, h.CrampedBytes = uint64(cramped.Shards), cramped.Bytes
 		n.catalog.view(func(v liveness.View) {
 			for _, s := range v.Shards().Seats() {
 				heard, ok := n.loop.keeper.Heard(s.Node, s.Incarnation)
@@ -259,6 +261,10 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 		if r.Draining {
 			out = append(out, drainWarning(r, newVoting(h.Leader, h.Voters, nodes).needs(r.Node)))
 		}
+	}
+	if h.Cramped > 0 {
+		out = append(out, fmt.Sprintf("%d shards want one more copy, and no node has room for it: %.1f MiB are missing. Add a node, start one with more --memory or a --spill directory, or delete arrays.",
+			h.Cramped, float64(h.CrampedBytes)/(1<<20)))
 	}
 	if shards.RefusingWrites > 0 {
 		out = append(out, fmt.Sprintf("%d shards have too few copies and refuse writes.", shards.RefusingWrites))

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -34,6 +35,7 @@ type asked struct {
 
 // keeper is a process that leads, or thinks that it does.
 type keeper struct {
+	w      *world
 	addr   address
 	clock  clock
 	keeper *liveness.Keeper
@@ -52,6 +54,17 @@ func (k *keeper) Version() uint64 { return k.table.Version() }
 // Shards is the table as this keeper knows it.
 func (k *keeper) Shards() *placement.Table { return k.table }
 
+// Bytes is what all pages of a shard take.
+func (k *keeper) Bytes(holo.ShardID) uint64 { return uint64(k.w.o.full()) }
+
+// Offers is what a node has room for.
+func (k *keeper) Offers(holo.NodeID) (memory, spill uint64) {
+	if k.w.o.Room == 0 {
+		return math.MaxInt64, 0
+	}
+	return uint64(k.w.o.capacity()), 0
+}
+
 func newControl(w *world) *control {
 	c := &control{w: w, table: firstTable(w), index: 1, blind: map[address]bool{}, asked: map[holo.ShardID]asked{}}
 	c.lead()
@@ -67,7 +80,7 @@ func firstTable(w *world) *placement.Table {
 	}
 	for i := range w.o.Shards {
 		cfg := wire.ShardConfig{Shard: holo.MakeShardID(w.o.Copies, uint64(i)), Epoch: 1}
-		for _, j := range w.rng.Perm(len(w.nodes))[:w.o.Copies] {
+		for _, j := range w.holders(i) {
 			cfg.Members = append(cfg.Members, wire.Member{Node: nodeID(address(j)), Incarnation: w.nodes[j].life})
 		}
 		cfg.Primary = cfg.Members[0].Node
@@ -81,9 +94,21 @@ func firstTable(w *world) *placement.Table {
 	return t
 }
 
+// holders draws who holds a shard: where there is room for so few, one after the
+// other.
+func (w *world) holders(shard int) []int {
+	all := w.rng.Perm(len(w.nodes))
+	if w.o.Room > 0 {
+		for i := range all {
+			all[i] = (shard*int(w.o.Copies) + i) % len(all)
+		}
+	}
+	return all[:w.o.Copies]
+}
+
 // lead begins a leadership.
 func (c *control) lead() {
-	k := &keeper{addr: leaderAddr, clock: newClock(c.w.rng), table: c.table}
+	k := &keeper{w: c.w, addr: leaderAddr, clock: newClock(c.w.rng), table: c.table}
 	k.keeper = liveness.NewKeeper(k.clock.at(c.w.now), leaseTiming, rand.New(rand.NewPCG(c.w.rng.Uint64(), 1)))
 	c.leader = k
 }
@@ -242,10 +267,14 @@ func (c *control) transition(cmd wire.Message) error {
 	return holo.Errorf(holo.Internal, "command %#04x is not one about shards", uint16(cmd.Type()))
 }
 
-// drainNode keeps, as the catalogue does, enough nodes for all copies.
+// drainNode keeps, as the catalogue does, enough nodes for all copies, and enough room.
 func (c *control) drainNode(cmd *wire.NodeDrain) error {
 	err := c.table.Drain(cmd.Node, cmd.On)
-	if err == nil && cmd.On && len(c.table.Open()) < int(c.w.o.Copies) {
+	least := int(c.w.o.Copies)
+	if c.w.o.Room > 0 {
+		least = least * c.w.o.Shards / c.w.o.Room
+	}
+	if err == nil && cmd.On && len(c.table.Open()) < least {
 		return errors.Join(holo.Errorf(holo.Conflict, "too few nodes"), c.table.Drain(cmd.Node, false))
 	}
 	return err

@@ -222,7 +222,7 @@ func TestFullTableOfReadLeasesForgetsNone(t *testing.T) {
 	}
 	cache.Put(s.now, s.shard, rd.Lease, rd.Pages)
 	m := s.actors[0].machine
-	for i := range holo.PageIndex(4 * smallLimits().Leases) {
+	for i := range holo.PageIndex(4 * smallLimits(&Options{}).Leases) {
 		req := shard.ReadRequest{Shard: s.shard, Pages: []holo.PageID{{Array: page.Array, Index: page.Index + 1 + i}}, Holder: holder}
 		other, err := m.BeginRead(s.now, req)
 		if err == nil {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -50,7 +52,7 @@ func (n *node) boot() {
 	n.up, n.stalled, n.waits = true, 0, map[uint64]waiting{}
 	n.machine = shard.New(shard.Options{
 		Self:   wire.Member{Node: nodeID(n.addr), Incarnation: n.life},
-		Timing: shardTiming, Limits: smallLimits(), Track: n.w.o.Disk,
+		Timing: shardTiming, Limits: smallLimits(&n.w.o), Track: n.w.o.Disk,
 	})
 	if n.disk = nil; n.w.o.Disk {
 		n.disk = newDisk(n)
@@ -73,10 +75,11 @@ func (n *node) boot() {
 
 // smallLimits make windows, chunks and numbers of leases matter with a handful of
 // pages.
-func smallLimits() shard.Limits {
+func smallLimits(o *Options) shard.Limits {
 	l := shard.DefaultLimits()
 	l.FrameBytes, l.WindowBytes, l.ChunkBytes, l.ChunkWindow = 2*holo.PageSize, 4*holo.PageSize, holo.PageSize, 2
 	l.Leases = 6
+	l.Capacity, l.Arriving = o.capacity(), holo.PageSize
 	return l
 }
 
@@ -166,6 +169,9 @@ func (n *node) flush() bool {
 }
 
 func (n *node) perform(ready *shard.Ready) {
+	if u := n.machine.Usage(); n.w.o.Room > 0 && u.Bytes > n.w.o.capacity() {
+		n.w.fail(fmt.Sprintf("node %d has room for %d bytes of pages and holds %d, and %d that arrive", n.addr, n.w.o.capacity(), u.Bytes, u.Arriving))
+	}
 	for _, e := range ready.Events {
 		n.w.tally(e.Kind.String())
 		n.w.note("event "+e.Kind.String(), uint64(n.addr), uint64(e.Shard), uint64(e.Epoch))

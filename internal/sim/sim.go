@@ -58,6 +58,7 @@ type Options struct {
 	Clients int
 	Ops     int  // of each client
 	Disk    bool // pages go to disks that are slow, fail and are full at times
+	Room    int  // shards that a node has room for in memory, and copies go nowhere else; 0: all
 	Keep    bool
 }
 
@@ -66,8 +67,17 @@ type Options struct {
 func For(seed uint64) Options {
 	o := Options{Seed: seed, Nodes: 3 + int(seed%3), Copies: holo.Class(2 + seed%2), Shards: 2, Pages: 2, Clients: 4, Ops: 60, Disk: seed%4 >= 2}
 	o.Nodes = max(o.Nodes, int(o.Copies)+1)
+	if seed%8 == 4 { // two copies of two shards, one on each node but two
+		o.Nodes, o.Room = 2*int(o.Copies)+2, 1
+	}
 	return o
 }
+
+// full is what all pages of a shard take.
+func (o Options) full() int { return o.Pages * arrays * holo.PageSize }
+
+// capacity is how many bytes of pages a node may have in memory; 0: no limit.
+func (o Options) capacity() int { return o.Room * o.full() }
 
 // Result is what a run came to.
 type Result struct {

@@ -81,7 +81,7 @@ func (s *stage) boot(i int) {
 		a.life = holo.Incarnation(10 * (i + 1))
 	}
 	a.up, a.answers = true, map[uint64]shard.Answer{}
-	a.machine = shard.New(shard.Options{Self: s.member(i), Timing: shardTiming, Limits: smallLimits()})
+	a.machine = shard.New(shard.Options{Self: s.member(i), Timing: shardTiming, Limits: smallLimits(&Options{})})
 	a.holder = liveness.NewHolder(a.life, leaseTiming)
 }
 

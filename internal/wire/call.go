@@ -116,6 +116,9 @@ type Health struct {
 	Leader  holo.NodeID
 	Voters  []holo.NodeID
 	Leased  []holo.NodeID // nodes heard from within a lease
+
+	Cramped      uint64 // shards that want one more copy, which no node has room for
+	CrampedBytes uint64 // of those copies
 }
 
 // UsageRead asks a node for its Usage.
@@ -214,6 +217,8 @@ func (m *Health) encode(e *Encoder) {
 	e.Fixed(m.Leader[:])
 	encodeNodes(e, m.Voters)
 	encodeNodes(e, m.Leased)
+	e.U64(m.Cramped)
+	e.U64(m.CrampedBytes)
 }
 
 func (m *Health) decode(d *Decoder) {
@@ -221,6 +226,8 @@ func (m *Health) decode(d *Decoder) {
 	d.Fixed(m.Leader[:])
 	m.Voters = decodeNodes(d)
 	m.Leased = decodeNodes(d)
+	m.Cramped = d.U64()
+	m.CrampedBytes = d.U64()
 }
 
 func encodeNodes(e *Encoder, ids []holo.NodeID) {

@@ -122,6 +122,15 @@ func (c *Catalog) configs(class holo.Class, tell func(*wire.ShardConfig)) error 
 	return err
 }
 
+// Bytes is what the arrays take in each copy of a shard.
+func (c *Catalog) Bytes(s holo.ShardID) uint64 { return c.loads[s] }
+
+// Offers is what a node offers for copies of arrays.
+func (c *Catalog) Offers(id holo.NodeID) (memory, spill uint64) {
+	p := c.nodes[id].Place
+	return p.Capacity, p.Spill
+}
+
 // held is how many bytes of arrays a node has to hold, if every page is written.
 func (c *Catalog) held(id holo.NodeID) (bytes uint64) {
 	for cfg := range c.table.All() {

@@ -25,7 +25,8 @@ type move struct {
 // time and only while nothing else is to be moved. It begins where a node has a
 // quarter more than another by their weights, and ends where no move makes both
 // more even, so that the chance in a placement costs nothing.
-func (k *Keeper) balance(now holo.Time, t *placement.Table) {
+func (k *Keeper) balance(now holo.Time, view View) {
+	t, room := view.Shards(), k.newRoom(view)
 	maps.DeleteFunc(k.leads, func(s holo.ShardID, m move) bool {
 		c, ok := t.Get(s)
 		return !ok || c.Primary != m.from || now.Sub(m.at) > handoffPatience*k.timing.TTL
@@ -36,7 +37,7 @@ func (k *Keeper) balance(now holo.Time, t *placement.Table) {
 			continue
 		}
 		e := &k.uneven[class]
-		e.copies = settled.weigh(t, class, k.holders).level(e.copies, len(k.moves), func(from, to holo.NodeID) bool { return k.moveCopy(now, t, class, from, to) })
+		e.copies = settled.weigh(t, class, k.holders).level(e.copies, len(k.moves), func(from, to holo.NodeID) bool { return k.moveCopy(now, t, room, class, from, to) })
 		if len(k.moves) == 0 {
 			e.leads = settled.weigh(t, class, k.leaders).level(e.leads, len(k.leads), func(from, to holo.NodeID) bool { return k.moveLead(now, t, class, from, to) })
 		}
@@ -137,12 +138,12 @@ func (s *scale) ends() (from, to holo.NodeID) {
 	return from, to
 }
 
-// moveCopy begins to move a copy of some shard of the class, rather one that is no
-// primary. Where none can be moved it reports false.
-func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, class holo.Class, from, to holo.NodeID) bool {
+// moveCopy begins to move a copy of some shard of the class that there is room
+// for, rather one that is no primary. Where none can be moved it reports false.
+func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, room *room, class holo.Class, from, to holo.NodeID) bool {
 	var found *wire.ShardConfig
 	for c := range t.All() {
-		if c.Shard.Class() == class && k.still(t, c) && c.Has(from) && !c.Has(to) && (found == nil || found.Primary == from && c.Primary != from) {
+		if c.Shard.Class() == class && k.still(t, c) && c.Has(from) && !c.Has(to) && room.fits(to, c) && (found == nil || found.Primary == from && c.Primary != from) {
 			found = c
 		}
 	}
@@ -150,6 +151,7 @@ func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, class holo.Class, f
 		return false
 	}
 	k.moves[found.Shard] = move{from, to, now}
+	room.take(to, found.Shard)
 	return true
 }
 

@@ -43,6 +43,7 @@ type Keeper struct {
 	proposed map[proposal]holo.Time
 	hinted   map[holo.ShardID]holo.Time
 	repaired holo.Time
+	cramped  Cramped
 	out      KeeperReady
 }
 
@@ -166,11 +167,11 @@ func (k *Keeper) Tick(now holo.Time, view View) {
 	k.checkLives(now, view.Shards())
 	k.release(view)
 	k.startRound(now)
-	k.serve(now, view.Shards())
+	k.serve(now, view)
 	k.executeDrops(now, view.Shards())
 	if now.Sub(k.repaired) >= k.timing.Resend {
 		k.repaired = now
-		k.repair(now, view.Shards())
+		k.repair(now, view)
 	}
 	k.push(view)
 }

@@ -55,4 +55,11 @@ type View interface {
 	Version() uint64
 	Shards() *placement.Table
 	AccessEpoch() uint64 // counts the changes of who may do what
+
+	// Bytes is what the arrays take in each copy of a shard, if all their pages
+	// are written.
+	Bytes(holo.ShardID) uint64
+	// Offers is how many bytes of pages a node may be given to hold, in memory and
+	// in its spill folder.
+	Offers(holo.NodeID) (memory, spill uint64)
 }

@@ -1,6 +1,7 @@
 package liveness
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -31,6 +32,10 @@ type cluster struct {
 	applied []wire.Message
 	sent    []wire.Envelope
 	class   holo.Class
+
+	bytes  uint64                 // in each shard
+	offers map[holo.NodeID]uint64 // of memory; of one not named: whatever is asked
+	spill  uint64                 // of each
 }
 
 func id(n int) holo.NodeID { return holo.NodeID{byte(n)} }
@@ -40,6 +45,15 @@ func incarnation(n int) holo.Incarnation { return holo.Incarnation(100 * n) }
 func (c *cluster) Version() uint64          { return c.index }
 func (c *cluster) AccessEpoch() uint64      { return c.access }
 func (c *cluster) Shards() *placement.Table { return c.table }
+
+func (c *cluster) Bytes(holo.ShardID) uint64 { return c.bytes }
+
+func (c *cluster) Offers(node holo.NodeID) (memory, spill uint64) {
+	if m, ok := c.offers[node]; ok {
+		return m, c.spill
+	}
+	return math.MaxInt64, 0
+}
 
 func newCluster(t *testing.T, n int, class holo.Class) *cluster {
 	c := &cluster{

@@ -31,14 +31,15 @@ type stay struct {
 }
 
 // serve answers the primaries' requests.
-func (k *Keeper) serve(now holo.Time, t *placement.Table) {
+func (k *Keeper) serve(now holo.Time, view View) {
+	t := view.Shards()
 	requests := k.requests
 	k.requests = nil
 	for _, r := range requests {
 		switch m := r.msg.(type) {
 		case *wire.ShardShrink:
 			if c := k.primary(t, r.from, m.By, m.Shard, m.Epoch); c != nil {
-				k.shrink(now, t, c, m)
+				k.shrink(now, view, c, m)
 			}
 		case *wire.ShardPromote:
 			if c := k.primary(t, r.from, m.By, m.Shard, m.Epoch); c != nil && c.Learner == m.Learner && c.LearnerGen == m.Gen {
@@ -69,14 +70,14 @@ func (k *Keeper) primary(t *placement.Table, from holo.NodeID, by wire.Member, s
 
 // shrink replaces before it removes: below the floor a learner comes first,
 // and the drop is remembered until it has become a member.
-func (k *Keeper) shrink(now holo.Time, t *placement.Table, c *wire.ShardConfig, m *wire.ShardShrink) {
+func (k *Keeper) shrink(now holo.Time, view View, c *wire.ShardConfig, m *wire.ShardShrink) {
 	if m.Drop == c.Primary || !c.Has(m.Drop) {
 		return
 	}
 	if len(c.Members)-1 < wire.MinAck(c.Shard.Class()) {
 		k.wanted[c.Shard] = m.Drop
 		if c.Learner == (wire.Member{}) {
-			k.addLearner(now, t, c, k.newLoads(now, t))
+			k.addLearner(now, view.Shards(), c, k.newLoads(now, view))
 		}
 		return
 	}
@@ -134,7 +135,8 @@ func (k *Keeper) echo(m wire.Member) uint64 {
 
 // repair adds learners where copies are missing, the fewest copies first, and
 // hints at drops where there are too many.
-func (k *Keeper) repair(now holo.Time, t *placement.Table) {
+func (k *Keeper) repair(now holo.Time, view View) {
+	t := view.Shards()
 	budget, moves := maxLearners, maxMoves
 	var short, moving []*wire.ShardConfig
 	for c := range t.All() {
@@ -160,21 +162,21 @@ func (k *Keeper) repair(now holo.Time, t *placement.Table) {
 	}
 	if len(short) == 0 { // who has too few copies comes before who only moves
 		short = moving[:min(len(moving), max(moves, 0))]
-		k.balance(now, t)
+		k.balance(now, view)
 	}
+	k.cramped = Cramped{}
 	if len(short) == 0 {
 		return
 	}
 	slices.SortStableFunc(short, func(a, b *wire.ShardConfig) int { return len(a.Members) - len(b.Members) })
-	loads := k.newLoads(now, t)
+	loads := k.newLoads(now, view)
 	for _, c := range short {
-		if c.Learner == (wire.Member{}) {
-			if budget <= 0 {
-				continue
-			}
-			budget--
+		if c.Learner == (wire.Member{}) && budget <= 0 {
+			continue
 		}
-		k.addLearner(now, t, c, loads)
+		if k.addLearner(now, t, c, loads) && c.Learner == (wire.Member{}) {
+			budget-- // what nobody has room for keeps nobody from being helped
+		}
 	}
 }
 
@@ -191,22 +193,25 @@ func (k *Keeper) stuck(now holo.Time, c *wire.ShardConfig) bool {
 	return now.Sub(k.learners[c.Shard].at) > learnerLeases*k.timing.TTL
 }
 
-// addLearner proposes the least loaded candidate that is neither a member nor
-// the present learner; ties go by chance, so that no unlucky choice repeats
-// for ever.
-func (k *Keeper) addLearner(now holo.Time, t *placement.Table, c *wire.ShardConfig, loads *loads) {
+// addLearner proposes the least loaded candidate with room that is neither a
+// member nor the present learner; ties go by chance, so that no unlucky choice
+// repeats for ever.
+func (k *Keeper) addLearner(now holo.Time, t *placement.Table, c *wire.ShardConfig, loads *loads) (added bool) {
 	id, ok := k.moves[c.Shard].to, true
 	if id.IsZero() || c.Has(id) || c.Learner.Node == id || !slices.Contains(loads.ids, id) {
 		id, ok = loads.lightest(k, c)
 	}
 	if !ok {
-		return
+		k.cramped.count(loads, c)
+		return false
 	}
 	inc, _ := t.Registered(id)
 	loads.copies[id]++
+	loads.room.take(id, c.Shard)
 	learner := wire.Member{Node: id, Incarnation: inc}
 	k.propose(now, proposal{shard: c.Shard, epoch: c.Epoch, gen: c.LearnerGen},
 		&wire.ShardLearner{Shard: c.Shard, Epoch: c.Epoch, Gen: c.LearnerGen, Learner: learner})
+	return true
 }
 
 // loads counts the copies that each candidate holds or is about to hold.
@@ -214,10 +219,12 @@ type loads struct {
 	ids    []holo.NodeID
 	weight map[holo.NodeID]uint64
 	copies map[holo.NodeID]uint64
+	room   *room
 }
 
-func (k *Keeper) newLoads(now holo.Time, t *placement.Table) *loads {
-	l := &loads{ids: k.candidates(now, t), weight: map[holo.NodeID]uint64{}, copies: map[holo.NodeID]uint64{}}
+func (k *Keeper) newLoads(now holo.Time, view View) *loads {
+	t := view.Shards()
+	l := &loads{ids: k.candidates(now, t), weight: map[holo.NodeID]uint64{}, copies: map[holo.NodeID]uint64{}, room: k.newRoom(view)}
 	for _, s := range t.Seats() {
 		l.weight[s.Node] = max(s.Weight, 1)
 	}
@@ -235,7 +242,7 @@ func (k *Keeper) newLoads(now holo.Time, t *placement.Table) *loads {
 func (l *loads) lightest(k *Keeper, c *wire.ShardConfig) (best holo.NodeID, ok bool) {
 	ties := 0
 	for _, id := range l.ids {
-		if c.Has(id) || c.Learner.Node == id {
+		if c.Has(id) || c.Learner.Node == id || !l.room.fits(id, c) {
 			continue
 		}
 		mine, least := l.copies[id]*l.weight[best], l.copies[best]*l.weight[id]

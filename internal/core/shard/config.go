@@ -44,6 +44,9 @@ func (m *Machine) configure(now holo.Time, r *replica, c *wire.ShardConfig) {
 	before := r.config
 	r.config = *c
 	m.seat(now, r)
+	if in := r.incoming; in != nil && in.arrival > 0 && (c.Learner != m.self || c.LearnerGen != in.key.gen) {
+		r.incoming = nil // nobody will send the rest
+	}
 	switch {
 	case c.Lost:
 		m.stepDown(r)

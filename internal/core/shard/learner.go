@@ -59,9 +59,20 @@ func (m *Machine) onSnap(r *replica, who wire.Member, msg *wire.Snap) {
 		m.send(who, ack)
 		return
 	}
+	if r.incoming != nil && key.compare(r.incoming.key) > 0 {
+		r.incoming = nil // of a stream that nobody goes on with
+	}
+	if !m.arrives(r, &msg.Transfer) {
+		m.event(NoRoom, r, who.Node) // sent again later, or to another node
+		return
+	}
 	in := r.receive(who, msg.Gen, &msg.Transfer)
 	if in == nil {
 		return
+	}
+	if in.arrival == 0 {
+		m.arrivals++
+		in.arrival = m.arrivals
 	}
 	if ack.Next = in.next; in.complete {
 		m.learn(r, who, msg.Epoch, in)

@@ -62,6 +62,10 @@ func (m *Machine) onRepl(r *replica, who wire.Member, msg *wire.Repl) {
 				r.held = &early{who, msg}
 				break
 			}
+			if !m.fits(r.growth(&n.Mutation)) {
+				m.event(NoRoom, r, who.Node) // unacknowledged: the primary waits, and asks for another member
+				break
+			}
 			r.append(n).entry = nil // a member sends its entries to nobody
 		}
 	}

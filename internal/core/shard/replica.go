@@ -146,6 +146,7 @@ type Usage struct {
 	Away     int // bytes of those not in memory
 	Damaged  int // pages whose bytes are neither in memory nor sound on disk
 	Tail     int // bytes of pages not yet committed
+	Arriving int // bytes of pages of transfers that are not complete
 	LogBytes int // bytes of entries kept for followers
 }
 
@@ -164,6 +165,9 @@ func (m *Machine) Usage() Usage {
 		u.Damaged += r.damaged()
 		for _, s := range r.tail.pages {
 			u.Tail += len(s.data)
+		}
+		if r.incoming != nil {
+			u.Arriving += r.incoming.bytes
 		}
 	}
 	return u

@@ -57,7 +57,8 @@ type Limits struct {
 	ChunkWindow int // chunks on their way to one follower
 	Leases      int // read leases that may still run, one for each page and reader, over all shards
 	Holds       int // write leases of a shard
-	Capacity    int // bytes of pages; 0: no limit but that of the cluster's admission
+	Capacity    int // bytes of pages in memory; 0: somebody else sees to it
+	Arriving    int // bytes of copies that arrive, besides the oldest; 0: no limit
 }
 
 // DefaultLimits keeps what is in flight to one follower at 8 MiB, which fills
@@ -90,8 +91,10 @@ type Machine struct {
 	lease    holo.Time // until when this node may serve reads (I7)
 	held     bool      // a lease was ever held
 	logBytes int       // of entries kept for followers, over all shards
+	books    books     // what the pages take
 
 	activations uint64 // counts takeovers of any shard
+	arrivals    uint64 // numbers the copies that arrive
 	grants      uint64 // numbers read leases, over all shards and activations
 	granted     grants // those that may still run
 	streams     uint64 // numbers transfers
@@ -149,6 +152,7 @@ func (m *Machine) Ready(now holo.Time) Ready {
 // the memory of shards left long ago. Call it about four times per Resend.
 func (m *Machine) Tick(now holo.Time) {
 	m.expire(now)
+	m.books.stale = true
 	for _, r := range m.replicas {
 		if r == nil {
 			continue
@@ -283,10 +287,11 @@ const (
 	IgnoredMessage                        // a message that makes no sense here
 	PageDamaged                           // a copy here does not have its digest
 	PageHealed                            // it was replaced by the copy of that node
+	NoRoom                                // pages from the primary that the memory has no room for
 	eventKinds
 )
 
-var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message", "page_damaged", "page_healed"}
+var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message", "page_damaged", "page_healed", "no_room"}
 
 // String is the kind's stable name.
 func (k EventKind) String() string {

@@ -169,6 +169,10 @@ type incoming struct {
 	commit, seq holo.Seq
 	next        uint32
 	complete    bool
+	arrival     uint64 // of a learner's copy: which one it is; 0: of a member's
+	bytes       int    // of pages
+	net         int    // of pages of which it holds the committed value and a newer one, the larger
+	sizes       map[holo.PageID]int
 	effects     []effect
 	marks       []wire.ArrayMark
 	records     []wire.OpRecord
@@ -180,7 +184,7 @@ func (r *replica) receive(from wire.Member, gen uint64, t *wire.Transfer) *incom
 	key := streamKey{gen, t.Started, t.Stream}
 	in := r.incoming
 	if in == nil || key.compare(in.key) > 0 {
-		in = &incoming{from: from, key: key, commit: t.Commit, seq: t.Seq}
+		in = &incoming{from: from, key: key, commit: t.Commit, seq: t.Seq, sizes: map[holo.PageID]int{}}
 		r.incoming = in
 	}
 	if in.key != key || in.from != from {
@@ -193,6 +197,7 @@ func (r *replica) receive(from wire.Member, gen uint64, t *wire.Transfer) *incom
 	in.complete = t.Last
 	for i := range t.Images {
 		p := &t.Images[i]
+		in.count(p)
 		in.effects = append(in.effects, effect{p.Page, stored{newPage(p.Kind, p.Data, p.Digest), p.Version}})
 	}
 	in.marks = append(in.marks, t.Marks...)

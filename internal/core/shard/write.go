@@ -58,6 +58,10 @@ func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutat
 	if err := m.accepts(now, r); err != nil {
 		return err
 	}
+	if more := r.growth(&mu); !m.fits(more) {
+		return holo.Refuse(holo.Exhausted, ReasonMemory, "write to shard %d: %d more bytes of pages, of %d that this node offers %d are in use",
+			s, more, m.limits.Capacity, m.books.held)
+	}
 	q := &request{mutation: mu, waiters: []uint64{id}}
 	r.lead.queue = append(r.lead.queue, q)
 	r.lead.queued[keyOf(&mu)] = q
@@ -90,8 +94,6 @@ func (m *Machine) accepts(now holo.Time, r *replica) error {
 		return noLease(r)
 	case len(r.lead.queue) >= m.limits.Queue || m.logBytes >= m.limits.LogBytes:
 		return holo.Refuse(holo.Unavailable, "busy", "write to shard %d: %d writes and %d bytes are waiting", r.shard, len(r.lead.queue), m.logBytes)
-	case m.limits.Capacity > 0 && r.table.bytes+m.logBytes >= m.limits.Capacity:
-		return holo.Refuse(holo.Exhausted, "memory_full", "write to shard %d: the node's %d bytes for pages are used", r.shard, m.limits.Capacity)
 	}
 	return nil
 }
