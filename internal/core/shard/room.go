@@ -54,17 +54,24 @@ func (m *Machine) inMemory() (bytes int) {
 		if r == nil {
 			continue
 		}
-		bytes += r.table.bytes - r.table.away
-		for id, s := range r.tail.pages {
-			bytes += max(0, len(s.data)-r.table.get(id).size())
-		}
+		own := r.kept()
 		if r.incoming != nil {
-			bytes += max(0, r.incoming.net-r.table.bytes+r.table.away)
+			own = max(own, r.incoming.net)
 		}
-		if r.lead != nil {
-			for _, q := range r.lead.queue {
-				bytes += r.growth(&q.mutation)
-			}
+		bytes += own
+	}
+	return bytes
+}
+
+// kept is what the replica's own copy takes once all that waits is committed.
+func (r *replica) kept() int {
+	bytes := r.table.bytes - r.table.away
+	for id, s := range r.tail.pages {
+		bytes += max(0, len(s.data)-r.table.get(id).size())
+	}
+	if r.lead != nil {
+		for _, q := range r.lead.queue {
+			bytes += r.growth(&q.mutation)
 		}
 	}
 	return bytes
@@ -111,7 +118,11 @@ func (m *Machine) arrives(r *replica, t *wire.Transfer) bool {
 			return false
 		}
 	}
-	return m.fits(net)
+	had := 0
+	if r.incoming != nil {
+		had = r.incoming.net
+	}
+	return m.fits(had + net - max(had, r.kept())) // what it takes the place of is counted already
 }
 
 // more is what a page adds to those that are there: of a page that comes twice,
