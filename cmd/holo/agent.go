@@ -106,6 +106,7 @@ func agentCommand(a *app) *cobra.Command {
 
 // runNode runs a node until the context ends, or the parent does.
 func (a *app) runNode(ctx context.Context, f agentFlags, c node.Config) error {
+	limitMemory(c.MemoryBytes)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if f.parent {
