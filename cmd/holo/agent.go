@@ -24,12 +24,14 @@ type agentFlags struct {
 	spill      string
 	spillLimit bytesFlag
 	scrubRate  bytesFlag
+	moveRate   bytesFlag
 }
 
 func (f *agentFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.logLevel, "log", "warn", "what to log on the error stream: debug, info, warn or error")
 	policyFlags(cmd, &f.policy)
 	cmd.Flags().StringVar(&f.isolation, "isolation", "strongest", "of kernels: strongest that this system has, which status shows; or strict, to run none below full")
+	cmd.Flags().Var(&f.moveRate, "move-rate", "bytes a second that go from node to node only to even out what they hold, while this node leads (default 32MiB)")
 	cmd.Flags().StringVar(&f.spill, "spill", "", "folder of this node's own for pages that do not fit into memory, encrypted (default: none)")
 	cmd.Flags().Var(&f.spillLimit, "spill-limit", "bytes of files in that folder, at least 32MiB; three quarters hold pages")
 	cmd.Flags().Var(&f.scrubRate, "scrub-rate", "bytes per second of this node's pages that are read again to find damage, at least 64KiB (default 4MiB)")
@@ -94,7 +96,7 @@ func agentCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
-				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate), MoveRate: uint64(f.moveRate),
 			})
 		},
 	}
@@ -180,7 +182,7 @@ func joinCommand(a *app) *cobra.Command {
 			return a.runNode(cmd.Context(), f, node.Config{
 				Dir: a.dir, Listen: listen, Also: also, Allow: n.allow, Advertise: n.advertise, MemoryBytes: uint64(n.memory), Socket: a.socket,
 				Policy: f.policy, Logger: log, Keys: a.keys(), Announce: f.announce, StrictIsolation: strict, Clients: f.letIn(cmd),
-				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate),
+				SpillDir: f.spill, SpillLimit: uint64(f.spillLimit), ScrubRate: uint64(f.scrubRate), MoveRate: uint64(f.moveRate),
 			})
 		},
 	}

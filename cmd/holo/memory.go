@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"runtime/debug"
 
 	"github.com/holocompute/holocompute/internal/node"
@@ -13,12 +12,8 @@ const processOwn = 8 << 20
 
 // limitMemory has the runtime collect so often that the process keeps to its page
 // memory and a tenth, rather than to twice what is in use. Pages hold no pointers,
-// so a collection costs little however many there are. Who sets GOMEMLIMIT has
-// said otherwise.
+// so a collection costs little however many there are.
 func limitMemory(pages uint64) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return
-	}
 	if pages == 0 {
 		pages = node.DefaultMemory
 	}

@@ -72,6 +72,7 @@ var mayImport = map[string][]string{
 	"scripts/*":        {},
 	"scripts/exposure": {"internal/lab"},
 	"scripts/chaos":    {".", "internal/lab", "internal/history"},
+	"scripts/capacity": {"."},
 }
 
 var words = []string{

@@ -84,9 +84,19 @@ func (d *leadership) begin(ctx context.Context) {
 	}
 	d.n.log.Info("leading the catalogue", "term", d.n.consensus.Term())
 	d.n.loop.do(ctx, func(now holo.Time) {
-		d.n.loop.keeper = liveness.NewKeeper(now, liveness.DefaultTiming(), newRand())
+		d.n.loop.keeper = liveness.NewKeeper(now, d.n.keeperTiming(), newRand())
 		d.n.loop.holder.Hurry()
 	})
+}
+
+// keeperTiming is what all nodes share, and how fast this one's keeper moves what
+// only evens out.
+func (n *Node) keeperTiming() liveness.Timing {
+	t := liveness.DefaultTiming()
+	if n.config.MoveRate > 0 {
+		t.MoveRate = n.config.MoveRate
+	}
+	return t
 }
 
 func (d *leadership) end(ctx context.Context) {

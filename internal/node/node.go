@@ -67,6 +67,7 @@ type Config struct {
 	SpillDir    string        // where pages go that do not fit; empty: nowhere
 	SpillLimit  uint64        // of files there, at least storage.MinLimit
 	ScrubRate   uint64        // bytes per second that are read again to find damage; 0: scrub.DefaultRate
+	MoveRate    uint64        // bytes a second that are moved only to even things out, while this node leads; 0: liveness.DefaultMoveRate
 	Socket      string        // path of the client socket; empty: none
 	Clients     *bool         // let clients of other machines in; nil: as before, at first not
 	Policy      Policy        // of its links

@@ -141,6 +141,9 @@ func (s *scale) ends() (from, to holo.NodeID) {
 // moveCopy begins to move a copy of some shard of the class that there is room
 // for, rather one that is no primary. Where none can be moved it reports false.
 func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, room *room, class holo.Class, from, to holo.NodeID) bool {
+	if now < k.paced {
+		return false
+	}
 	var found *wire.ShardConfig
 	for c := range t.All() {
 		if c.Shard.Class() == class && k.still(t, c) && c.Has(from) && !c.Has(to) && room.fits(to, c) && (found == nil || found.Primary == from && c.Primary != from) {
@@ -152,7 +155,16 @@ func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, room *room, class h
 	}
 	k.moves[found.Shard] = move{from, to, now}
 	room.take(to, found.Shard)
+	k.pace(now, room.view.Bytes(found.Shard))
 	return true
+}
+
+// pace has the next copy wait until this one is paid for at MoveRate, so that in
+// any span of time no more is moved than the rate allows and one copy.
+func (k *Keeper) pace(now holo.Time, bytes uint64) {
+	if rate := k.timing.MoveRate; rate > 0 {
+		k.paced = now.Add(holo.Duration(float64(bytes) / float64(rate) * float64(holo.Second)))
+	}
 }
 
 // moveLead asks the primary of some shard of the class to give it away.

@@ -167,3 +167,27 @@ func TestMoveEndsWhenItsNodeDies(t *testing.T) {
 	}
 	c.wantDeaths(4)
 }
+
+// What is moved only to even things out keeps to a rate, by the keeper's time; what
+// repairs does not wait for it.
+func TestEveningOutKeepsToItsRate(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.bytes, c.keeper.timing.MoveRate = 4<<20, 8<<20
+	c.join(4, 256)
+	c.settle(c.timing.Settle)
+	began := c.now
+	for range 40 {
+		c.settle(holo.Second)
+		copies, _ := c.share(4)
+		if most := 2*int(c.now.Sub(began)/holo.Second) + 3; copies > most {
+			t.Fatalf("%d copies of 4 MiB are moved in %v at 8 MiB a second, at most %d", copies, c.now.Sub(began), most)
+		}
+	}
+	if copies, _ := c.share(4); copies < 40 {
+		t.Errorf("after 40 s at two a second %d copies are moved", copies)
+	}
+	c.silent[3] = true
+	c.run(c.timing.Patience() + holo.Second)
+	c.heal()
+	c.wantFull()
+}

@@ -39,6 +39,7 @@ type Keeper struct {
 	learners map[holo.ShardID]stay
 	moves    map[holo.ShardID]move // copies on their way to where there is less
 	leads    map[holo.ShardID]move // and leads
+	paced    holo.Time             // when the next copy may begin to move
 	uneven   [holo.MaxClass + 1]uneven
 	proposed map[proposal]holo.Time
 	hinted   map[holo.ShardID]holo.Time
@@ -92,7 +93,7 @@ const maxRequests = 3 * holo.MaxClass * holo.ShardCount
 // echo of another keeper's grants is never taken for one of this keeper's.
 func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 	return &Keeper{
-		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), base: rng.Uint64() >> 1,
+		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), paced: now, base: rng.Uint64() >> 1,
 		nodes: map[holo.NodeID]*record{}, drops: map[holo.ShardID]drop{}, wanted: map[holo.ShardID]holo.NodeID{},
 		learners: map[holo.ShardID]stay{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
 	}

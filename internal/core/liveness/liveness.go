@@ -30,14 +30,21 @@ type Timing struct {
 	Settle     holo.Duration // how long a node is heard before more is moved to it only to even things out
 	Batch      holo.Duration // heartbeats of this long share one round of verification
 	Epsilon    float64       // assumed bound on the error of a clock's rate
+
+	// MoveRate is how many bytes a second are moved only to even things out, as the
+	// arrays take them in full; 0: any number. Only the keeper's counts.
+	MoveRate uint64
 }
+
+// DefaultMoveRate leaves most of a link of 1 Gbit/s to the users: 32 MiB/s.
+const DefaultMoveRate = 32 << 20
 
 // DefaultTiming is what clusters run with. One percent is a generous bound:
 // oscillators are within 0.01 %.
 func DefaultTiming() Timing {
 	return Timing{
 		TTL: 3 * holo.Second, Beat: 600 * holo.Millisecond, ReadTTL: 2 * holo.Second, SlowMember: 500 * holo.Millisecond,
-		Resend: 100 * holo.Millisecond, Settle: 10 * holo.Second, Batch: 20 * holo.Millisecond, Epsilon: 0.01,
+		Resend: 100 * holo.Millisecond, Settle: 10 * holo.Second, Batch: 20 * holo.Millisecond, Epsilon: 0.01, MoveRate: DefaultMoveRate,
 	}
 }
 
