@@ -295,7 +295,7 @@ func (d *desk) send(t testing.TB, method, path string, session int, contentType 
 		d.served++
 	}
 	kind := resp.Header.Get(api.KindHeader)
-	if resp.StatusCode == http.StatusInternalServerError && kind != holo.Indeterminate.String() && kind != holo.DataLost.String() {
+	if resp.StatusCode == http.StatusInternalServerError && kind != holo.Indeterminate.String() && kind != holo.DataLost.String() && kind != holo.Corrupt.String() {
 		t.Fatalf("%s %s: status 500 of kind %q: %.300s", method, path, kind, answer)
 	}
 }
