@@ -142,7 +142,7 @@ type Node struct {
 
 // Start runs the node of a folder until Close.
 func Start(ctx context.Context, c Config) (*Node, error) {
-	if err := c.Policy.check(); err != nil {
+	if err := errors.Join(c.Policy.check(), checkScrubRate(c.ScrubRate)); err != nil {
 		return nil, err
 	}
 	h, err := readHome(c.Dir, c.Keys)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -21,13 +22,17 @@ type scrubSource struct {
 	page []byte
 }
 
+// checkScrubRate refuses a rate at which a round would never end; 0 is the default.
+func checkScrubRate(rate uint64) error {
+	if rate != 0 && rate < scrub.LeastRate {
+		return holo.Errorf(holo.Invalid, "read pages again at %d bytes a second: at least %d, one page", rate, scrub.LeastRate)
+	}
+	return nil
+}
+
 // scrubs goes over the node's pages until the node ends.
 func (n *Node) scrubs(ctx context.Context) {
-	rate := n.config.ScrubRate
-	if rate == 0 {
-		rate = scrub.DefaultRate
-	}
-	scrub.Run(ctx, &scrubSource{n, make([]byte, holo.PageSize)}, rate, &n.found)
+	scrub.Run(ctx, &scrubSource{n, make([]byte, holo.PageSize)}, cmp.Or(n.config.ScrubRate, scrub.DefaultRate), &n.found)
 }
 
 // Shards implements scrub.Source.

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// DefaultRate goes over 1 GiB in four minutes, at about half a percent of a core.
+	// DefaultRate goes over 1 GiB in about four minutes.
 	DefaultRate = 4 << 20
 	// LeastRate is a page each second.
 	LeastRate = holo.PageSize
@@ -41,9 +41,10 @@ type Source interface {
 	Check(context.Context, Page) (bytes int, err error)
 }
 
-// Run goes over the source at a rate in bytes per second until ctx is done.
+// Run goes over the source at a rate in bytes per second, at least LeastRate,
+// until ctx is done.
 func Run(ctx context.Context, s Source, rate uint64, b *Book) {
-	p := &pace{rate: max(rate, LeastRate)}
+	p := &pace{rate: rate}
 	for began := time.Now(); round(ctx, s, p, b); began = time.Now() {
 		if p.pause(ctx, stride) != nil { // and an empty node is looked at now and then
 			return
