@@ -73,8 +73,7 @@ var routine = []string{
 	transport.ReasonQueueFull, placement.ReasonStaleEpoch, placement.ReasonStaleLife, placement.ReasonNotMember, placement.ReasonFloor,
 	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
 	"deposed", "stopping", "node_lost", catalog.ReasonStaleStamp,
-	shard.ReasonLocked, pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed,
-	pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed, "page_healing",
+	shard.ReasonLocked, pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed, "page_healing", reasonNoRoom,
 }
 
 func newRefusals() *refusals {

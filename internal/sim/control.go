@@ -40,6 +40,8 @@ type keeper struct {
 	clock  clock
 	keeper *liveness.Keeper
 	table  *placement.Table // the old one's is as it was
+	full   int              // bytes of all pages of a shard
+	room   int              // bytes that a node has for pages; 0: no limit
 	until  holo.Time        // when it was deposed; 0: not yet
 	flight []wire.Message   // proposed and not yet committed
 }
@@ -55,14 +57,14 @@ func (k *keeper) Version() uint64 { return k.table.Version() }
 func (k *keeper) Shards() *placement.Table { return k.table }
 
 // Bytes is what all pages of a shard take.
-func (k *keeper) Bytes(holo.ShardID) uint64 { return uint64(k.w.o.full()) }
+func (k *keeper) Bytes(holo.ShardID) uint64 { return uint64(k.full) }
 
 // Offers is what a node has room for.
 func (k *keeper) Offers(holo.NodeID) (memory, spill uint64) {
-	if k.w.o.Room == 0 {
+	if k.room == 0 {
 		return math.MaxInt64, 0
 	}
-	return uint64(k.w.o.capacity()), 0
+	return uint64(k.room), 0
 }
 
 func newControl(w *world) *control {
@@ -108,7 +110,7 @@ func (w *world) holders(shard int) []int {
 
 // lead begins a leadership.
 func (c *control) lead() {
-	k := &keeper{w: c.w, addr: leaderAddr, clock: newClock(c.w.rng), table: c.table}
+	k := &keeper{w: c.w, addr: leaderAddr, clock: newClock(c.w.rng), table: c.table, full: c.w.o.full(), room: c.w.o.capacity()}
 	k.keeper = liveness.NewKeeper(k.clock.at(c.w.now), leaseTiming, rand.New(rand.NewPCG(c.w.rng.Uint64(), 1)))
 	c.leader = k
 }
