@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/scrub"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -137,32 +139,13 @@ func TestWritesBeyondANodesMemoryAreRefused(t *testing.T) {
 // that fits the wrong bytes. The reader compares with what was sealed.
 func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
-	ctx := context.Background()
-	a := c.create(c.nodes[0], "tampered", 1<<20)
-	id, data := holo.ArrayID(a.Id), noise(26, holo.PageSize-8)
-	must(t, c.nodes[0].WriteRange(ctx, id, 8, data)) // a delta: the page is not hashed yet
-	_, err := c.seals(ctx, c.nodes[0], id)
-	must(t, err)
-	rec, err := c.nodes[0].array(ctx, id)
-	must(t, err)
-	run := runOf(rec, 0)
-	run.Count = 1
-	config, _ := c.nodes[0].configs.get(run.Shard)
-	var liar, reader *Node
-	for _, n := range c.nodes {
-		if n.self == config.Primary {
-			liar = n
-		} else if !config.Has(n.self) {
-			reader = n
-		}
-	}
+	c := found(&cluster{t: t, root: t.TempDir(), scrub: scrub.LeastRate}, 3)
+	ctx, data := context.Background(), noise(26, holo.PageSize-8)
+	a, run, liar, reader := c.unhashed(data)
+	id := holo.ArrayID(a.Id)
 	read, err := liar.readHere(ctx, pagesOf(id, true, run))
 	must(t, err)
 	views := read.Pages
-	if views[0].Hashed {
-		t.Fatal("the page has a digest already: its home would notice")
-	}
 	must(t, liar.loop.do(ctx, func(holo.Time) { views[0].Data[100] ^= 1 })) // on the goroutine that hands pages out
 
 	lie, _, err := reader.readFrom(ctx, liar.self, &wire.RangeRead{Array: id, Sealed: true, Run: run})
@@ -174,6 +157,38 @@ func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 	if got := reader.refusals.all()[reasonDigest]; got == 0 {
 		t.Error("the wrong page was not counted")
 	}
+}
+
+// unhashed makes a sealed array of one page, from byte 8 on, of which the home has
+// no digest yet, and finds the home and a node that holds nothing of it. Where the
+// home was just reading its pages again, it makes another.
+func (c *cluster) unhashed(data []byte) (a *holov1.Array, run wire.PageRun, home, other *Node) {
+	c.t.Helper()
+	ctx, by := context.Background(), c.nodes[0]
+	for i := range 5 {
+		a = c.create(by, fmt.Sprintf("tampered-%d", i), 1<<20)
+		id := holo.ArrayID(a.Id)
+		must(c.t, by.WriteRange(ctx, id, 8, data)) // a delta: the page is not hashed yet
+		_, err := c.seals(ctx, by, id)
+		must(c.t, err)
+		rec, err := by.array(ctx, id)
+		must(c.t, err)
+		run = runOf(rec, 0)
+		run.Count = 1
+		config, _ := by.configs.get(run.Shard)
+		for _, n := range c.nodes {
+			if n.self == config.Primary {
+				home = n
+			} else if !config.Has(n.self) {
+				other = n
+			}
+		}
+		if read, err := home.readHere(ctx, pagesOf(id, true, run)); err == nil && !read.Pages[0].Hashed {
+			return a, run, home, other
+		}
+	}
+	c.t.Fatal("each page has a digest already: its home would notice")
+	return nil, run, nil, nil
 }
 
 func TestDeletionThatBrokeOffIsFinishedByTheLeader(t *testing.T) {
