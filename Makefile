@@ -40,7 +40,7 @@ atomics: ## four clients add A times each, at nodes of which one dies, and throu
 	go test . -run TestFourClientsCountExactly -count=1 -timeout 30m -v -args -additions $(A)
 
 chaos: build ## an hour of real nodes that are killed, stopped and cut off; Linux, root
-	go build -o .cache/chaos ./scripts/chaos && unshare -n -m bash -c 'ip link set lo up && exec .cache/chaos ./holo 1h'
+	go build -o .cache/chaos ./scripts/chaos && bash scripts/alone.sh .cache/chaos ./holo 1h
 
 fuzz: ## each fuzz target for T
 	bash scripts/fuzz.sh $(T)
