@@ -95,7 +95,9 @@ func (n *Node) holdOnce(ctx context.Context, req *wire.Hold) (holo.Token, error)
 	return held.Token, nil
 }
 
-func (n *Node) holdHere(ctx context.Context, req *wire.Hold) (t holo.Token, err error) {
+func (n *Node) holdHere(ctx context.Context, req *wire.Hold) (holo.Token, error) {
+	var t holo.Token
+	var err error
 	if posted := n.loop.do(ctx, func(now holo.Time) { t, err = n.loop.machine.Hold(now, req) }); posted != nil {
 		return holo.Token{}, posted
 	}

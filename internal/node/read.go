@@ -74,7 +74,10 @@ func pagesOf(array holo.ArrayID, sealed bool, run wire.PageRun) shard.ReadReques
 // lookHere takes references to pages, and begins to fetch what is away if it is
 // to. Both moments, before and after the references are taken, must lie within
 // one activation and its lease.
-func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) (read *shard.Read, away *pageRead, err error) {
+func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) (*shard.Read, *pageRead, error) {
+	var read *shard.Read
+	var away *pageRead
+	var err error
 	posted := n.loop.do(ctx, func(now holo.Time) {
 		if read, err = n.loop.machine.BeginRead(now, req); err == nil {
 			err = n.loop.machine.FinishRead(n.clock.now(), read)

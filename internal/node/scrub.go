@@ -36,19 +36,26 @@ func (n *Node) scrubs(ctx context.Context) {
 }
 
 // Shards implements scrub.Source.
-func (s *scrubSource) Shards(ctx context.Context) (list []holo.ShardID, err error) {
-	err = s.n.loop.do(ctx, func(holo.Time) { list = s.n.loop.machine.Stocked() })
-	return list, err
+func (s *scrubSource) Shards(ctx context.Context) ([]holo.ShardID, error) {
+	var list []holo.ShardID
+	if err := s.n.loop.do(ctx, func(holo.Time) { list = s.n.loop.machine.Stocked() }); err != nil {
+		return nil, err // and the loop may yet write to list
+	}
+	return list, nil
 }
 
 // Pages implements scrub.Source.
-func (s *scrubSource) Pages(ctx context.Context, id holo.ShardID) (list []scrub.Page, err error) {
-	err = s.n.loop.do(ctx, func(holo.Time) {
+func (s *scrubSource) Pages(ctx context.Context, id holo.ShardID) ([]scrub.Page, error) {
+	var list []scrub.Page
+	err := s.n.loop.do(ctx, func(holo.Time) {
 		for _, p := range s.n.loop.machine.Stock(id) {
 			list = append(list, scrub.Page{Shard: p.Shard, ID: p.Page, Version: p.Version})
 		}
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // Check implements scrub.Source.
