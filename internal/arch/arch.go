@@ -47,7 +47,12 @@ var mayImport = map[string][]string{
 	"internal/jobs":       {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/module", "internal/sandbox", "internal/workers", "internal/code"},
 	"internal/policy":     {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/remote":     {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
-	"internal/door":       {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	"internal/wait":       {"internal/holo"},
+	"internal/memory": {
+		"internal/holo", "internal/digest", "internal/wire", "internal/invariant", "internal/placement", "internal/core/shard", "internal/core/pagecache",
+		"internal/wait", "internal/storage", "internal/scrub", "internal/transport",
+	},
+	"internal/door": {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
@@ -125,7 +130,7 @@ var pureExtra = map[string][]string{
 // starters are the only files that may contain a go statement: each owns the
 // goroutines that it starts and waits for them.
 var starters = []string{
-	"internal/node/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
+	"internal/wait/group.go", "internal/transport/group.go", "internal/consensus/group.go", "internal/door/group.go",
 	"internal/jobs/group.go", "internal/workers/group.go", "scripts/capture/main_linux.go", "scripts/exposure/wire_linux.go", "internal/demo/group.go", "internal/attack/group.go", "cmd/holo/main.go", "group.go",
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/policy"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -21,8 +22,8 @@ import (
 // one. So what was revoked is over everywhere within one lease, and a node that
 // is cut off opens nothing.
 type access struct {
-	changed signal // the policy, or the lease, is another
-	behind  signal // a lease told of a newer policy
+	changed wait.Signal // the policy, or the lease, is another
+	behind  wait.Signal // a lease told of a newer policy
 	lease   atomic.Int64
 	wanted  atomic.Uint64
 	set     atomic.Pointer[policy.Set] // nil: nothing is known yet
@@ -46,9 +47,9 @@ func newAccess() *access {
 func (a *access) leased(until holo.Time, epoch uint64) {
 	a.wanted.Store(epoch)
 	a.lease.Store(int64(until))
-	a.changed.fire()
+	a.changed.Fire()
 	if epoch > a.epoch() {
-		a.behind.fire()
+		a.behind.Fire()
 	}
 }
 
@@ -166,7 +167,7 @@ func (n *Node) learnAccess(head *wire.AccessHead, records []wire.GrantRecord) (e
 	}
 	n.access.set.Store(s)
 	n.access.told.Store(true)
-	n.access.changed.fire()
+	n.access.changed.Fire()
 	return nil
 }
 

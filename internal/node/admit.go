@@ -42,7 +42,7 @@ func (n *Node) findInvite(id [8]byte) (r wire.InviteRecord, ok bool) {
 	if ok || voter {
 		return r, ok
 	}
-	ctx, cancel := within(n.group.ctx, attemptDeadline)
+	ctx, cancel := within(n.group.Context(), attemptDeadline)
 	defer cancel()
 	select {
 	case n.inviteQuery <- struct{}{}:
@@ -65,7 +65,7 @@ func (n *Node) serveOther(s *transport.Session) {
 		n.serveClient(s)
 		return
 	}
-	ctx, cancel := within(n.group.ctx, 2*controlDeadline)
+	ctx, cancel := within(n.group.Context(), 2*controlDeadline)
 	defer cancel()
 	defer s.Close("served")
 	stop := context.AfterFunc(ctx, func() { s.Close("deadline") })
@@ -116,7 +116,7 @@ func (n *Node) awaitMember(ctx context.Context, id holo.NodeID) error {
 	ctx, cancel := within(ctx, controlDeadline)
 	defer cancel()
 	for {
-		changed := n.members.changed.wait()
+		changed := n.members.changed.Wait()
 		if n.members.has(id) {
 			return nil
 		}

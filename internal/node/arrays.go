@@ -9,7 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -41,7 +41,7 @@ func proposeFor[M wire.Message](ctx context.Context, n *Node, cmd wire.Message) 
 
 // GetArray finds an array by its name, or by "#" and its ID.
 func (n *Node) GetArray(ctx context.Context, _ door.Caller, name string) (*holov1.Array, error) {
-	a, err := n.arrayNamed(ctx, name)
+	a, err := n.memory.ArrayNamed(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (n *Node) ListArrays(ctx context.Context, _ door.Caller) ([]*holov1.Array, 
 // Shape is the geometry of an array, which never changes: the record that it
 // was authorised by will do.
 func (n *Node) Shape(ctx context.Context, id holo.ArrayID) (holo.Shape, error) {
-	a, err := n.array(ctx, id)
+	a, err := n.memory.Array(ctx, id)
 	if err != nil {
 		return holo.Shape{}, err
 	}
@@ -87,40 +87,27 @@ func (n *Node) arrayOut(a *wire.ArrayRecord) *holov1.Array {
 // recorded. An attempt that broke off is finished by the next.
 func (n *Node) SealArray(ctx context.Context, c door.Caller, id holo.ArrayID) (*holov1.Array, error) {
 	a, err := proposeFor[*wire.ArrayRecord](ctx, n, n.asked(c))
-	n.records.forget(id)
+	n.memory.Forget(id)
 	if err != nil {
 		return nil, err
 	}
 	if a.State == wire.ArrayFrozen {
 		return n.arrayOut(a), nil
 	}
-	if err := n.mutateAll(ctx, a, wire.MutateSeal); err != nil {
+	if err := n.memory.MutateAll(ctx, a, wire.MutateSeal); err != nil {
 		return nil, err
 	}
-	list, err := n.collectDigests(ctx, a, holo.NodeID{})
+	list, err := n.memory.CollectDigests(ctx, a, holo.NodeID{})
 	if err != nil {
 		return nil, err
 	}
 	sealed, err := proposeFor[*wire.ArrayRecord](ctx, n, &wire.ArraySealed{Array: id, Root: digest.Root(list)})
-	n.records.forget(id)
+	n.memory.Forget(id)
 	if err != nil {
 		return nil, err
 	}
-	n.seals.put(id, list)
+	n.memory.Proven(id, list)
 	return n.arrayOut(sealed), nil
-}
-
-// mutateAll brings one mutation about the whole array to each of its shards.
-func (n *Node) mutateAll(ctx context.Context, a *wire.ArrayRecord, kind wire.MutationKind) error {
-	count := int(min(a.Shape.Extents(), holo.ShardCount))
-	return parallel(ctx, count, extentsAtOnce, func(ctx context.Context, i int) error {
-		s := placement.ShardOf(a.Class, a.Affinity, uint64(i))
-		_, err := n.mutate(ctx, s, &wire.Mutation{Op: n.ops.next(), Kind: kind, Array: a.ID})
-		if kind == wire.MutateDrop && holo.KindOf(err) == holo.DataLost {
-			return nil // nobody holds what was to be dropped
-		}
-		return err
-	})
 }
 
 // DeleteArray takes an array's name away and its pages out of all memory. The
@@ -128,7 +115,7 @@ func (n *Node) mutateAll(ctx context.Context, a *wire.ArrayRecord, kind wire.Mut
 // leader sees to it later, and 0 bytes are reported freed.
 func (n *Node) DeleteArray(ctx context.Context, c door.Caller, id holo.ArrayID) (freedBytes uint64, err error) {
 	a, err := proposeFor[*wire.ArrayRecord](ctx, n, n.asked(c))
-	n.records.forget(id)
+	n.memory.Forget(id)
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +128,7 @@ func (n *Node) DeleteArray(ctx context.Context, c door.Caller, id holo.ArrayID) 
 
 // purge has a deleted array dropped by all its shards, and then forgotten.
 func (n *Node) purge(ctx context.Context, a *wire.ArrayRecord) error {
-	if err := n.mutateAll(ctx, a, wire.MutateDrop); err != nil {
+	if err := n.memory.MutateAll(ctx, a, wire.MutateDrop); err != nil {
 		return err
 	}
 	_, err := n.propose(ctx, &wire.ArrayPurge{Array: a.ID})
@@ -153,7 +140,7 @@ func (n *Node) purge(ctx context.Context, a *wire.ArrayRecord) error {
 
 // Pages tells where the extents of an array lie.
 func (n *Node) Pages(ctx context.Context, _ door.Caller, id holo.ArrayID) ([]*holov1.Extent, error) {
-	a, err := n.array(ctx, id)
+	a, err := n.memory.Array(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +150,7 @@ func (n *Node) Pages(ctx context.Context, _ door.Caller, id holo.ArrayID) ([]*ho
 	}
 	list := make([]*holov1.Extent, a.Shape.Extents())
 	for i := range list {
-		run := runOf(a, uint64(i))
+		run := memory.RunOf(a, uint64(i))
 		list[i] = extentOut(a, uint64(i), run, configs[run.Shard])
 	}
 	return list, nil

@@ -13,7 +13,7 @@ import (
 
 func (n *Node) resident(t *testing.T) uint64 {
 	t.Helper()
-	u, err := n.usage(context.Background())
+	u, err := n.memory.Usage(context.Background())
 	must(t, err)
 	return u.Resident
 }
@@ -101,7 +101,7 @@ func TestSealedArrayRefusesWritesAndIsReadFromAnyMember(t *testing.T) {
 		t.Errorf("sealing again gives root %s, was %s", again.Root, sealed.Root)
 	}
 	for _, n := range c.nodes {
-		n.records.forget(0)
+		n.memory.Forget(0)
 		wantRefused(t, n.WriteRange(ctx, id, 0, data[:8]), holo.Conflict, reasonNotOpen)
 		wantBytes(t, n, a.Id, 0, data)
 	}

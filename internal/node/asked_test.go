@@ -98,7 +98,7 @@ func TestMemberCannotReplayAClientsRequest(t *testing.T) {
 	wantRefused(t, err, holo.Denied, catalog.ReasonReplayed)
 	refused(t, lead, catalog.ReasonReplayed, before)
 	c.forge(catalog.ReasonReplayed, liar.asked(kept))
-	if _, err := liar.arrayNamed(ctx, "once"); holo.KindOf(err) != holo.NotFound {
+	if _, err := liar.memory.ArrayNamed(ctx, "once"); holo.KindOf(err) != holo.NotFound {
 		t.Errorf("the array that was deleted: %v", err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -86,9 +88,9 @@ func (c *cluster) countersOn(i int) (a *holov1.Array) {
 	for try := 0; home != c.nodes[i].self; try++ {
 		a = c.createOf(c.nodes[0], "counters"+string(rune('a'+try)), "u64", 16)
 		must(c.t, c.nodes[0].WriteRange(ctx, holo.ArrayID(a.Id), 0, word(0))) // then its home is known
-		rec, err := c.nodes[0].array(ctx, holo.ArrayID(a.Id))
+		rec, err := c.nodes[0].memory.Array(ctx, holo.ArrayID(a.Id))
 		must(c.t, err)
-		home, err = c.nodes[0].homeOf(ctx, rec.ID, spans(rec, 0, 8)[0].shard)
+		home, err = c.nodes[0].memory.HomeOf(ctx, rec.ID, memory.RunOf(rec, 0).Shard)
 		must(c.t, err)
 	}
 	return a
@@ -189,7 +191,7 @@ func (c *cluster) createOf(n *Node, name, elements string, length uint64) *holov
 // so that is no end here: it is asked elsewhere, under the same ID.
 func TestWhatAClosingNodeCancelsIsAskedAgain(t *testing.T) {
 	f := wire.FailureOf(holo.Errorf(holo.Cancelled, "write to shard 7: the node is closing"))
-	if err := given(context.Background(), holo.NodeID{1}, f); !again(err) || holo.KindOf(err) != holo.Indeterminate {
+	if err := given(context.Background(), holo.NodeID{1}, f); !wait.Again(err) || holo.KindOf(err) != holo.Indeterminate {
 		t.Errorf("while the caller waits: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/audit"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -87,7 +88,7 @@ func (n *Node) recordJoin(event, resource string, by wire.Actor, refusal error) 
 	switch {
 	case refusal == nil:
 		return n.audit.Permit(r)
-	case again(refusal):
+	case wait.Again(refusal):
 		return refusal
 	}
 	if err := n.recordRefusal(r, refusal); err != nil {

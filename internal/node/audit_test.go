@@ -252,7 +252,7 @@ func TestAuditIsReadWhileItGrows(t *testing.T) {
 		t.Fatalf("the newest: %+v", last)
 	}
 	got := make(chan string)
-	n.group.run(func(context.Context) {
+	n.group.Run(func(context.Context) {
 		r, err := n.ReadAudit(ctx, door.Caller{}, &holov1.ReadAuditRequest{First: last.Next, Event: "test.event", WaitMs: uint32(patience.Milliseconds())})
 		if err != nil || len(r.Records) == 0 {
 			got <- fmt.Sprint("nothing ", err)

@@ -47,7 +47,7 @@ func (n *Node) awaitChange(ctx context.Context, changed <-chan struct{}) bool {
 	case <-changed:
 		return true
 	case <-ctx.Done():
-	case <-n.group.ctx.Done():
+	case <-n.group.Done():
 	}
 	return false
 }

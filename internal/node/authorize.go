@@ -7,6 +7,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/policy"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 // Known reports whether anything is granted to a principal, as far as is known
@@ -39,7 +40,7 @@ func (n *Node) policySet(ctx context.Context, stale bool) (s *policy.Set, err er
 	if s = n.access.set.Load(); stale && s != nil {
 		return s, nil
 	}
-	err = retry(ctx, controlDeadline, &n.access.changed, func(context.Context) error {
+	err = wait.Retry(ctx, controlDeadline, &n.access.changed, func(context.Context) error {
 		var fresh bool
 		if s, fresh = n.access.fresh(n.clock.now()); !fresh {
 			return holo.Refuse(holo.Unavailable, authz.ReasonStale, "this node is cut off, or does not know the newest policy: it opens nothing")

@@ -57,7 +57,7 @@ func TestMemberIsBlamedForWhatItAloneCanHaveSent(t *testing.T) {
 	unsigned.Sig[3] ^= 1
 	forged := liar.asked(c.asks(liar, "holo.v1.ArrayService/Delete", nil))
 	forged.Sig[3] ^= 1
-	spoilt := wire.Mutate{Mutation: wire.Mutation{Op: liar.ops.next(), Kind: wire.MutateWrite, Array: 1, Changes: []wire.Change{{Kind: wire.PageData, Data: make([]byte, holo.PageSize)}}}}
+	spoilt := wire.Mutate{Mutation: wire.Mutation{Op: liar.memory.NextOp(), Kind: wire.MutateWrite, Array: 1, Changes: []wire.Change{{Kind: wire.PageData, Data: make([]byte, holo.PageSize)}}}}
 	lies := []struct {
 		reason  string
 		message []byte

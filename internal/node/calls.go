@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -72,8 +73,8 @@ func given(ctx context.Context, from holo.NodeID, f *wire.Failure) error {
 // cut is the error of a request whose answer did not come.
 func cut(ctx context.Context, to holo.NodeID, err error) error {
 	switch {
-	case errors.Is(context.Cause(ctx), errMoved):
-		return holo.Refuse(holo.Indeterminate, reasonNoHome, "ask node %s: %w", to, errMoved)
+	case errors.Is(context.Cause(ctx), memory.ErrMoved):
+		return holo.Refuse(holo.Indeterminate, reasonNoHome, "ask node %s: %w", to, memory.ErrMoved)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return holo.Errorf(holo.Cancelled, "ask node %s: %w", to, context.Canceled)
 	case errors.Is(err, io.EOF):
@@ -92,6 +93,15 @@ func answered(from holo.NodeID, m wire.Message) error {
 func (n *Node) unexpected(from holo.NodeID, m wire.Message) error {
 	return n.blame(from, answered(from, m))
 }
+
+// The deadlines of what the node does for its callers, besides reads and writes.
+const (
+	// controlDeadline bounds one catalogue command or query over its retries.
+	controlDeadline = 15 * time.Second
+	// attemptDeadline bounds one request to one node. It is longer than a lease,
+	// so that a request outlives the failover that it waits for.
+	attemptDeadline = 4 * time.Second
+)
 
 // within bounds one attempt of an operation that may be tried again.
 func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -153,7 +163,7 @@ func (s *raftStreams) Accept(ctx context.Context) (net.Conn, holo.NodeID, error)
 		return c, c.peer, nil
 	case <-ctx.Done():
 		return nil, holo.NodeID{}, net.ErrClosed
-	case <-s.n.group.ctx.Done():
+	case <-s.n.group.Done():
 		return nil, holo.NodeID{}, net.ErrClosed
 	}
 }

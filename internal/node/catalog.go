@@ -8,6 +8,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -15,7 +16,7 @@ import (
 // follows the leader's; on a node that is no voter it stays empty. Raft applies
 // on a goroutine of its own, so the catalogue lies behind a lock here.
 type replica struct {
-	changed signal
+	changed wait.Signal
 	refused func(error) // told of each signed command that the catalogue denies
 	mu      struct {
 		sync.RWMutex
@@ -49,7 +50,7 @@ func (r *replica) Apply(index uint64, cmd []byte) any {
 	if err != nil && holo.KindOf(err) == holo.Denied && signedFor(msg) {
 		r.refused(err) // an honest leader asks before it proposes, and another may not: each voter counts
 	}
-	r.changed.fire()
+	r.changed.Fire()
 	return applied{result, err}
 }
 
@@ -77,7 +78,7 @@ func (r *replica) Restore(b []byte) error {
 	r.mu.Lock()
 	err := r.mu.Catalog.Restore(b)
 	r.mu.Unlock()
-	r.changed.fire()
+	r.changed.Fire()
 	return err
 }
 

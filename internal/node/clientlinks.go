@@ -122,11 +122,11 @@ func (n *Node) serveClient(s *transport.Session) {
 	defer s.Close("client served")
 	select {
 	case <-n.doorOpen:
-	case <-n.group.ctx.Done():
+	case <-n.group.Done():
 		return
 	}
 	l := &clientLink{node: n, session: s, peer: door.Peer{Key: holo.PrincipalID(s.Peer()), Link: s.Hash()}}
-	leave, err := n.clients.enter(s, l.known(n.group.ctx) == nil)
+	leave, err := n.clients.enter(s, l.known(n.group.Context()) == nil)
 	if err != nil {
 		n.refusals.addErr(err)
 		n.log.Warn("client link refused", "client", l.peer.Key.String(), "error", err)
@@ -134,7 +134,7 @@ func (n *Node) serveClient(s *transport.Session) {
 	}
 	defer leave()
 	defer n.door.End(l.peer)
-	if err := l.serve(n.group.ctx); err != nil {
+	if err := l.serve(n.group.Context()); err != nil {
 		n.refusals.addErr(err)
 		n.log.Info("client link ended", "client", l.peer.Key.String(), "error", err)
 	}

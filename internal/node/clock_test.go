@@ -37,8 +37,8 @@ func TestNodeThatStoodStillMakesItsSessionsAnew(t *testing.T) {
 	must(t, err)
 	st.Close()
 	before := n.peers.Best(peer, transport.Data)
-	must(t, n.loop.do(ctx, func(now holo.Time) { n.clock.seen = now.Add(-2 * standstill) }))
+	must(t, n.turns.Do(ctx, func(now holo.Time) { n.clock.seen = now.Add(-2 * standstill) }))
 	for n.peers.Best(peer, transport.Data) == before {
-		must(t, n.loop.do(ctx, func(holo.Time) {}))
+		must(t, n.turns.Do(ctx, func(holo.Time) {}))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -48,7 +49,7 @@ func (c *cluster) config(i int) Config {
 		config.Logger = c.log
 	}
 	if c.spill > 0 {
-		config.MemoryBytes, config.SpillDir, config.SpillLimit = leastSpillMemory, c.dirs[i]+"-spill", c.spill
+		config.MemoryBytes, config.SpillDir, config.SpillLimit = memory.LeastSpillMemory, c.dirs[i]+"-spill", c.spill
 	}
 	return config
 }
@@ -144,7 +145,7 @@ func (c *cluster) settle() {
 }
 
 func (n *Node) holdsLease() (ok bool) {
-	n.loop.do(context.Background(), func(now holo.Time) { ok = n.loop.holder.Valid(now) })
+	n.turns.Do(context.Background(), func(now holo.Time) { ok = n.loop.holder.Valid(now) })
 	return ok
 }
 
@@ -169,7 +170,7 @@ func (c *cluster) invite(life time.Duration) identity.Invite {
 func (c *cluster) kill(i int) *Node {
 	n := c.nodes[i]
 	c.nodes[i], c.killed = nil, n.self
-	n.group.cancel()
+	n.group.Cancel()
 	n.transport.Close()
 	n.Close()
 	return n

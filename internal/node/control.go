@@ -7,6 +7,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -56,7 +57,7 @@ func (n *Node) query(ctx context.Context, q wire.CatalogQuery) ([]wire.Message, 
 // the catalogue has answered or the deadline ends.
 func (n *Node) control(ctx context.Context, id wire.RequestID, msg wire.Message) (r *wire.ControlResponse, err error) {
 	req := &wire.ControlRequest{Request: id, Body: wire.Encode(msg)}
-	err = retry(ctx, controlDeadline, &n.led, func(ctx context.Context) error {
+	err = wait.Retry(ctx, controlDeadline, &n.led, func(ctx context.Context) error {
 		r, err = n.controlOnce(ctx, req)
 		return err
 	})
@@ -75,10 +76,10 @@ func (n *Node) controlOnce(ctx context.Context, req *wire.ControlRequest) (*wire
 	last := holo.Refuse(holo.Unavailable, reasonNoLeader, "ask the catalogue: nobody is known to lead it")
 	for _, id := range n.leaderCandidates() {
 		r, err := n.controlAt(ctx, id, req)
-		if err == nil || !again(err) {
+		if err == nil || !wait.Again(err) {
 			return r, err
 		}
-		last = lastError(last, err)
+		last = wait.LastError(last, err)
 	}
 	return nil, last
 }
@@ -135,7 +136,7 @@ func (n *Node) ledBy(id holo.NodeID) {
 	n.mu.hint = id
 	n.mu.Unlock()
 	if news {
-		n.led.fire()
+		n.led.Fire()
 	}
 }
 
@@ -238,4 +239,33 @@ func (n *Node) commit(ctx context.Context, id wire.RequestID, body wire.Message)
 		return &wire.ControlResponse{}, nil
 	}
 	return &wire.ControlResponse{Items: [][]byte{wire.Encode(done.result)}}, nil
+}
+
+// queryOne asks the catalogue for one thing.
+func queryOne[M wire.Message](ctx context.Context, n *Node, q wire.CatalogQuery) (none M, err error) {
+	all, err := queryAll[M](ctx, n, q)
+	if err != nil {
+		return none, err
+	}
+	if len(all) != 1 {
+		return none, holo.Errorf(holo.Internal, "query %d of the catalogue gave %d answers", q.What, len(all))
+	}
+	return all[0], nil
+}
+
+// queryAll asks the catalogue for things of one type.
+func queryAll[M wire.Message](ctx context.Context, n *Node, q wire.CatalogQuery) ([]M, error) {
+	found, err := n.query(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]M, 0, len(found))
+	for _, m := range found {
+		one, ok := m.(M)
+		if !ok {
+			return nil, holo.Errorf(holo.Corrupt, "query %d of the catalogue gave message %#04x", q.What, uint16(m.Type()))
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/storage"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 func rotateData(n *Node, generation uint32) (*holov1.DataKey, error) {
@@ -23,15 +25,15 @@ func TestDataKeyIsReplacedUnderLoadAndTheOlderOnesGo(t *testing.T) {
 	t.Parallel()
 	c := spillCluster(t, 1)
 	n, ctx := c.nodes[0], context.Background()
-	const size = 3 * leastSpillMemory
+	const size = 3 * memory.LeastSpillMemory
 	id, data := holo.ArrayID(c.create(n, "large", size).Id), noise(51, size)
 	writeAll(t, n, id, data)
 
 	var calls atomic.Int64
 	ctx, stop := context.WithCancel(ctx)
-	g := newGroup()
-	defer g.close()
-	g.run(func(context.Context) {
+	g := wait.NewGroup()
+	defer g.Close()
+	g.Run(func(context.Context) {
 		got := make([]byte, 1<<20)
 		for at := 0; ctx.Err() == nil; at = (at + 1<<20) % size {
 			part := data[at : at+1<<20]
@@ -59,7 +61,7 @@ func TestDataKeyIsReplacedUnderLoadAndTheOlderOnesGo(t *testing.T) {
 		})
 	}
 	stop()
-	g.close()
+	g.Close()
 	wantBytes(t, n, uint64(id), 0, data)
 }
 

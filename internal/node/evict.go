@@ -56,7 +56,7 @@ func (n *Node) prepareEvict(ctx context.Context, id wire.RequestID, m *wire.Evic
 	case m.Node == n.self:
 		return false, n.cede(ctx)
 	case alive:
-		n.loop.do(ctx, n.loop.condemn(m.Node))
+		n.turns.Do(ctx, n.loop.condemn(m.Node))
 		return false, holo.Refuse(holo.Unavailable, reasonSlow, "evict node %s: its lease still runs", m.Node)
 	case slices.Contains(n.consensus.Voters(), m.Node):
 		return false, n.consensus.Remove(ctx, m.Node)
@@ -109,7 +109,7 @@ func (n *Node) anotherAlive() (id holo.NodeID, ok bool) {
 // leader tells it why first, on a session that is there.
 func (n *Node) part(id holo.NodeID) {
 	n.log.Warn("node is no member any more", "event", "node.evicted", "node", id.String())
-	if !n.consensus.IsLeader() || !n.group.run(func(ctx context.Context) { n.farewell(ctx, id) }) {
+	if !n.consensus.IsLeader() || !n.group.Run(func(ctx context.Context) { n.farewell(ctx, id) }) {
 		n.peers.Drop(id)
 	}
 }
@@ -138,9 +138,9 @@ func (n *Node) leave() {
 		return
 	}
 	n.log.Error("this node was removed from the cluster by its owner", "event", "node.evicted", "node", n.self.String())
-	n.loop.post(n.group.ctx, func(now holo.Time) {
+	n.turns.Post(n.group.Context(), func(now holo.Time) {
 		n.loop.holder.Drop(now)
-		n.loop.machine.Drop()
+		n.memory.Drop()
 	})
 	close(n.ended)
 }

@@ -123,7 +123,7 @@ func TestVoterWithoutALeaderBelievesNoOtherMember(t *testing.T) {
 	c.kill(2)
 	await(t, "nobody leads", func() bool { _, known := n.consensus.Leader(); return !known })
 	tells := func(from holo.NodeID) (ok bool) {
-		must(t, n.loop.do(t.Context(), func(holo.Time) { ok = n.loop.mayTell(from, &wire.Grant{}) }))
+		must(t, n.turns.Do(t.Context(), func(holo.Time) { ok = n.loop.mayTell(from, &wire.Grant{}) }))
 		return ok
 	}
 	if tells(other) || !tells(voter) {

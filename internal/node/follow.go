@@ -20,7 +20,7 @@ func (n *Node) follow(ctx context.Context) {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
-		changed, behind := n.catalog.changed.wait(), n.access.behind.wait()
+		changed, behind := n.catalog.changed.Wait(), n.access.behind.Wait()
 		n.followAccess(ctx)
 		n.followOnce(ctx)
 		select {
@@ -102,7 +102,7 @@ func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
 		if err := n.saveMembers(); err != nil {
 			n.log.Error("membership not saved", "error", err)
 		}
-		n.members.changed.fire()
+		n.members.changed.Fire()
 	}
 	return more
 }
@@ -111,7 +111,7 @@ func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
 // that is news.
 func (n *Node) announce(ctx context.Context) {
 	for {
-		changed := n.led.wait()
+		changed := n.led.Wait()
 		if n.announceOnce(ctx) == nil {
 			return
 		}
@@ -125,7 +125,8 @@ func (n *Node) announce(ctx context.Context) {
 }
 
 func (n *Node) announceOnce(ctx context.Context) error {
-	place := wire.Place{Addresses: n.advertised(), Capacity: n.config.MemoryBytes, Spill: spillRoom(n.config.MemoryBytes, n.config.SpillLimit)}
+	place := wire.Place{Addresses: n.advertised()}
+	place.Capacity, place.Spill = n.memory.Capacity()
 	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
 	if err != nil {
 		return err

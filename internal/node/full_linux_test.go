@@ -16,6 +16,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/pagecache"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/storage"
 )
 
@@ -87,7 +88,7 @@ func fillSmallDisk(t *testing.T) {
 		}
 	}
 	wantRefused(t, err, holo.Exhausted, storage.ReasonFull)
-	if written < leastSpillMemory {
+	if written < memory.LeastSpillMemory {
 		t.Errorf("only %d bytes were written: nothing went to the disk", written)
 	}
 	for range 500 { // who goes on asking is told each time, and the log is not

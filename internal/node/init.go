@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -193,8 +194,8 @@ func (h *home) found(ctx context.Context, first ...wire.Message) (err error) {
 func untilLeading(ctx context.Context, g *consensus.Group, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, controlDeadline)
 	defer cancel()
-	var none signal
-	return retry(ctx, controlDeadline, &none, func(context.Context) error {
+	var none wait.Signal
+	return wait.Retry(ctx, controlDeadline, &none, func(context.Context) error {
 		if !g.IsLeader() {
 			return holo.Refuse(holo.Unavailable, reasonNoLeader, "make catalogue: no leader within %s", controlDeadline.Round(time.Second))
 		}

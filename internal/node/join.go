@@ -14,6 +14,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -99,7 +100,7 @@ func (j *joiner) await(ctx context.Context) error {
 		if holo.ReasonOf(err) == catalog.ReasonNameTaken && j.rename() {
 			continue
 		}
-		if holo.ReasonOf(err) != reasonPending || !sleep(ctx, timer, voteLook) {
+		if holo.ReasonOf(err) != reasonPending || !wait.Sleep(ctx, timer, voteLook) {
 			return err
 		}
 	}

@@ -53,7 +53,7 @@ func (j *judge) name(a door.Access) error {
 // array decides about an array of the catalogue. Of a name that is not there
 // only who might see it is told so.
 func (j *judge) array(ctx context.Context, a door.Access) error {
-	record, err := j.node.arrayNamed(ctx, a.On.Array)
+	record, err := j.node.memory.ArrayNamed(ctx, a.On.Array)
 	if err != nil {
 		if holo.KindOf(err) == holo.NotFound && !strings.HasPrefix(a.On.Array, "#") {
 			if denied := j.name(a); denied != nil {
@@ -146,7 +146,7 @@ func (j *judge) job(ctx context.Context, a door.Access) error {
 		return nil
 	}
 	for _, id := range inputsOf(rec) {
-		input, err := j.node.array(ctx, id)
+		input, err := j.node.memory.Array(ctx, id)
 		if err != nil {
 			return j.deny(a.Action, "job %d: what it was made of cannot be asked about: %v", uint64(rec.ID), err)
 		}

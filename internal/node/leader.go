@@ -67,7 +67,7 @@ func (d *leadership) watch(ctx context.Context) {
 			} else {
 				d.end(ctx)
 			}
-			d.n.led.fire()
+			d.n.led.Fire()
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (d *leadership) begin(ctx context.Context) {
 		}
 	}
 	d.n.log.Info("leading the catalogue", "term", d.n.consensus.Term())
-	d.n.loop.do(ctx, func(now holo.Time) {
+	d.n.turns.Do(ctx, func(now holo.Time) {
 		d.n.loop.keeper = liveness.NewKeeper(now, d.n.keeperTiming(), newRand())
 		d.n.loop.holder.Hurry()
 	})
@@ -101,7 +101,7 @@ func (n *Node) keeperTiming() liveness.Timing {
 
 func (d *leadership) end(ctx context.Context) {
 	d.n.log.Info("no longer leading the catalogue")
-	d.n.loop.do(ctx, func(holo.Time) { d.n.loop.keeper = nil })
+	d.n.turns.Do(ctx, func(holo.Time) { d.n.loop.keeper = nil })
 }
 
 // verify runs the rounds that the keeper asks for. Each begins after it was
@@ -113,7 +113,7 @@ func (d *leadership) verify(ctx context.Context) {
 			return
 		case r := <-d.rounds:
 			if d.verified(ctx) {
-				d.n.loop.post(ctx, func(now holo.Time) {
+				d.n.turns.Post(ctx, func(now holo.Time) {
 					if d.n.loop.keeper == r.keeper {
 						r.keeper.Verified(now, r.number)
 					}

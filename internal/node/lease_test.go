@@ -24,7 +24,7 @@ func TestWriteLeaseIsFencedWhenItsHomeDies(t *testing.T) {
 	held, err := take(5)
 	must(t, err)
 	token := holo.Token{Lease: 5, Epoch: holo.Epoch(held.Extents[0].Epoch), Number: held.Extents[0].Number}
-	must(t, far.writeUnder(ctx, id, 0, noise(1, 8), token))
+	must(t, far.memory.WriteRange(ctx, id, 0, noise(1, 8), token))
 	wantRefused(t, far.WriteRange(ctx, id, 0, noise(2, 8)), holo.Conflict, "locked")
 	_, err = take(6)
 	wantRefused(t, err, holo.Conflict, "locked")
@@ -35,13 +35,13 @@ func TestWriteLeaseIsFencedWhenItsHomeDies(t *testing.T) {
 		}
 	}
 	await(t, "another home takes writes", func() bool { return far.WriteRange(ctx, id, 0, noise(3, 8)) == nil })
-	wantRefused(t, far.writeUnder(ctx, id, 0, noise(4, 8), token), holo.Conflict, "fenced")
+	wantRefused(t, far.memory.WriteRange(ctx, id, 0, noise(4, 8), token), holo.Conflict, "fenced")
 	wantBytes(t, far, a.Id, 0, noise(3, 8))
 	again, err := take(5) // the old request, late
 	must(t, err)
-	wantRefused(t, far.writeUnder(ctx, id, 0, noise(4, 8), token), holo.Conflict, "fenced")
+	wantRefused(t, far.memory.WriteRange(ctx, id, 0, noise(4, 8), token), holo.Conflict, "fenced")
 	token.Epoch, token.Number = holo.Epoch(again.Extents[0].Epoch), again.Extents[0].Number
-	must(t, far.writeUnder(ctx, id, 0, noise(5, 8), token))
+	must(t, far.memory.WriteRange(ctx, id, 0, noise(5, 8), token))
 }
 
 // Who cannot have all extents of a range has none of them.

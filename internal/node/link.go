@@ -58,7 +58,7 @@ func (n *Node) openResponder() error {
 	if err := r.Open(at); err != nil {
 		return err
 	}
-	n.group.run(r.Serve)
+	n.group.Run(r.Serve)
 	return nil
 }
 

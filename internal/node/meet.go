@@ -10,6 +10,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 // headStart is how much earlier than the next one each address of an invite is
@@ -42,7 +43,7 @@ func (j *joiner) meet(ctx context.Context, addresses []string) (*meeting, error)
 		first *meeting
 		last  error
 	)
-	parallel(ctx, len(addresses), len(addresses), func(ctx context.Context, i int) error {
+	wait.Parallel(ctx, len(addresses), len(addresses), func(ctx context.Context, i int) error {
 		m, err := j.meetAt(ctx, addresses[i], time.Duration(i)*headStart)
 		mu.Lock()
 		defer mu.Unlock()
@@ -96,7 +97,7 @@ func (j *joiner) askAll(ctx context.Context, addresses []string) (err error) {
 	for left := slices.Clone(addresses); len(left) > 0; {
 		m, unmet := j.meet(ctx, left)
 		if unmet != nil {
-			return lastError(err, unmet)
+			return wait.LastError(err, unmet)
 		}
 		err = j.askIn(ctx, m.session)
 		m.close()

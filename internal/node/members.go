@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -20,7 +21,7 @@ type members struct {
 	cluster holo.ClusterID
 	owner   holo.PrincipalID
 	self    holo.NodeID
-	changed signal
+	changed wait.Signal
 	mu      struct {
 		sync.RWMutex
 		records  []wire.ChainRecord

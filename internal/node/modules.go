@@ -13,6 +13,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 	"github.com/holocompute/holocompute/kernels/std"
 )
@@ -152,10 +153,13 @@ func (n *Node) PushKernel(ctx context.Context, c door.Caller, q *holov1.PushKern
 }
 
 // offer has the other nodes fetch a module, so that it outlives this one. Who
+// offersAtOnce is how many nodes are offered a module at a time.
+const offersAtOnce = 8
+
 // does not answer now fetches it when a task needs it.
 func (n *Node) offer(ctx context.Context, id holo.ModuleID) {
 	ids := n.members.ids()
-	parallel(ctx, len(ids), extentsAtOnce, func(ctx context.Context, i int) error {
+	wait.Parallel(ctx, len(ids), offersAtOnce, func(ctx context.Context, i int) error {
 		if ids[i] == n.self {
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/token"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 // reasonTokenScope counts what a token does not cover.
@@ -56,7 +57,7 @@ func (n *Node) tokenHolds(ctx context.Context, g *token.Grant, epoch uint64, sta
 	if g == nil {
 		return nil
 	}
-	err := retry(ctx, controlDeadline, &n.tokens.changed, func(context.Context) error {
+	err := wait.Retry(ctx, controlDeadline, &n.tokens.changed, func(context.Context) error {
 		if !stale && n.tokens.epoch() < epoch {
 			return holo.Refuse(holo.Unavailable, authz.ReasonStale, "this node does not know yet which tokens are revoked")
 		}

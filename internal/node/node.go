@@ -1,16 +1,14 @@
-// Package node assembles a node: the only place where machines meet devices,
-// the clock and chance.
+// Package node assembles a node: the place where machines meet devices, the
+// clock and chance.
 //
 // One goroutine, the loop, owns the machines (shard replicas, the lease, and
 // on the Raft leader the keeper of all leases); everybody else posts to it and
 // waits (loop.go). What a peer may ask is one table (routes.go). The catalogue
 // is asked through its leader, wherever that is (control.go, leader.go). Who is
 // a member this node verifies for itself from the owner's key (members.go), and
-// nobody becomes one but by an invite (admit.go, join.go). Pages are read and
-// written at the home of their shard (read.go, write.go, mutate.go); of sealed
-// arrays any member will do, because what it answers is checked against the
-// root that was sealed (sealed.go). Clients come in by the door, whose backend
-// this is (backend.go and the files beside it).
+// nobody becomes one but by an invite (admit.go, join.go). All that is done to
+// pages is internal/memory's (pages.go). Clients come in by the door, whose
+// backend this is (backend.go and the files beside it).
 package node
 
 import (
@@ -31,8 +29,9 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/jobs"
-	"github.com/holocompute/holocompute/internal/scrub"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 // DefaultMemory is the page memory that a node offers when nobody says
@@ -89,12 +88,10 @@ type Node struct {
 	incarnation holo.Incarnation
 
 	clock    *clock
-	group    *group
+	group    *wait.Group
 	refusals *refusals
 	blames   *blames
 	quotas   *quotas
-	flows    *flows
-	ops      *operations
 
 	audit      *audit.Log
 	transport  *transport.Transport
@@ -108,12 +105,9 @@ type Node struct {
 	tokens     *tokenView
 	drains     *drains
 	clients    *clientLinks
-	configs    *configs
-	records    *records
-	seals      *seals
-	cache      *readCache
-	found      scrub.Book
 	loop       *loop
+	turns      *wait.Turns // of the loop
+	memory     *memory.Node
 	outboxes   *outboxes
 	leadership *leadership
 	modules    *modules
@@ -126,7 +120,7 @@ type Node struct {
 	ended   chan struct{} // closed when this node was evicted
 	resumed chan struct{} // closed when the jobs of an earlier process are known
 
-	led signal // who leads the catalogue changed
+	led wait.Signal // who leads the catalogue changed
 
 	inviteQuery chan struct{} // holds a token while the leader is asked for an invite
 	saving      sync.Mutex    // of the members' files
@@ -161,10 +155,10 @@ func assemble(c Config, h *home) *Node {
 	c.MemoryBytes = memoryOr(c.MemoryBytes)
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
-		clock: newClock(), group: newGroup(), refusals: newRefusals(), blames: newBlames(), quotas: newQuotas(), flows: newFlows(), ops: newOperations(),
+		clock: newClock(), group: wait.NewGroup(), refusals: newRefusals(), blames: newBlames(), quotas: newQuotas(),
 		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
-		configs: newConfigs(), records: newRecords(), seals: newSeals(), cache: newReadCache(), modules: newModules(h.path(modulesDir)),
+		modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if n.log == nil {
@@ -174,9 +168,10 @@ func assemble(c Config, h *home) *Node {
 	n.raft = newRaftStreams(n)
 	n.leadership = newLeadership(n)
 	n.loop = newLoop(n)
+	n.turns = wait.NewTurns("node "+n.self.String(), n.clock.now, n.group.Done())
+	n.memory = memory.New(n.memoryConfig())
 	n.outboxes = newOutboxes(n)
 	n.catalog.refused = func(err error) { n.refusals.addErr(err) }
-	n.configs.recovered = func() { n.records.forget(0) }
 	return n
 }
 
@@ -206,7 +201,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openAudit(); err != nil {
 		return err
 	}
-	if err := n.openSpill(); err != nil {
+	if err := n.memory.Open(); err != nil {
 		return err
 	}
 	n.peers = transport.NewPeers(n.transport, transport.PeersConfig{Book: n.members.address, Local: n.local, Former: n.formerLocal, Rival: n.rival, Handler: n.serve})
@@ -219,7 +214,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.code, err = n.openCode(); err != nil {
 		return err
 	}
-	n.runner = jobs.New(n.group.ctx, taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code})
+	n.runner = jobs.New(n.group.Context(), taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code})
 	if n.config.StrictIsolation {
 		if _, err := n.runner.Workers(ctx); err != nil {
 			return err
@@ -242,24 +237,24 @@ func (n *Node) open(ctx context.Context) (err error) {
 
 // run starts the node's goroutines.
 func (n *Node) run() {
-	n.group.run(n.loop.run)
-	n.group.run(n.leadership.watch)
-	n.group.run(n.leadership.verify)
+	n.group.Run(n.loop.run)
+	n.group.Run(n.leadership.watch)
+	n.group.Run(n.leadership.verify)
 	for range proposers {
-		n.group.run(n.leadership.propose)
+		n.group.Run(n.leadership.propose)
 	}
-	n.group.run(n.leadership.promote)
-	n.group.run(n.leadership.rekey)
-	n.group.run(n.leadership.sweep)
-	n.group.run(n.follow)
-	n.group.run(n.announce)
-	n.group.run(n.watchHomes)
-	n.group.run(n.resumeOwn)
-	n.group.run(n.watchRights)
-	n.group.run(n.tryIsolation)
-	n.group.run(n.watchRefusals)
-	n.group.run(n.scrubs)
-	n.group.run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
+	n.group.Run(n.leadership.promote)
+	n.group.Run(n.leadership.rekey)
+	n.group.Run(n.leadership.sweep)
+	n.group.Run(n.follow)
+	n.group.Run(n.announce)
+	n.group.Run(n.watchHomes)
+	n.group.Run(n.resumeOwn)
+	n.group.Run(n.watchRights)
+	n.group.Run(n.tryIsolation)
+	n.group.Run(n.watchRefusals)
+	n.group.Run(n.memory.Scrub)
+	n.group.Run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
 }
 
 // saveMembers keeps the verified chain and the contacts on disk.
@@ -287,10 +282,10 @@ func SocketPath(dir string) string { return filepath.Join(dir, "holo.sock") }
 
 // resign has another voter lead, so that the others need not find out.
 func (n *Node) resign() {
-	if n.group.ctx.Err() != nil || !n.consensus.IsLeader() || len(n.consensus.Voters()) < 2 {
+	if n.group.Context().Err() != nil || !n.consensus.IsLeader() || len(n.consensus.Voters()) < 2 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(n.group.ctx, resignTimeout)
+	ctx, cancel := context.WithTimeout(n.group.Context(), resignTimeout)
 	defer cancel()
 	if err := n.consensus.TransferLeadership(ctx); err != nil {
 		n.log.Info("leadership not handed over", "error", err)
@@ -319,7 +314,7 @@ func (n *Node) Close() error {
 	if n.consensus != nil {
 		n.resign()
 	}
-	n.group.cancel()
+	n.group.Cancel()
 	if n.consensus != nil {
 		errs = append(errs, n.consensus.Close())
 	}
@@ -329,10 +324,8 @@ func (n *Node) Close() error {
 	if n.transport != nil {
 		errs = append(errs, n.transport.Close())
 	}
-	n.group.close()
-	if n.loop.spill != nil {
-		errs = append(errs, n.loop.spill.store.Close())
-	}
+	n.group.Close()
+	errs = append(errs, n.memory.Close())
 	errs = append(errs, n.closeAudit())
 	n.wipe()
 	return errors.Join(errs...)

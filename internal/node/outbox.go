@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -72,7 +73,7 @@ func (o *outboxes) send(peer holo.NodeID, msg wire.Message) {
 	if box == nil {
 		box = &outbox{peer: peer, filled: make(chan struct{}, 1)}
 		box.mu.keys = map[parcelKey]struct{}{}
-		if !o.n.group.run(func(ctx context.Context) { o.drain(ctx, box) }) {
+		if !o.n.group.Run(func(ctx context.Context) { o.drain(ctx, box) }) {
 			o.mu.Unlock()
 			return
 		}
@@ -170,7 +171,7 @@ func newParcel(msg wire.Message) parcel {
 			p.key.first = uint64(m.Entries[0].Seq)
 		}
 		for i := range m.Entries {
-			p.bytes += int(mutationBytes(&m.Entries[i].Mutation))
+			p.bytes += int(memory.MutationBytes(&m.Entries[i].Mutation))
 		}
 	case *wire.Recon:
 		p.key.stream, p.key.first = m.Stream, uint64(m.Index)

@@ -78,6 +78,6 @@ func (n *Node) logPosture() {
 		if m.Expected && !m.Holds {
 			level = slog.LevelWarn
 		}
-		n.log.Log(n.group.ctx, level, "posture", "measure", m.Name, "holds", m.Holds, "detail", m.Detail)
+		n.log.Log(n.group.Context(), level, "posture", "measure", m.Name, "holds", m.Holds, "detail", m.Detail)
 	}
 }

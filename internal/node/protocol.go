@@ -35,6 +35,9 @@ func (l *loop) send(e wire.Envelope, class transport.Class) {
 	l.n.peers.Send(e.To, class, e.Msg)
 }
 
+// sendShard sends what a replica tells another.
+func (l *loop) sendShard(e wire.Envelope) { l.send(e, classOf(e.Msg)) }
+
 // receive is the input of every protocol message, from a peer or from this
 // node itself.
 func (l *loop) receive(now holo.Time, from holo.NodeID, msg wire.Message) {
@@ -53,15 +56,8 @@ func (l *loop) receive(now holo.Time, from holo.NodeID, msg wire.Message) {
 		}
 	case *wire.Grant:
 		l.granted(now, from, m)
-	case *wire.ConfigPush:
-		l.machine.Configure(now, m.Configs)
-		l.n.configs.learn(m.Configs)
-	case *wire.Handoff:
-		l.machine.Handoff(now, m.Shard, m.To)
-	case *wire.ShrinkHint:
-		l.machine.ShrinkHint(now, m)
 	default:
-		l.machine.Step(now, from, m)
+		l.n.memory.Receive(now, from, m)
 	}
 }
 
@@ -91,9 +87,8 @@ func (l *loop) granted(now holo.Time, from holo.NodeID, g *wire.Grant) {
 	}
 	l.n.ledBy(from)
 	l.n.consensus.Expect(from)
-	l.machine.Grant(now, until, g.Configs)
+	l.n.memory.Granted(now, until, g.Configs)
 	l.n.access.leased(until, l.holder.AccessEpoch())
-	l.n.configs.learn(g.Configs)
 }
 
 // toLeader sends a request to whoever keeps the leases. The machine asks again
@@ -118,18 +113,9 @@ func (l *loop) leaders() []holo.NodeID {
 	return l.n.members.ids()
 }
 
-// event turns what a machine tells into a line of the log.
-func (n *Node) event(e shard.Event) {
-	n.heard(e)
-	if e.Kind == shard.NoRoom {
-		n.refusals.add(reasonNoRoom)
-	}
-	n.log.Debug("shard "+e.Kind.String(), "shard", uint64(e.Shard), "epoch", uint64(e.Epoch), "peer", e.Node.String())
-}
-
 // serveControl hands a protocol message to the loop.
 func (n *Node) serveControl(ctx context.Context, r *request) error {
-	n.loop.post(ctx, func(now holo.Time) { n.loop.receive(now, r.from, r.msg) })
+	n.turns.Post(ctx, func(now holo.Time) { n.loop.receive(now, r.from, r.msg) })
 	return nil
 }
 
@@ -141,7 +127,7 @@ func (n *Node) serveShard(ctx context.Context, r *request) error {
 		n.log.Warn("corrupt replication refused", "peer", r.from.String(), "error", err)
 		return n.blame(r.from, err)
 	}
-	if err := n.hold(ctx, r.msg); err != nil {
+	if err := n.memory.Admit(ctx, r.msg); err != nil {
 		return err
 	}
 	return n.serveControl(ctx, r)
@@ -152,7 +138,7 @@ func (n *Node) serveShard(ctx context.Context, r *request) error {
 func (n *Node) watchHomes(ctx context.Context) {
 	alive := map[holo.NodeID]bool{}
 	for {
-		configs, catalogue := n.configs.changed.wait(), n.catalog.changed.wait()
+		configs, catalogue := n.memory.Configs.Changed.Wait(), n.catalog.changed.Wait()
 		n.runner.HomesChanged()
 		n.reportDead(alive)
 		select {

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/memory"
 )
 
 // apart finds the node that is home to an array's first page, and one that holds
 // no copy of it.
 func (c *cluster) apart(id holo.ArrayID) (home, reader *Node) {
 	c.t.Helper()
-	rec, err := c.nodes[0].array(context.Background(), id)
+	rec, err := c.nodes[0].memory.Array(context.Background(), id)
 	must(c.t, err)
 	await(c.t, "the first page has a home", func() bool {
-		config, _ := c.nodes[0].configs.get(runOf(rec, 0).Shard)
+		config, _ := c.nodes[0].memory.Configs.Get(memory.RunOf(rec, 0).Shard)
 		for _, n := range c.live() {
 			if n.self == config.Primary {
 				home = n
@@ -36,12 +36,18 @@ func (c *cluster) apart(id holo.ArrayID) (home, reader *Node) {
 func (n *Node) frozen(t *testing.T, f func()) {
 	t.Helper()
 	stands, goOn := make(chan struct{}), make(chan struct{})
-	if !n.loop.post(context.Background(), func(holo.Time) { close(stands); <-goOn }) {
+	if !n.turns.Post(context.Background(), func(holo.Time) { close(stands); <-goOn }) {
 		t.Fatal("the node is closing")
 	}
 	<-stands
 	defer close(goOn)
 	f()
+}
+
+// misses is how many pages a node has fetched from others.
+func (n *Node) misses(t *testing.T) uint64 {
+	t.Helper()
+	return must1(n.memory.Usage(context.Background()))(t).CacheMisses
 }
 
 // The home stands still at the second read, so whoever asked it would wait.
@@ -55,24 +61,24 @@ func TestSecondReadOfARemotePageMovesNothing(t *testing.T) {
 	home, reader := c.apart(id)
 	await(t, "a read that the home takes no part in", func() bool {
 		wantBytes(t, reader, a.Id, 0, data)
-		misses := reader.cache.misses.Load()
+		misses := reader.misses(t)
 		var err error
 		home.frozen(t, func() {
 			soon, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			err = reader.ReadRange(soon, id, 0, make([]byte, holo.PageSize))
 		})
-		return err == nil && reader.cache.misses.Load() == misses
+		return err == nil && reader.misses(t) == misses
 	})
 	_, err := c.seals(ctx, c.nodes[0], id)
 	must(t, err)
 	wantBytes(t, reader, a.Id, 0, data)
-	misses := reader.cache.misses.Load()
+	misses := reader.misses(t)
 	wantBytes(t, reader, a.Id, 0, data)
-	if got := reader.cache.misses.Load(); got != misses {
+	if got := reader.misses(t); got != misses {
 		t.Errorf("%d more pages of the sealed array were fetched", got-misses)
 	}
-	u, err := reader.usage(ctx)
+	u, err := reader.memory.Usage(ctx)
 	must(t, err)
 	if u.CacheHits == 0 || u.CacheMisses == 0 || u.Cached < holo.PageSize {
 		t.Errorf("the status says %+v", u)
@@ -116,7 +122,7 @@ func TestReadersNeverSeeLessThanWasAcknowledged(t *testing.T) {
 	wg.Wait()
 	hits := uint64(0)
 	for _, n := range c.nodes {
-		hits += n.cache.hits.Load()
+		hits += must1(n.memory.Usage(ctx))(t).CacheHits
 	}
 	if hits == 0 {
 		t.Error("no read was answered by a cache: this proves nothing")
@@ -138,52 +144,4 @@ func TestWriterGetsPastADeadReader(t *testing.T) {
 	}
 	must(t, home.WriteRange(ctx, id, 0, noise(2, 8)))
 	wantBytes(t, home, a.Id, 0, noise(2, 8))
-}
-
-func TestHomeThatLiesAboutItsLeaseIsNotBelieved(t *testing.T) {
-	t.Parallel()
-	c, run := newReadCache(), wire.PageRun{First: 3, Count: 1}
-	c.resize(1 << 20)
-	page := []content{{kind: wire.PageFill, data: []byte{7}}}
-	c.put(1, 1, run, &wire.ReadLease{Epoch: 1, Number: 1, For: 10 * holo.Second}, page)
-	if _, rest := c.look(2, 1, run); rest.Count != 0 {
-		t.Fatal("the page is not there at all")
-	}
-	if _, rest := c.look(holo.Time(3*holo.Second), 1, run); rest.Count == 0 {
-		t.Error("a lease of 10 s still holds after 3 s: an honest home grants 2 s")
-	}
-}
-
-func TestPartOfARunThatIsMissingIsFetched(t *testing.T) {
-	t.Parallel()
-	c := newReadCache()
-	c.resize(1 << 20)
-	for _, i := range []holo.PageIndex{10, 13} {
-		c.putSealed(1, 1, wire.PageRun{First: i, Count: 1}, []content{{kind: wire.PageFill, data: []byte{byte(i)}}})
-	}
-	pages, rest := c.look(1, 1, wire.PageRun{First: 10, Count: 4})
-	if rest.First != 11 || rest.Count != 2 || pages[0].data[0] != 10 || pages[3].data[0] != 13 {
-		t.Errorf("of pages 10 to 13, with 10 and 13 there, %d+%d are to be fetched", rest.First, rest.Count)
-	}
-}
-
-// Pages of other nodes take no room from a node's own.
-func TestCachedPagesYieldToANodesOwn(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, 1)
-	n := c.nodes[0]
-	page := content{kind: wire.PageData, data: make([]byte, holo.PageSize)}
-	must(t, n.loop.do(context.Background(), func(holo.Time) {
-		n.loop.yield()
-		for i := range holo.PageIndex(2 * n.config.MemoryBytes / holo.PageSize) {
-			n.cache.putSealed(1, 1, wire.PageRun{First: i, Count: 1}, []content{page})
-		}
-		if got, want := n.cache.bytes(), n.config.MemoryBytes/cachePart; got > want || got < want/2 {
-			t.Errorf("%d bytes are cached where %d may be", got, want)
-		}
-		n.loop.leave(n.config.MemoryBytes - 10*holo.PageSize)
-		if got := n.cache.bytes(); got > 10*holo.PageSize {
-			t.Errorf("%d bytes are cached where the node's own pages leave 10 pages free", got)
-		}
-	}))
 }

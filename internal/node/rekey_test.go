@@ -18,6 +18,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -68,10 +69,10 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 	var old handshake.PSK // the one before the last
 
 	var calls, failures atomic.Int64
-	g := newGroup()
-	defer g.close()
+	g := wait.NewGroup()
+	defer g.Close()
 	for i, n := range c.nodes {
-		g.run(func(context.Context) {
+		g.Run(func(context.Context) {
 			got := make([]byte, 1<<20)
 			for ctx.Err() == nil {
 				part := data[i<<20 : (i+1)<<20]
@@ -96,7 +97,7 @@ func TestRotationUnderLoadLosesNoCall(t *testing.T) {
 		await(t, "calls go on", func() bool { return calls.Load() >= before+8 })
 	}
 	stop()
-	g.close()
+	g.Close()
 	if failures.Load() > 0 || calls.Load() < 24 {
 		t.Errorf("%d of %d calls failed", failures.Load(), calls.Load())
 	}

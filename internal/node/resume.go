@@ -18,7 +18,7 @@ import (
 // known, so that none of this process's is taken for one of them.
 func (n *Node) resumeOwn(ctx context.Context) {
 	for {
-		changed := n.led.wait()
+		changed := n.led.Wait()
 		all, err := queryAll[*wire.JobRecord](ctx, n, wire.CatalogQuery{What: wire.QueryJobs})
 		if err == nil {
 			close(n.resumed)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -63,7 +64,7 @@ var routes = table([]entry{
 	{&wire.ReconAck{}, replication},
 	{&wire.Snap{}, replication},
 	{&wire.SnapAck{}, replication},
-	{&wire.Inval{}, route{nodesOnly, "shard.replicate", quotaProtocol, true, (*Node).serveInval}},
+	{&wire.Inval{}, route{nodesOnly, "shard.replicate", quotaProtocol, true, inMemory((*memory.Node).ServeInval)}},
 	{&wire.InvalAck{}, replication},
 	{&wire.PageAsk{}, replication},
 	{&wire.PageGive{}, replication},
@@ -73,10 +74,10 @@ var routes = table([]entry{
 	{&wire.ControlRequest{}, route{nodesOnly, "catalog.call", quotaControl, false, (*Node).serveCall}},
 	{&wire.UsageRead{}, route{nodesOnly, "node.usage", quotaControl, false, (*Node).serveUsage}},
 
-	{&wire.RangeRead{}, route{nodesOnly, "page.read", quotaData, false, (*Node).serveRead}},
-	{&wire.DigestRead{}, route{nodesOnly, "page.read", quotaData, false, (*Node).serveDigests}},
-	{&wire.Mutate{}, route{nodesOnly, "page.write", quotaData, false, (*Node).serveMutate}},
-	{&wire.Hold{}, route{nodesOnly, "page.write", quotaData, false, (*Node).serveHold}},
+	{&wire.RangeRead{}, route{nodesOnly, "page.read", quotaData, false, inMemory((*memory.Node).ServeRead)}},
+	{&wire.DigestRead{}, route{nodesOnly, "page.read", quotaData, false, inMemory((*memory.Node).ServeDigests)}},
+	{&wire.Mutate{}, route{nodesOnly, "page.write", quotaData, false, inMemory((*memory.Node).ServeMutate)}},
+	{&wire.Hold{}, route{nodesOnly, "page.write", quotaData, false, inMemory((*memory.Node).ServeHold)}},
 	{&wire.ModuleOffer{}, route{nodesOnly, "module.keep", quotaData, false, (*Node).serveOffer}},
 	{&wire.RunTask{}, route{nodesOnly, "task.run", quotaJob, false, (*Node).serveTask}},
 	{&wire.CancelTasks{}, route{nodesOnly, "task.cancel", quotaJob, false, (*Node).serveCancelTasks}},
@@ -109,7 +110,7 @@ func (n *Node) serve(s *transport.Session, st *transport.Stream) {
 			return
 		}
 		r := &request{from: s.Peer(), session: s, stream: st, msg: msg}
-		if err := n.dispatch(n.group.ctx, r); err != nil {
+		if err := n.dispatch(n.group.Context(), r); err != nil {
 			if !errors.Is(err, errTaken) {
 				st.Close()
 			}

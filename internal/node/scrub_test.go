@@ -10,6 +10,8 @@ import (
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
+	"github.com/holocompute/holocompute/internal/storage"
 )
 
 // fast is a rate at which a round takes a moment.
@@ -25,6 +27,17 @@ func tamper(t *testing.T, path string, change func(file []byte) []byte) {
 	must(t, os.WriteFile(path, change(b), 0o600))
 }
 
+// stock is the pages that a node has copies of.
+func (n *Node) stock(t *testing.T) (list []shard.PageChange) {
+	t.Helper()
+	must(t, n.turns.Do(context.Background(), func(holo.Time) {
+		for _, id := range n.memory.Machine().Stocked() {
+			list = append(list, n.memory.Machine().Stock(id)...)
+		}
+	}))
+	return list
+}
+
 // sound waits until every page of a node has its bytes, and checks each copy on
 // disk by reading it there.
 func (n *Node) sound(t *testing.T) {
@@ -34,26 +47,21 @@ func (n *Node) sound(t *testing.T) {
 		return u.Damaged == 0
 	})
 	ctx, page := context.Background(), make([]byte, holo.PageSize)
-	s, away := &scrubSource{n, page}, 0
-	shards, err := s.Shards(ctx)
-	must(t, err)
-	for _, id := range shards {
-		pages, err := s.Pages(ctx, id)
-		must(t, err)
-		for _, p := range pages {
-			var v shard.View
-			var frame pagecache.Page
-			must(t, n.loop.do(ctx, func(holo.Time) {
-				v, _ = n.loop.machine.Committed(p.Shard, p.ID, p.Version)
-				frame, _, _ = n.loop.spill.cache.Has(p.ID)
-			}))
-			if !v.Away {
-				continue
-			}
-			away++
-			if err := n.loop.spill.store.Read(recordOf(frame), page); err != nil || !digest.Check(page, v.Digest) {
-				t.Errorf("page %v: its copy on disk is still damaged: %v", p.ID, err)
-			}
+	away := 0
+	for _, p := range n.stock(t) {
+		var v shard.View
+		var frame pagecache.Page
+		must(t, n.turns.Do(ctx, func(holo.Time) {
+			v, _ = n.memory.Machine().Committed(p.Shard, p.Page, p.Version)
+			frame, _, _ = n.memory.Frames().Has(p.Page)
+		}))
+		if !v.Away {
+			continue
+		}
+		away++
+		record := storage.Page{Ref: uint64(frame.Ref), ID: frame.ID, Version: frame.Version}
+		if err := n.memory.Store().Read(record, page); err != nil || !digest.Check(page, v.Digest) {
+			t.Errorf("page %v: its copy on disk is still damaged: %v", p.Page, err)
 		}
 	}
 	if away == 0 {
@@ -67,8 +75,8 @@ func TestEveryTamperingWithADiskIsFoundAndHealed(t *testing.T) {
 	t.Parallel()
 	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20, scrub: fast}, 2)
 	n := c.nodes[0]
-	a := c.create(n, "array", leastSpillMemory*3/2)
-	id, data := holo.ArrayID(a.Id), noise(50, leastSpillMemory*3/2)
+	a := c.create(n, "array", memory.LeastSpillMemory*3/2)
+	id, data := holo.ArrayID(a.Id), noise(50, memory.LeastSpillMemory*3/2)
 	writeAll(t, n, id, data)
 	dir := c.dirs[0] + "-spill"
 	_, paths := filesOf(t, dir, []byte("x"))
@@ -106,14 +114,14 @@ func TestEveryTamperingWithADiskIsFoundAndHealed(t *testing.T) {
 		}},
 		{"truncate", func(_ string, f []byte) []byte { return f[:len(f)/2+100] }},
 	} {
-		before := n.found.State().Damaged
+		before := n.memory.Found.State().Damaged
 		_, now := filesOf(t, dir, []byte("x"))
 		for _, p := range now {
 			tamper(t, p, func(f []byte) []byte { return how.change(p, f) })
 		}
-		await(t, "the scrubbing's noticing that somebody did "+how.name, func() bool { return n.found.State().Damaged > before })
-		rounds := n.found.State().Rounds
-		await(t, "two more rounds", func() bool { return n.found.State().Rounds >= rounds+2 })
+		await(t, "the scrubbing's noticing that somebody did "+how.name, func() bool { return n.memory.Found.State().Damaged > before })
+		rounds := n.memory.Found.State().Rounds
+		await(t, "two more rounds", func() bool { return n.memory.Found.State().Rounds >= rounds+2 })
 		n.sound(t)
 		wantBytes(t, n, a.Id, 0, data)
 		wantBytes(t, c.nodes[1], a.Id, 0, data)
@@ -131,9 +139,9 @@ func TestEveryTamperingWithADiskIsFoundAndHealed(t *testing.T) {
 
 // rot changes a byte of each page in memory that has a digest.
 func (n *Node) rot() (pages int) {
-	for _, id := range n.loop.machine.Stocked() {
-		for _, p := range n.loop.machine.Stock(id) {
-			if v, ok := n.loop.machine.Committed(id, p.Page, p.Version); ok && v.Hashed {
+	for _, id := range n.memory.Machine().Stocked() {
+		for _, p := range n.memory.Machine().Stock(id) {
+			if v, ok := n.memory.Machine().Committed(id, p.Page, p.Version); ok && v.Hashed {
 				v.Data[5] ^= 1
 				pages++
 			}
@@ -153,11 +161,11 @@ func TestMemoryThatRotsIsFoundAndHealed(t *testing.T) {
 	for _, n := range c.nodes {
 		rotted := 0
 		await(t, "the member's knowing what is committed", func() bool {
-			must(t, n.loop.do(ctx, func(holo.Time) { rotted = n.rot() }))
+			must(t, n.turns.Do(ctx, func(holo.Time) { rotted = n.rot() }))
 			return rotted > 0
 		})
 		await(t, "every rotted page's being replaced", func() bool {
-			s := n.found.State()
+			s := n.memory.Found.State()
 			return s.Damaged >= uint64(rotted) && s.Healed >= s.Damaged
 		})
 		for _, r := range c.nodes {
@@ -172,20 +180,20 @@ func TestScrubbingFindsWhatNobodyReads(t *testing.T) {
 	t.Parallel()
 	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20, scrub: fast}, 1)
 	n := c.nodes[0]
-	a := c.create(n, "alone", 2*leastSpillMemory)
-	writeAll(t, n, holo.ArrayID(a.Id), noise(54, 2*leastSpillMemory))
+	a := c.create(n, "alone", 2*memory.LeastSpillMemory)
+	writeAll(t, n, holo.ArrayID(a.Id), noise(54, 2*memory.LeastSpillMemory))
 	spoil(t, c.dirs[0]+"-spill")
 	var u shard.Usage
 	await(t, "the scrubbing's finding it", func() bool {
 		u, _ = n.held(t)
-		return u.Damaged > 2*leastSpillMemory/holo.PageSize/4
+		return u.Damaged > 2*memory.LeastSpillMemory/holo.PageSize/4
 	})
 	s := n.scrubbing()
 	if s.Damaged == 0 || s.Repaired != 0 && s.Repaired == s.Damaged || s.LastFinding == "" || s.BytesRead == 0 {
 		t.Errorf("the status says %v", s)
 	}
 	refused := 0
-	for at := uint64(0); at < 2*leastSpillMemory; at += holo.PageSize {
+	for at := uint64(0); at < 2*memory.LeastSpillMemory; at += holo.PageSize {
 		if err := n.ReadRange(context.Background(), holo.ArrayID(a.Id), at, make([]byte, 8)); err != nil {
 			wantRefused(t, err, holo.Corrupt, pagecache.ReasonDamaged)
 			refused++

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,7 +14,9 @@ import (
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/scrub"
+	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -127,7 +130,7 @@ func TestWritesBeyondANodesMemoryAreRefused(t *testing.T) {
 	n, ctx := c.nodes[0], context.Background()
 	a := c.create(n, "tight", 8<<20)
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 0, noise(22, 2<<20)))
-	must(t, n.loop.do(ctx, func(holo.Time) { n.loop.machine.SetCapacity(3 << 20) }))
+	must(t, n.turns.Do(ctx, func(holo.Time) { n.memory.Machine().SetCapacity(3 << 20) }))
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 0, noise(23, 2<<20))) // over what is there
 	must(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 2<<20, noise(24, 1<<20)))
 	wantRefused(t, n.WriteRange(ctx, holo.ArrayID(a.Id), 3<<20, noise(25, 1<<20)), holo.Exhausted, shard.ReasonMemory)
@@ -143,20 +146,34 @@ func TestTamperedPageOfAMemberIsRefusedAndReadElsewhere(t *testing.T) {
 	ctx, data := context.Background(), noise(26, holo.PageSize-8)
 	a, run, liar, reader := c.unhashed(data)
 	id := holo.ArrayID(a.Id)
-	read, err := liar.readHere(ctx, pagesOf(id, true, run))
+	views, err := liar.views(ctx, id, run)
 	must(t, err)
-	views := read.Pages
-	must(t, liar.loop.do(ctx, func(holo.Time) { views[0].Data[100] ^= 1 })) // on the goroutine that hands pages out
+	must(t, liar.turns.Do(ctx, func(holo.Time) { views[0].Data[100] ^= 1 })) // on the goroutine that hands pages out
 
-	lie, _, err := reader.readFrom(ctx, liar.self, &wire.RangeRead{Array: id, Sealed: true, Run: run})
+	lie, err := reader.ask(ctx, liar.self, transport.Data, &wire.RangeRead{Array: id, Sealed: true, Run: run})
 	must(t, err)
-	if digest.Of(lie[0].data) == digest.Of(append(make([]byte, 8), data...)) {
+	if digest.Of(lie.(*wire.PageFrame).Data) == digest.Of(append(make([]byte, 8), data...)) {
 		t.Fatal("the liar does not lie")
 	}
 	wantBytes(t, reader, a.Id, 8, data)
 	if got := reader.refusals.all()[reasonDigest]; got == 0 {
 		t.Error("the wrong page was not counted")
 	}
+}
+
+// views is what a node's replica has of some sealed pages.
+func (n *Node) views(ctx context.Context, id holo.ArrayID, run wire.PageRun) (views []shard.View, err error) {
+	req := shard.ReadRequest{Shard: run.Shard, Sealed: true}
+	for i := range run.Count {
+		req.Pages = append(req.Pages, holo.PageID{Array: id, Index: run.First + holo.PageIndex(i)})
+	}
+	posted := n.turns.Do(ctx, func(now holo.Time) {
+		var read *shard.Read
+		if read, err = n.memory.Machine().BeginRead(now, req); err == nil {
+			views, err = read.Pages, n.memory.Machine().FinishRead(now, read)
+		}
+	})
+	return views, errors.Join(posted, err)
 }
 
 // unhashed makes a sealed array of one page, from byte 8 on, of which the home has
@@ -171,11 +188,11 @@ func (c *cluster) unhashed(data []byte) (a *holov1.Array, run wire.PageRun, home
 		must(c.t, by.WriteRange(ctx, id, 8, data)) // a delta: the page is not hashed yet
 		_, err := c.seals(ctx, by, id)
 		must(c.t, err)
-		rec, err := by.array(ctx, id)
+		rec, err := by.memory.Array(ctx, id)
 		must(c.t, err)
-		run = runOf(rec, 0)
+		run = memory.RunOf(rec, 0)
 		run.Count = 1
-		config, _ := by.configs.get(run.Shard)
+		config, _ := by.memory.Configs.Get(run.Shard)
 		for _, n := range c.nodes {
 			if n.self == config.Primary {
 				home = n
@@ -183,7 +200,7 @@ func (c *cluster) unhashed(data []byte) (a *holov1.Array, run wire.PageRun, home
 				other = n
 			}
 		}
-		if read, err := home.readHere(ctx, pagesOf(id, true, run)); err == nil && !read.Pages[0].Hashed {
+		if views, err := home.views(ctx, id, run); err == nil && !views[0].Hashed {
 			return a, run, home, other
 		}
 	}

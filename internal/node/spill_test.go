@@ -11,8 +11,8 @@ import (
 	"github.com/holocompute/holocompute/internal/core/pagecache"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/storage"
-	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // spillCluster is n nodes of 16 MiB of page memory and 256 MiB of spill each,
@@ -23,7 +23,8 @@ func spillCluster(t *testing.T, n int) *cluster {
 	await(t, "the catalogue's knowing of the spill folders", func() (all bool) {
 		c.nodes[0].catalog.read(func(cat *catalog.Catalog) {
 			r := cat.Room()
-			all = r.Spill == uint64(n)*spillRoom(leastSpillMemory, c.spill) && r.Memory == uint64(n)*leastSpillMemory
+			memory, spill := c.nodes[0].memory.Capacity()
+			all = r.Spill == uint64(n)*spill && r.Memory == uint64(n)*memory
 		})
 		return all
 	})
@@ -33,8 +34,8 @@ func spillCluster(t *testing.T, n int) *cluster {
 // held is what a node's replicas and its cache count.
 func (n *Node) held(t *testing.T) (u shard.Usage, cache pagecache.Usage) {
 	t.Helper()
-	must(t, n.loop.do(context.Background(), func(holo.Time) { u, cache = n.loop.machine.Usage(), n.loop.spill.cache.Usage() }))
-	if max := n.loop.spill.cache.Limits().Memory + spillReads; cache.Resident > max {
+	must(t, n.turns.Do(context.Background(), func(holo.Time) { u, cache = n.memory.Machine().Usage(), n.memory.Frames().Usage() }))
+	if max := n.memory.Frames().Limits().Memory + holo.MaxExtentPages; cache.Resident > max {
 		t.Errorf("%d pages in memory, of %d at most", cache.Resident, max)
 	}
 	return u, cache
@@ -56,11 +57,11 @@ func TestFourTimesTheMemoryIsWrittenAndReadBack(t *testing.T) {
 	t.Parallel()
 	c := spillCluster(t, 1)
 	n, ctx := c.nodes[0], context.Background()
-	a := c.create(n, "large", 4*leastSpillMemory)
-	id, data := holo.ArrayID(a.Id), noise(41, 4*leastSpillMemory)
+	a := c.create(n, "large", 4*memory.LeastSpillMemory)
+	id, data := holo.ArrayID(a.Id), noise(41, 4*memory.LeastSpillMemory)
 	writeAll(t, n, id, data)
 	u, cache := n.held(t)
-	if u.Bytes != len(data) || u.Away < 3*leastSpillMemory || cache.Spilled*holo.PageSize < u.Away {
+	if u.Bytes != len(data) || u.Away < 3*memory.LeastSpillMemory || cache.Spilled*holo.PageSize < u.Away {
 		t.Errorf("%d bytes, %d of them away; the cache: %+v", u.Bytes, u.Away, cache)
 	}
 	if found, _ := filesOf(t, c.dirs[0]+"-spill", data[:64]); found {
@@ -76,7 +77,7 @@ func TestFourTimesTheMemoryIsWrittenAndReadBack(t *testing.T) {
 	must(t, err)
 	await(t, "an empty spill folder", func() bool {
 		u, cache := n.held(t)
-		store := n.loop.spill.store.Usage()
+		store := n.memory.Store().Usage()
 		return u.Bytes == 0 && u.Away == 0 && cache.Pages == 0 && cache.Resident == 0 && cache.Spilled == 0 && store.Pages == 0 && store.Files <= 1
 	})
 }
@@ -104,8 +105,8 @@ func TestPagesThatAreAwayAreCopiedSealedAndSurvive(t *testing.T) {
 	t.Parallel()
 	c := spillCluster(t, 3)
 	n := c.nodes[0]
-	open, sealed := c.create(n, "open", leastSpillMemory), c.create(n, "sealed", leastSpillMemory)
-	one, two := noise(42, leastSpillMemory), noise(43, leastSpillMemory)
+	open, sealed := c.create(n, "open", memory.LeastSpillMemory), c.create(n, "sealed", memory.LeastSpillMemory)
+	one, two := noise(42, memory.LeastSpillMemory), noise(43, memory.LeastSpillMemory)
 	writeAll(t, n, holo.ArrayID(open.Id), one)
 	writeAll(t, n, holo.ArrayID(sealed.Id), two)
 	_, err := c.seals(context.Background(), n, holo.ArrayID(sealed.Id))
@@ -119,7 +120,7 @@ func TestPagesThatAreAwayAreCopiedSealedAndSurvive(t *testing.T) {
 	c.kill(2)
 	wantBytes(t, n, open.Id, 0, one)
 	await(t, "two copies of every shard again", func() bool {
-		for _, cfg := range n.configs.all() {
+		for _, cfg := range n.memory.Configs.All() {
 			if len(cfg.Members) < 2 || cfg.Has(c.killed) {
 				return false
 			}
@@ -142,8 +143,8 @@ func TestDiskThatTakesNothingRefusesAndRecovers(t *testing.T) {
 	c := spillCluster(t, 1)
 	n, ctx := c.nodes[0], context.Background()
 	must(t, os.WriteFile(filepath.Join(c.dirs[0]+"-spill", "00000001.spill"), nil, 0o600))
-	a := c.create(n, "large", 2*leastSpillMemory)
-	id, data := holo.ArrayID(a.Id), noise(44, 2*leastSpillMemory)
+	a := c.create(n, "large", 2*memory.LeastSpillMemory)
+	id, data := holo.ArrayID(a.Id), noise(44, 2*memory.LeastSpillMemory)
 	written := 0
 	var err error
 	for ; written < len(data) && err == nil; written += 1 << 20 {
@@ -151,7 +152,7 @@ func TestDiskThatTakesNothingRefusesAndRecovers(t *testing.T) {
 	}
 	wantRefused(t, err, holo.Exhausted, storage.ReasonFull)
 	written -= 1 << 20
-	if written < leastSpillMemory/2 {
+	if written < memory.LeastSpillMemory/2 {
 		t.Errorf("only %d bytes fit into memory", written)
 	}
 	wantBytes(t, n, a.Id, 0, data[:written])
@@ -174,8 +175,8 @@ func TestMemberWhoseDiskTakesNothingStaysWithinItsMemory(t *testing.T) {
 	ctx := context.Background()
 	block := filepath.Join(c.dirs[1]+"-spill", "00000001.spill")
 	must(t, os.WriteFile(block, nil, 0o600))
-	a := c.create(c.nodes[0], "large", 2*leastSpillMemory)
-	id, data := holo.ArrayID(a.Id), noise(48, 2*leastSpillMemory)
+	a := c.create(c.nodes[0], "large", 2*memory.LeastSpillMemory)
+	id, data := holo.ArrayID(a.Id), noise(48, 2*memory.LeastSpillMemory)
 	done := map[int]bool{}
 	for at := 0; at < len(data); at += 1 << 20 {
 		err := c.nodes[0].WriteRange(ctx, id, uint64(at), data[at:at+1<<20])
@@ -202,24 +203,6 @@ func TestMemberWhoseDiskTakesNothingStaysWithinItsMemory(t *testing.T) {
 	wantBytes(t, c.nodes[0], a.Id, 0, data)
 }
 
-func TestPagesWaitForRoomAndThenAreDropped(t *testing.T) {
-	t.Parallel()
-	c := spillCluster(t, 1)
-	n := c.nodes[0]
-	pages, other := &wire.Snap{}, &wire.Seal{}
-	must(t, n.hold(context.Background(), pages))
-	n.loop.spill.full.set(true) // the loop finds out that it is not so, and whoever waits goes on
-	must(t, n.hold(context.Background(), other))
-	must(t, n.hold(context.Background(), pages))
-	over, end := context.WithCancel(context.Background())
-	end()
-	var p pressure
-	p.set(true)
-	if !p.wait(over) {
-		t.Error("whoever may wait no longer is let through")
-	}
-}
-
 // spoil changes every record in a node's spill folder.
 func spoil(t *testing.T, dir string) {
 	t.Helper()
@@ -240,8 +223,8 @@ func TestDamagedPageOnDiskIsRefused(t *testing.T) {
 	t.Parallel()
 	one := spillCluster(t, 1)
 	n := one.nodes[0]
-	a := one.create(n, "alone", 2*leastSpillMemory)
-	data := noise(45, 2*leastSpillMemory)
+	a := one.create(n, "alone", 2*memory.LeastSpillMemory)
+	data := noise(45, 2*memory.LeastSpillMemory)
 	writeAll(t, n, holo.ArrayID(a.Id), data)
 	spoil(t, one.dirs[0]+"-spill")
 	refused := 0
@@ -270,8 +253,8 @@ func TestDamagedPagesOnDiskAreReadFromTheOtherCopy(t *testing.T) {
 	t.Parallel()
 	c := spillCluster(t, 2)
 	n := c.nodes[0]
-	open, sealed := c.create(n, "open", leastSpillMemory), c.create(n, "sealed", leastSpillMemory)
-	one, two := noise(46, leastSpillMemory), noise(47, leastSpillMemory)
+	open, sealed := c.create(n, "open", memory.LeastSpillMemory), c.create(n, "sealed", memory.LeastSpillMemory)
+	one, two := noise(46, memory.LeastSpillMemory), noise(47, memory.LeastSpillMemory)
 	writeAll(t, n, holo.ArrayID(open.Id), one)
 	writeAll(t, n, holo.ArrayID(sealed.Id), two)
 	_, err := c.seals(context.Background(), n, holo.ArrayID(sealed.Id))

@@ -12,6 +12,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -25,7 +26,7 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	patient, cancel := within(ctx, statusPatience)
 	defer cancel()
 	out, err := n.statusNow(patient)
-	if err != nil && ctx.Err() == nil && (again(err) || patient.Err() != nil) {
+	if err != nil && ctx.Err() == nil && (wait.Again(err) || patient.Err() != nil) {
 		out, err = n.statusAlone(), nil
 	}
 	if err == nil {
@@ -42,7 +43,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 	nodes := n.members.ids()
 	out := &holov1.StatusResponse{
 		Cluster: n.cluster.String(), Node: n.self.Hex(), Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)),
-		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.configs.all()),
+		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.memory.Configs.All()),
 		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
 	}
 	out.Warnings = append(append(out.Warnings, n.auditWarning()...), n.linkWarnings()...)
@@ -56,7 +57,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 		o.Address, _ = n.members.address(id)
 		if id == n.self {
 			o.State, o.CapacityBytes, o.Incarnation = "active", n.config.MemoryBytes, uint64(n.incarnation)
-			o.SpillBytes = spillRoom(n.config.MemoryBytes, n.config.SpillLimit)
+			_, o.SpillBytes = n.memory.Capacity()
 		} else if len(n.peers.Sessions(id)) > 0 {
 			o.State = "active"
 		}
@@ -101,7 +102,7 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 // nodesOut describes the nodes, asking each for what it holds.
 func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.Health, configs map[holo.ShardID]wire.ShardConfig) []*holov1.Node {
 	out := make([]*holov1.Node, len(nodes))
-	parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
+	wait.Parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
 		r := nodes[i]
 		o := &holov1.Node{
 			Id: r.Node.Hex(), Name: r.Name, State: lifeOf(r), Voter: slices.Contains(h.Voters, r.Node),
@@ -130,7 +131,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 
 func (n *Node) usageOf(ctx context.Context, r *wire.NodeRecord) (*wire.Usage, error) {
 	if r.Node == n.self {
-		return n.usage(ctx)
+		return n.memory.Usage(ctx)
 	}
 	if !r.Alive {
 		return nil, holo.Refuse(holo.Unavailable, reasonUnreachable, "node %s is dead", r.Node)
@@ -148,20 +149,9 @@ func (n *Node) usageOf(ctx context.Context, r *wire.NodeRecord) (*wire.Usage, er
 	return u, nil
 }
 
-// usage is what this node holds.
-func (n *Node) usage(ctx context.Context) (*wire.Usage, error) {
-	u := &wire.Usage{Incarnation: n.incarnation, Capacity: n.config.MemoryBytes, Spill: spillRoom(n.config.MemoryBytes, n.config.SpillLimit)}
-	err := n.loop.do(ctx, func(holo.Time) {
-		m := n.loop.machine.Usage()
-		u.Resident, u.Spilled = uint64(m.Bytes-m.Away+m.Tail+m.Arriving), uint64(m.Away)
-	})
-	u.Cached, u.CacheHits, u.CacheMisses = n.cache.bytes(), n.cache.hits.Load(), n.cache.misses.Load()
-	return u, err
-}
-
 // serveUsage answers a UsageRead.
 func (n *Node) serveUsage(ctx context.Context, r *request) error {
-	u, err := n.usage(ctx)
+	u, err := n.memory.Usage(ctx)
 	if err != nil {
 		return err
 	}
@@ -172,7 +162,7 @@ func (n *Node) serveUsage(ctx context.Context, r *request) error {
 func (n *Node) health() []wire.Message {
 	h := &wire.Health{Leader: n.self, Voters: n.consensus.Voters()}
 	n.catalog.read(func(c *catalog.Catalog) { h.Version = c.Version() })
-	n.loop.do(n.group.ctx, func(now holo.Time) {
+	n.turns.Do(n.group.Context(), func(now holo.Time) {
 		if n.loop.keeper == nil {
 			return
 		}
@@ -273,4 +263,18 @@ func warnings(nodes []*wire.NodeRecord, h *wire.Health, shards *holov1.ShardHeal
 		out = append(out, fmt.Sprintf("%d shards are lost: every node that held them is gone.", shards.Lost))
 	}
 	return out
+}
+
+// health says in one word what a configuration promises.
+func health(c *wire.ShardConfig) string {
+	class := c.Shard.Class()
+	switch n := len(c.Members); {
+	case c.Lost:
+		return "lost"
+	case n < wire.MinAck(class):
+		return "refusing_writes"
+	case n < int(class):
+		return "under_replicated"
+	}
+	return "ok"
 }

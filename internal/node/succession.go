@@ -36,10 +36,10 @@ func (n *Node) SucceedUser(ctx context.Context, c door.Caller, m *holov1.Succeed
 
 // DataKey says which key seals what this node puts on its disk.
 func (n *Node) DataKey(context.Context, door.Caller) (*holov1.DataKey, error) {
-	if n.loop.spill == nil {
+	if n.memory.Store() == nil {
 		return &holov1.DataKey{}, nil
 	}
-	return dataKeyOut(n.loop.spill.store.Keys()), nil
+	return dataKeyOut(n.memory.Store().Keys()), nil
 }
 
 // RotateData replaces that key. Nobody waits for the pages that lie under the
@@ -48,10 +48,10 @@ func (n *Node) RotateData(_ context.Context, _ door.Caller, m *holov1.RotateData
 	switch node := holo.NodeID(m.GetNode()); {
 	case node != n.self:
 		return nil, holo.Refuse(holo.Conflict, reasonElsewhere, "replace data key of node %s: ask that node, and not node %s", node, n.self)
-	case n.loop.spill == nil:
+	case n.memory.Store() == nil:
 		return nil, holo.Refuse(holo.Conflict, reasonNoSpill, "replace data key: node %s keeps no pages on disk (--spill)", n.self)
 	}
-	k, err := n.loop.spill.store.Rotate(m.GetGeneration())
+	k, err := n.memory.Store().Rotate(m.GetGeneration())
 	if err != nil {
 		return nil, err
 	}

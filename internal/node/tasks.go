@@ -8,6 +8,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/jobs"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -26,7 +27,7 @@ func (t taskSide) Now() holo.Time { return t.n.clock.now() }
 
 // Array finds an array.
 func (t taskSide) Array(ctx context.Context, id holo.ArrayID) (jobs.Array, error) {
-	a, err := t.n.array(ctx, id)
+	a, err := t.n.memory.Array(ctx, id)
 	if err != nil {
 		return jobs.Array{}, err
 	}
@@ -42,7 +43,7 @@ func (t taskSide) Shard(a jobs.Array, extent uint64) holo.ShardID {
 
 // Home is the shard's primary.
 func (t taskSide) Home(s holo.ShardID) (holo.NodeID, bool) {
-	id, err := t.n.configs.home(s)
+	id, err := t.n.memory.Configs.Home(s)
 	return id, err == nil
 }
 
@@ -92,8 +93,8 @@ func (t taskSide) bound(ctx context.Context, c door.Caller, output holo.ArrayID)
 	if output == 0 || len(c.Verdict.Bound) > 0 {
 		return len(c.Verdict.Bound) > 0
 	}
-	t.n.records.forget(output)
-	a, err := t.n.array(ctx, output)
+	t.n.memory.Forget(output)
+	a, err := t.n.memory.Array(ctx, output)
 	return err != nil || len(a.Sources) > 0
 }
 
@@ -109,7 +110,7 @@ func (t taskSide) awaitBound(bound bool) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-t.n.group.ctx.Done():
+	case <-t.n.group.Done():
 	}
 }
 
@@ -162,17 +163,17 @@ func (t taskSide) CancelTasks(ctx context.Context, node holo.NodeID, c *wire.Can
 
 // ReadPages reads pages of one extent.
 func (t taskSide) ReadPages(ctx context.Context, array holo.ArrayID, s holo.ShardID, first holo.PageIndex, count uint32) (jobs.Pages, error) {
-	a, err := t.n.array(ctx, array)
+	a, err := t.n.memory.Array(ctx, array)
 	if err != nil {
 		return jobs.Pages{}, err
 	}
-	pages, moved, err := t.n.readRun(ctx, a, wire.PageRun{Shard: s, First: first, Count: count})
+	pages, moved, err := t.n.memory.ReadRun(ctx, a, wire.PageRun{Shard: s, First: first, Count: count})
 	if err != nil {
 		return jobs.Pages{}, err
 	}
 	out := jobs.Pages{Pages: make([]jobs.Page, len(pages)), Moved: moved}
 	for i, p := range pages {
-		out.Pages[i] = jobs.Page{Kind: p.kind, Data: p.data, Digest: p.digest, Hashed: p.hashed}
+		out.Pages[i] = jobs.Page{Kind: p.Kind, Data: p.Data, Digest: p.Digest, Hashed: p.Hashed}
 	}
 	return out, nil
 }
@@ -180,12 +181,12 @@ func (t taskSide) ReadPages(ctx context.Context, array holo.ArrayID, s holo.Shar
 // CommitTask makes the output of a task visible, at most once.
 func (t taskSide) CommitTask(ctx context.Context, c *jobs.TaskCommit) error {
 	mu := &wire.Mutation{
-		Op: t.n.ops.next(), Kind: wire.MutateTask, Array: c.Array, Job: c.Job, Task: c.Task, Changes: make([]wire.Change, len(c.Pages)),
+		Op: t.n.memory.NextOp(), Kind: wire.MutateTask, Array: c.Array, Job: c.Job, Task: c.Task, Changes: make([]wire.Change, len(c.Pages)),
 	}
 	for i, p := range c.Pages {
-		mu.Changes[i] = slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p, Digest: c.Sums[i]})
+		mu.Changes[i] = memory.Slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p, Digest: c.Sums[i]})
 	}
-	_, err := t.n.mutate(ctx, c.Shard, mu)
+	_, err := t.n.memory.Mutate(ctx, c.Shard, mu)
 	return err
 }
 
@@ -195,7 +196,7 @@ func (n *Node) serveTask(ctx context.Context, r *request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan struct{})
-	n.group.run(func(context.Context) {
+	n.group.Run(func(context.Context) {
 		defer close(ended)
 		defer cancel()
 		r.stream.ReadMessage() // nothing comes: this ends with the stream

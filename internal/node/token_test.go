@@ -17,6 +17,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/token"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -185,7 +186,7 @@ func TestRevokedTokensAreRefusedByEveryNodeAlsoAfterARestart(t *testing.T) {
 				t.Errorf("node %d right after its start: %v, want %s", i, err, reason)
 			}
 		}
-		n.group.close()
+		n.group.Close()
 	}
 	for i := range c.nodes {
 		c.start(i)
@@ -218,9 +219,9 @@ func TestRotationUnderLoadLosesNoToken(t *testing.T) {
 	var chains []string
 	var verified atomic.Int64
 	ctx, stop := context.WithCancel(context.Background())
-	g := newGroup()
+	g := wait.NewGroup()
 	for _, n := range c.live() {
-		g.run(func(context.Context) {
+		g.Run(func(context.Context) {
 			for ctx.Err() == nil {
 				mu.Lock()
 				chain, _ := m.issue(n, active)
@@ -249,7 +250,7 @@ func TestRotationUnderLoadLosesNoToken(t *testing.T) {
 		await(t, "the load goes on", func() bool { return verified.Load() > before+200 || t.Failed() })
 	}
 	stop()
-	g.close()
+	g.Close()
 	for _, n := range c.live() {
 		must(t, good(n, chains[0])) // the first key is three rotations old
 	}

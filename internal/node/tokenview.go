@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/token"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -23,7 +24,7 @@ var _ door.Verifier = (*Node)(nil)
 type tokenView struct {
 	cluster holo.ClusterID
 	owner   holo.PrincipalID
-	changed signal
+	changed wait.Signal
 	mu      struct {
 		sync.RWMutex
 		epoch   uint64
@@ -64,7 +65,7 @@ func (a *tokenView) learn(f *wire.TokenFeed, now int64) error {
 		return err
 	}
 	a.mu.epoch, a.mu.keys, a.mu.revoked = f.Epoch, keys, revoked
-	a.changed.fire()
+	a.changed.Fire()
 	return nil
 }
 
@@ -184,7 +185,7 @@ func (n *Node) VerifyToken(chain string) (*token.Grant, error) {
 func (n *Node) TokenStands(g *token.Grant) error { return n.tokens.stands(g) }
 
 // TokensChanged is closed when this node learns of a change of access.
-func (n *Node) TokensChanged() <-chan struct{} { return n.tokens.changed.wait() }
+func (n *Node) TokensChanged() <-chan struct{} { return n.tokens.changed.Wait() }
 
 // followTokens learns token keys and revocations when their epoch is another
 // than the one that this node has. Its own replica may be behind what it knows;

@@ -2,19 +2,16 @@ package node
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -74,121 +71,6 @@ func TestQuotaIsPerPeerAndClass(t *testing.T) {
 	}
 }
 
-func TestFlowWaitsForRoomAndLetsALargeOneGoAlone(t *testing.T) {
-	t.Parallel()
-	f, peer := newFlows(), holo.NodeID{1}
-	large, err := f.take(context.Background(), peer, 2*flowBytes)
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	got := make(chan error, 1)
-	g := newGroup()
-	g.run(func(context.Context) {
-		release, err := f.take(ctx, peer, 1)
-		if err == nil {
-			release()
-		}
-		got <- err
-	})
-	large()
-	must(t, <-got)
-	full, err := f.take(ctx, peer, flowBytes)
-	must(t, err)
-	cancel()
-	_, err = f.take(ctx, peer, 1)
-	wantRefused(t, err, holo.Unavailable, reasonBusy)
-	full()
-	g.close()
-}
-
-func TestParallelStopsAtTheFirstError(t *testing.T) {
-	t.Parallel()
-	var calls atomic.Int32
-	bad := errors.New("bad")
-	err := parallel(context.Background(), 100, 2, func(ctx context.Context, i int) error {
-		calls.Add(1)
-		if i == 3 {
-			return bad
-		}
-		if i > 3 {
-			<-ctx.Done()
-		}
-		return nil
-	})
-	if !errors.Is(err, bad) || calls.Load() > 7 {
-		t.Errorf("error %v after %d calls", err, calls.Load())
-	}
-	if err := parallel(context.Background(), 3, 8, func(context.Context, int) error { return nil }); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestRetryRepeatsWhatIsSafeAndKeepsTheDoubt(t *testing.T) {
-	t.Parallel()
-	var s signal
-	calls := 0
-	err := retry(context.Background(), time.Minute, &s, func(context.Context) error {
-		if calls++; calls < 3 {
-			return holo.Refuse(holo.Unavailable, reasonNoHome, "not yet")
-		}
-		return nil
-	})
-	if err != nil || calls != 3 {
-		t.Errorf("error %v after %d calls, want none after 3", err, calls)
-	}
-	calls = 0
-	err = retry(context.Background(), time.Minute, &s, func(context.Context) error {
-		calls++
-		return holo.Errorf(holo.Conflict, "no")
-	})
-	if holo.KindOf(err) != holo.Conflict || calls != 1 {
-		t.Errorf("error %v after %d calls, want a conflict after 1", err, calls)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	calls = 0
-	err = retry(ctx, time.Minute, &s, func(context.Context) error {
-		if calls++; calls == 1 {
-			return holo.Errorf(holo.Indeterminate, "perhaps")
-		}
-		cancel()
-		return holo.Errorf(holo.Unavailable, "not now")
-	})
-	if holo.KindOf(err) != holo.Indeterminate {
-		t.Errorf("a write that may be applied ends as %v", err)
-	}
-}
-
-// Whichever attempt may have been applied, no refusal before or after it makes the
-// outcome certain.
-func TestDoubtOutlivesEveryRefusal(t *testing.T) {
-	t.Parallel()
-	perhaps := holo.Refuse(holo.Indeterminate, reasonUnreachable, "answer of a node: %w", context.DeadlineExceeded)
-	for _, k := range []struct {
-		what  string
-		tries []error
-		want  holo.Kind
-	}{
-		{"refused, then perhaps", []error{holo.Refuse(holo.Unavailable, reasonNoHome, "not yet"), perhaps}, holo.Indeterminate},
-		{"perhaps, then refused", []error{perhaps, holo.Refuse(holo.Unavailable, reasonNoHome, "not yet")}, holo.Indeterminate},
-		{"perhaps, then refused for good", []error{perhaps, holo.Errorf(holo.Exhausted, "full")}, holo.Indeterminate},
-		{"refused, then given up", []error{holo.Refuse(holo.Unavailable, reasonNoHome, "not yet"), context.DeadlineExceeded}, holo.Unavailable},
-		{"refused for good", []error{holo.Errorf(holo.Exhausted, "full")}, holo.Exhausted},
-	} {
-		ctx, cancel := context.WithCancel(context.Background())
-		var s signal
-		i := 0
-		err := retry(ctx, time.Minute, &s, func(context.Context) error {
-			if i++; i == len(k.tries) && again(k.tries[i-1]) {
-				cancel()
-			}
-			return k.tries[min(i, len(k.tries))-1]
-		})
-		cancel()
-		if err == nil || holo.KindOf(err) != k.want {
-			t.Errorf("%s: %v, want kind %v", k.what, err, k.want)
-		}
-	}
-}
-
 // foundedBy is a chain of one record, and the home that it belongs to.
 func foundedBy(owner key.Signer, cluster holo.ClusterID) *home {
 	h := &home{settings: &identity.Cluster{ID: cluster, Owner: owner.Public(), NodeName: "first"}, signer: key.GenerateSigner()}
@@ -237,41 +119,11 @@ func TestMembersBelieveTheOwnerAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestChangesCoverASpanExactly(t *testing.T) {
-	t.Parallel()
-	a := &wire.ArrayRecord{ID: 1, Class: 1, Affinity: "x", Shape: holo.Shape{Type: holo.U8, Length: 5*holo.PageSize + 100, Extent: 2 * holo.PageSize}}
-	for _, k := range []struct{ offset, length uint64 }{
-		{0, 1}, {0, a.Shape.Bytes()}, {holo.PageSize - 1, 2}, {2*holo.PageSize - 1, holo.PageSize + 2}, {5 * holo.PageSize, 100}, {5*holo.PageSize + 1, 99},
-	} {
-		src, got := noise(1, int(k.length)), make([]byte, 6*holo.PageSize)
-		for _, s := range spans(a, k.offset, k.length) {
-			if s.offset/(2*holo.PageSize) != (s.offset+s.length-1)/(2*holo.PageSize) {
-				t.Errorf("span %+v crosses extents", s)
-			}
-			for _, c := range changes(a, s, func(dst []byte, at uint64) { copy(dst, src[at-k.offset:]) }) {
-				copy(got[uint64(c.Page)*holo.PageSize+uint64(c.Offset):], c.Data)
-			}
-		}
-		want := make([]byte, len(got))
-		copy(want[k.offset:], src)
-		if !bytes.Equal(got, want) {
-			t.Errorf("write of %d bytes at %d gives other bytes", k.length, k.offset)
-		}
-	}
-	whole := changes(a, spans(a, 5*holo.PageSize, 100)[0], func(dst []byte, _ uint64) { copy(dst, noise(2, 100)) })
-	if len(whole) != 1 || whole[0].Kind != wire.PageData {
-		t.Errorf("all elements of the last page do not make a whole page: %+v", whole[0].Kind)
-	}
-	if z := changes(a, spans(a, 0, holo.PageSize)[0], func([]byte, uint64) {}); z[0].Kind != wire.PageZero {
-		t.Error("a page of zeros takes memory")
-	}
-}
-
 // Strangers who guess invites at a node that has to ask for them do not wait
 // behind one another without end.
 func TestGuessesOfInvitesDoNotPileUp(t *testing.T) {
 	t.Parallel()
-	n := &Node{catalog: newReplica(holo.ClusterID{7}, holo.PrincipalID{}), group: newGroup(), inviteQuery: make(chan struct{}, 1)}
+	n := &Node{catalog: newReplica(holo.ClusterID{7}, holo.PrincipalID{}), group: wait.NewGroup(), inviteQuery: make(chan struct{}, 1)}
 	n.inviteQuery <- struct{}{} // the leader does not answer the one in front
 	var guesses sync.WaitGroup
 	for i := range byte(20) {

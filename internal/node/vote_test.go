@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -59,9 +60,9 @@ func TestNodeStaysPendingUntilTheVotesAreIn(t *testing.T) {
 	var have atomic.Int64
 	have.Store(-1)
 	joined := make(chan error, 1)
-	g := newGroup()
-	defer g.close()
-	g.run(func(ctx context.Context) {
+	g := wait.NewGroup()
+	defer g.Close()
+	g.Run(func(ctx context.Context) {
 		_, err := Join(ctx, JoinConfig{
 			Dir: dir, ConfigDir: dir + "-config", Invite: invite.Text(), NodeName: "late",
 			Waiting: func(h, _ int) { have.Store(int64(h)) },

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -25,11 +26,14 @@ func (o *operations) next() holo.OpID {
 	return holo.OpID{Session: o.session, Num: o.last.Add(1)}
 }
 
-// mutate brings a mutation to the home of its shard until it has taken effect,
+// NextOp names a mutation that takes effect at most once.
+func (n *Node) NextOp() holo.OpID { return n.ops.next() }
+
+// Mutate brings a mutation to the home of its shard until it has taken effect,
 // is refused for good, or the deadline ends. Only then may its outcome be
 // unknown.
-func (n *Node) mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (done wire.Mutated, err error) {
-	err = retry(ctx, opDeadline, &n.configs.changed, func(ctx context.Context) error {
+func (n *Node) Mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (done wire.Mutated, err error) {
+	err = wait.Retry(ctx, opDeadline, &n.Configs.Changed, func(ctx context.Context) error {
 		done, err = n.mutateOnce(ctx, s, mu)
 		return err
 	})
@@ -37,7 +41,7 @@ func (n *Node) mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (d
 }
 
 func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (wire.Mutated, error) {
-	home, err := n.homeOf(ctx, mu.Array, s)
+	home, err := n.HomeOf(ctx, mu.Array, s)
 	if err != nil {
 		return wire.Mutated{}, err
 	}
@@ -46,18 +50,18 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 	}
 	ctx, stop := n.whileHome(ctx, s, home)
 	defer stop()
-	release, err := n.flows.take(ctx, home, mutationBytes(mu))
+	release, err := n.flows.take(ctx, home, MutationBytes(mu))
 	if err != nil {
 		return wire.Mutated{}, err
 	}
 	defer release()
-	m, err := n.ask(ctx, home, transport.Data, &wire.Mutate{Shard: s, Mutation: *mu})
+	m, err := n.links.Ask(ctx, home, transport.Data, &wire.Mutate{Shard: s, Mutation: *mu})
 	if err != nil {
 		return wire.Mutated{}, err
 	}
 	done, ok := m.(*wire.Mutated)
 	if !ok {
-		return wire.Mutated{}, n.unexpected(home, m)
+		return wire.Mutated{}, n.links.Unexpected(home, m)
 	}
 	return *done, nil
 }
@@ -66,43 +70,43 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 // outcome.
 func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (wire.Mutated, error) {
 	outcome := make(chan shard.Answer, 1)
-	posted := n.loop.post(ctx, func(now holo.Time) {
-		n.loop.submit(now, s, mu, func(a shard.Answer) { outcome <- a })
+	posted := n.turns.Post(ctx, func(now holo.Time) {
+		n.submit(now, s, mu, func(a shard.Answer) { outcome <- a })
 	})
 	if !posted {
-		return wire.Mutated{}, n.loop.gone(ctx)
+		return wire.Mutated{}, n.turns.Gone(ctx)
 	}
 	select {
 	case a := <-outcome:
 		return wire.Mutated{Version: a.Version, Applied: a.Applied, Old: a.Old}, a.Err
-	case <-n.group.ctx.Done():
-		return wire.Mutated{}, n.loop.gone(ctx)
+	case <-n.group.Done():
+		return wire.Mutated{}, n.turns.Gone(ctx)
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return wire.Mutated{}, holo.Errorf(holo.Cancelled, "write to shard %d: %w", s, ctx.Err())
 		}
-		return wire.Mutated{}, holo.Refuse(holo.Indeterminate, reasonSlow, "write to shard %d: not every member has it yet", s)
+		return wire.Mutated{}, holo.Refuse(holo.Indeterminate, ReasonSlow, "write to shard %d: not every member has it yet", s)
 	}
 }
 
-// serveMutate takes a mutation from another node, whose digests are checked
+// ServeMutate takes a mutation from another node, whose digests are checked
 // before the machine sees it.
-func (n *Node) serveMutate(ctx context.Context, r *request) error {
-	m := r.msg.(*wire.Mutate)
+func (n *Node) ServeMutate(ctx context.Context, r *Request) error {
+	m := r.Msg.(*wire.Mutate)
 	if err := shard.VerifyMutation(&m.Mutation); err != nil {
-		return n.blame(r.from, err)
+		return n.links.Blame(r.From, err)
 	}
-	ctx, cancel := within(ctx, opDeadline)
+	ctx, cancel := context.WithTimeout(ctx, opDeadline)
 	defer cancel()
 	done, err := n.mutateHere(ctx, m.Shard, &m.Mutation)
 	if err != nil {
 		return err
 	}
-	return r.answer(&done)
+	return r.Answer(&done)
 }
 
-// mutationBytes is about what a mutation takes on the wire.
-func mutationBytes(mu *wire.Mutation) int64 {
+// MutationBytes is about what a mutation takes on the wire.
+func MutationBytes(mu *wire.Mutation) int64 {
 	size := int64(256)
 	for i := range mu.Changes {
 		size += int64(len(mu.Changes[i].Data)) + 64

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -33,8 +33,8 @@ func newReadCache() *readCache {
 
 // look finds the pages of a run that are here. rest is the part of it from the
 // first that is not to the last; its Count is 0 when all are.
-func (c *readCache) look(now holo.Time, array holo.ArrayID, run wire.PageRun) (pages []content, rest wire.PageRun) {
-	pages = make([]content, run.Count)
+func (c *readCache) look(now holo.Time, array holo.ArrayID, run wire.PageRun) (pages []Content, rest wire.PageRun) {
+	pages = make([]Content, run.Count)
 	first, last := run.Count, uint32(0)
 	c.mu.Lock()
 	for i := range run.Count {
@@ -43,7 +43,7 @@ func (c *readCache) look(now holo.Time, array holo.ArrayID, run wire.PageRun) (p
 			first, last = min(first, i), i
 			continue
 		}
-		pages[i] = content{v.Kind, v.Data, v.Digest, v.Hashed}
+		pages[i] = Content{v.Kind, v.Data, v.Digest, v.Hashed}
 	}
 	c.mu.Unlock()
 	rest = wire.PageRun{Shard: run.Shard, First: run.First + holo.PageIndex(first)}
@@ -68,24 +68,24 @@ func (c *readCache) asks(array holo.ArrayID, run wire.PageRun) bool {
 
 // put keeps pages that were asked for at the time sent. A home that lies about
 // its lease is believed no longer than an honest one's would be.
-func (c *readCache) put(sent holo.Time, array holo.ArrayID, run wire.PageRun, l *wire.ReadLease, pages []content) {
-	lease := shard.Lease{Epoch: l.Epoch, Number: l.Number, For: min(l.For, shardTiming().ReadTTL)}
+func (c *readCache) put(sent holo.Time, array holo.ArrayID, run wire.PageRun, l *wire.ReadLease, pages []Content) {
+	lease := shard.Lease{Epoch: l.Epoch, Number: l.Number, For: min(l.For, timing().ReadTTL)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.pages.Put(sent, run.Shard, lease, viewsOf(array, run, pages))
 }
 
 // putSealed keeps pages that are what was sealed.
-func (c *readCache) putSealed(now holo.Time, array holo.ArrayID, run wire.PageRun, pages []content) {
+func (c *readCache) putSealed(now holo.Time, array holo.ArrayID, run wire.PageRun, pages []Content) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.pages.PutSealed(now, viewsOf(array, run, pages))
 }
 
-func viewsOf(array holo.ArrayID, run wire.PageRun, pages []content) []shard.View {
+func viewsOf(array holo.ArrayID, run wire.PageRun, pages []Content) []shard.View {
 	views := make([]shard.View, len(pages))
 	for i, p := range pages {
-		views[i] = shard.View{Page: holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}, Kind: p.kind, Data: p.data, Digest: p.digest, Hashed: p.hashed}
+		views[i] = shard.View{Page: holo.PageID{Array: array, Index: run.First + holo.PageIndex(i)}, Kind: p.Kind, Data: p.Data, Digest: p.Digest, Hashed: p.Hashed}
 	}
 	return views
 }
@@ -123,8 +123,8 @@ func (c *readCache) bytes() uint64 {
 
 // cached reads a run of pages of another node: what the cache has from there,
 // and the rest by fetch.
-func (n *Node) cached(array holo.ArrayID, run wire.PageRun, fetch func(rest wire.PageRun) ([]content, error)) (pages []content, moved bool, err error) {
-	pages, rest := n.cache.look(n.clock.now(), array, run)
+func (n *Node) cached(array holo.ArrayID, run wire.PageRun, fetch func(rest wire.PageRun) ([]Content, error)) (pages []Content, moved bool, err error) {
+	pages, rest := n.cache.look(n.now(), array, run)
 	if rest.Count == 0 {
 		return pages, false, nil
 	}
@@ -137,17 +137,17 @@ func (n *Node) cached(array holo.ArrayID, run wire.PageRun, fetch func(rest wire
 }
 
 // fetchOpen reads pages from their home, and keeps them if it grants a lease.
-func (n *Node) fetchOpen(ctx context.Context, home holo.NodeID, array holo.ArrayID, run wire.PageRun) ([]content, error) {
+func (n *Node) fetchOpen(ctx context.Context, home holo.NodeID, array holo.ArrayID, run wire.PageRun) ([]Content, error) {
 	ctx, stop := n.whileHome(ctx, run.Shard, home)
 	defer stop()
 	req := &wire.RangeRead{Array: array, Run: run}
 	if n.cache.asks(array, run) {
 		req.Reader = n.incarnation
 	}
-	sent := n.clock.now()
+	sent := n.now()
 	pages, lease, err := n.readFrom(ctx, home, req)
 	if err != nil {
-		n.refuseCorrupt(home, err)
+		n.links.Corrupt(home, err)
 		return nil, err
 	}
 	if lease != nil {
@@ -156,46 +156,14 @@ func (n *Node) fetchOpen(ctx context.Context, home holo.NodeID, array holo.Array
 	return pages, nil
 }
 
-// serveInval drops the copies that a home withdraws, at once and not behind what
+// ServeInval drops the copies that a home withdraws, at once and not behind what
 // waits for the loop: a writer waits for the answer. Anybody may have copies
 // dropped: that costs a read and no more.
-func (n *Node) serveInval(_ context.Context, r *request) error {
-	m := r.msg.(*wire.Inval)
+func (n *Node) ServeInval(_ context.Context, r *Request) error {
+	m := r.Msg.(*wire.Inval)
 	if m.To != n.incarnation {
 		return nil // its copies went with the process
 	}
-	n.peers.Send(r.from, transport.Control, n.cache.withdraw(n.incarnation, m))
+	n.links.Send(r.From, transport.Control, n.cache.withdraw(n.incarnation, m))
 	return nil
 }
-
-// sweepCacheEvery is how often pages whose leases are over are looked for.
-const sweepCacheEvery = holo.Second
-
-// tidy drops cached pages that are of no use any more.
-func (l *loop) tidy(now holo.Time) {
-	if now.Sub(l.swept) >= sweepCacheEvery {
-		l.swept = now
-		l.n.cache.sweep(now)
-	}
-}
-
-// yield gives the cache what this node's own pages leave free, and no more than
-// its part.
-func (l *loop) yield() {
-	if l.spill != nil {
-		u := l.spill.cache.Usage()
-		l.leave(uint64(u.Resident+u.Reserved) * holo.PageSize)
-		return
-	}
-	l.leave(uint64(l.machine.Held()))
-}
-
-// leave has the cache be as small as so many bytes of this node's own pages make it.
-func (l *loop) leave(used uint64) {
-	limit := l.n.config.MemoryBytes
-	l.n.cache.resize(min(limit/cachePart, limit-min(used, limit)))
-}
-
-// ForgetCached drops what the node keeps of other nodes' pages, so that the next
-// read of each asks its home: it is what a cached read is measured against.
-func (n *Node) ForgetCached() { n.cache.clear() }

@@ -1,14 +1,13 @@
-package node
+package wait
 
 import (
 	"context"
 	"sync"
 )
 
-// group owns the node's goroutines: each runs until the group's context is
-// done, and close waits for all of them. Nothing else in this package starts
-// any.
-type group struct {
+// Group owns goroutines: each runs until the group's context is done, and Close
+// waits for all of them. It is safe for concurrent use.
+type Group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -16,14 +15,21 @@ type group struct {
 	closed bool
 }
 
-func newGroup() *group {
+// NewGroup makes a group that runs until Cancel or Close.
+func NewGroup() *Group {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &group{ctx: ctx, cancel: cancel}
+	return &Group{ctx: ctx, cancel: cancel}
 }
 
-// run starts f, which must return soon after its context is done. It reports
+// Context is done when the group ends.
+func (g *Group) Context() context.Context { return g.ctx }
+
+// Done is closed when the group ends.
+func (g *Group) Done() <-chan struct{} { return g.ctx.Done() }
+
+// Run starts f, which must return soon after its context is done. It reports
 // false when the group is closed and f will not run.
-func (g *group) run(f func(context.Context)) bool {
+func (g *Group) Run(f func(context.Context)) bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.closed {
@@ -33,8 +39,11 @@ func (g *group) run(f func(context.Context)) bool {
 	return true
 }
 
-// close ends the group and waits for it.
-func (g *group) close() {
+// Cancel ends the group's context without waiting.
+func (g *Group) Cancel() { g.cancel() }
+
+// Close ends the group and waits for it.
+func (g *Group) Close() {
 	g.cancel()
 	g.mu.Lock()
 	g.closed = true
@@ -42,13 +51,13 @@ func (g *group) close() {
 	g.wg.Wait()
 }
 
-// while gives a context that ends as soon as holds does not, which is looked at
+// While gives a context that ends as soon as holds does not, which is looked at
 // whenever changed fires; its cause is then why. stop ends the watching.
-func (g *group) while(ctx context.Context, changed *signal, why error, holds func() bool) (watched context.Context, stop func()) {
+func (g *Group) While(ctx context.Context, changed *Signal, why error, holds func() bool) (watched context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	g.run(func(closing context.Context) {
+	g.Run(func(closing context.Context) {
 		for {
-			wake := changed.wait()
+			wake := changed.Wait()
 			if !holds() {
 				cancel(why)
 				return
@@ -65,10 +74,10 @@ func (g *group) while(ctx context.Context, changed *signal, why error, holds fun
 	return ctx, func() { cancel(nil) }
 }
 
-// parallel calls f for 0 to n-1, at most limit at a time, and returns when all
+// Parallel calls f for 0 to n-1, at most limit at a time, and returns when all
 // have ended: with the first error, after which no further call begins and the
 // others' contexts are done.
-func parallel(ctx context.Context, n, limit int, f func(context.Context, int) error) error {
+func Parallel(ctx context.Context, n, limit int, f func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -52,31 +53,35 @@ func (s *seals) put(id holo.ArrayID, list []holo.Digest) {
 	}
 }
 
+// Proven keeps the digests of a sealed array's pages, of which the caller knows
+// that they have its root.
+func (n *Node) Proven(id holo.ArrayID, list []holo.Digest) { n.seals.put(id, list) }
+
 // readSealed reads pages of a sealed array from any member of their shard, this
 // node first and then the home. What another node answers must have the
 // digests that the array was sealed with; where it has not, it is counted and
 // the next member is asked.
-func (n *Node) readSealed(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) ([]content, bool, error) {
-	if _, err := n.homeOf(ctx, a.ID, run.Shard); err != nil {
+func (n *Node) readSealed(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) ([]Content, bool, error) {
+	if _, err := n.HomeOf(ctx, a.ID, run.Shard); err != nil {
 		return nil, false, err
 	}
-	c, _ := n.configs.get(run.Shard)
+	c, _ := n.Configs.Get(run.Shard)
 	if c.Has(n.self) {
 		if pages, err := n.contentHere(ctx, a.ID, true, run); err == nil {
 			return pages, false, nil
 		}
 	}
-	return n.cached(a.ID, run, func(rest wire.PageRun) ([]content, error) { return n.fetchSealed(ctx, a, &c, rest) })
+	return n.cached(a.ID, run, func(rest wire.PageRun) ([]Content, error) { return n.fetchSealed(ctx, a, &c, rest) })
 }
 
 // fetchSealed asks the other members, one after the other, and keeps what has its
 // digests and is likely to be read again.
-func (n *Node) fetchSealed(ctx context.Context, a *wire.ArrayRecord, c *wire.ShardConfig, run wire.PageRun) ([]content, error) {
+func (n *Node) fetchSealed(ctx context.Context, a *wire.ArrayRecord, c *wire.ShardConfig, run wire.PageRun) ([]Content, error) {
 	want, err := n.digests(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	last := holo.Refuse(holo.Unavailable, reasonNoHome, "shard %d: no member answers", run.Shard)
+	last := holo.Refuse(holo.Unavailable, ReasonNoHome, "shard %d: no member answers", run.Shard)
 	for _, peer := range others(c, n.self) {
 		pages, err := n.readSealedFrom(ctx, peer, a, run)
 		if err == nil {
@@ -84,17 +89,17 @@ func (n *Node) fetchSealed(ctx context.Context, a *wire.ArrayRecord, c *wire.Sha
 		}
 		if err == nil {
 			if n.cache.asks(a.ID, run) {
-				n.cache.putSealed(n.clock.now(), a.ID, run, pages)
+				n.cache.putSealed(n.now(), a.ID, run, pages)
 			}
 			return pages, nil
 		}
-		n.refuseCorrupt(peer, err)
+		n.links.Corrupt(peer, err)
 		last = holo.Refuse(holo.Unavailable, holo.ReasonOf(err), "read sealed array %s: %w", a.Name, err)
 	}
 	return nil, last
 }
 
-func (n *Node) readSealedFrom(ctx context.Context, peer holo.NodeID, a *wire.ArrayRecord, run wire.PageRun) ([]content, error) {
+func (n *Node) readSealedFrom(ctx context.Context, peer holo.NodeID, a *wire.ArrayRecord, run wire.PageRun) ([]Content, error) {
 	ctx, stop := n.whileMember(ctx, run.Shard, peer)
 	defer stop()
 	pages, _, err := n.readFrom(ctx, peer, &wire.RangeRead{Array: a.ID, Sealed: true, Run: run})
@@ -102,11 +107,11 @@ func (n *Node) readSealedFrom(ctx context.Context, peer holo.NodeID, a *wire.Arr
 }
 
 // checkSealed compares pages with the digests that they were sealed with.
-func checkSealed(a *wire.ArrayRecord, run wire.PageRun, pages []content, want []holo.Digest, peer holo.NodeID) error {
+func checkSealed(a *wire.ArrayRecord, run wire.PageRun, pages []Content, want []holo.Digest, peer holo.NodeID) error {
 	for i, p := range pages {
 		page := uint64(run.First) + uint64(i)
 		if page >= uint64(len(want)) || p.sum() != want[page] {
-			return holo.Refuse(holo.Corrupt, reasonDigest, "page %v from node %s is not what was sealed", holo.PageID{Array: a.ID, Index: holo.PageIndex(page)}, peer)
+			return holo.Refuse(holo.Corrupt, ReasonDigest, "page %v from node %s is not what was sealed", holo.PageID{Array: a.ID, Index: holo.PageIndex(page)}, peer)
 		}
 	}
 	return nil
@@ -135,10 +140,10 @@ func (n *Node) digests(ctx context.Context, a *wire.ArrayRecord) ([]holo.Digest,
 		return list, nil
 	}
 	var last error
-	for _, without := range append([]holo.NodeID{{}}, n.members.ids()...) {
-		list, err := n.collectDigests(ctx, a, without)
+	for _, without := range append([]holo.NodeID{{}}, n.links.Members()...) {
+		list, err := n.CollectDigests(ctx, a, without)
 		switch {
-		case err != nil && !without.IsZero() && !again(err):
+		case err != nil && !without.IsZero() && !wait.Again(err):
 			continue
 		case err != nil:
 			last = err // a member that is not ready yet may settle it later
@@ -146,9 +151,9 @@ func (n *Node) digests(ctx context.Context, a *wire.ArrayRecord) ([]holo.Digest,
 			n.seals.put(a.ID, list)
 			return list, nil
 		default:
-			wrong := holo.Refuse(holo.Corrupt, reasonDigest, "sealed array %s: the digests that its members give are not what was sealed", a.Name)
-			n.refusals.addErr(wrong)
-			if !again(last) {
+			wrong := holo.Refuse(holo.Corrupt, ReasonDigest, "sealed array %s: the digests that its members give are not what was sealed", a.Name)
+			n.refused(ReasonDigest)
+			if !wait.Again(last) {
 				last = wrong
 			}
 		}
@@ -156,12 +161,12 @@ func (n *Node) digests(ctx context.Context, a *wire.ArrayRecord) ([]holo.Digest,
 	return nil, last
 }
 
-// collectDigests asks, extent by extent, a member for the digests of its pages,
+// CollectDigests asks, extent by extent, a member for the digests of its pages,
 // but never the node that is left out.
-func (n *Node) collectDigests(ctx context.Context, a *wire.ArrayRecord, without holo.NodeID) ([]holo.Digest, error) {
+func (n *Node) CollectDigests(ctx context.Context, a *wire.ArrayRecord, without holo.NodeID) ([]holo.Digest, error) {
 	list := make([]holo.Digest, a.Shape.Pages())
-	err := parallel(ctx, int(a.Shape.Extents()), extentsAtOnce, func(ctx context.Context, i int) error {
-		run := runOf(a, uint64(i))
+	err := wait.Parallel(ctx, int(a.Shape.Extents()), extentsAtOnce, func(ctx context.Context, i int) error {
+		run := RunOf(a, uint64(i))
 		part, err := n.digestsOf(ctx, a, run, without)
 		if err == nil {
 			copy(list[run.First:], part)
@@ -172,16 +177,16 @@ func (n *Node) collectDigests(ctx context.Context, a *wire.ArrayRecord, without 
 }
 
 func (n *Node) digestsOf(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun, without holo.NodeID) ([]holo.Digest, error) {
-	if _, err := n.homeOf(ctx, a.ID, run.Shard); err != nil {
+	if _, err := n.HomeOf(ctx, a.ID, run.Shard); err != nil {
 		return nil, err
 	}
-	c, _ := n.configs.get(run.Shard)
+	c, _ := n.Configs.Get(run.Shard)
 	if c.Has(n.self) && without != n.self {
 		if list, err := n.digestsHere(ctx, a.ID, run); err == nil {
 			return list, nil
 		}
 	}
-	last := holo.Refuse(holo.Unavailable, reasonNoHome, "shard %d: no member gives digests", run.Shard)
+	last := holo.Refuse(holo.Unavailable, ReasonNoHome, "shard %d: no member gives digests", run.Shard)
 	for _, peer := range others(&c, n.self) {
 		if peer == without {
 			continue
@@ -194,7 +199,7 @@ func (n *Node) digestsOf(ctx context.Context, a *wire.ArrayRecord, run wire.Page
 		if l, ok := m.(*wire.DigestList); ok && len(l.Digests) == int(run.Count) {
 			return l.Digests, nil
 		}
-		last = n.unexpected(peer, m)
+		last = n.links.Unexpected(peer, m)
 	}
 	return nil, last
 }
@@ -202,7 +207,7 @@ func (n *Node) digestsOf(ctx context.Context, a *wire.ArrayRecord, run wire.Page
 func (n *Node) askMember(ctx context.Context, peer holo.NodeID, s holo.ShardID, req wire.Message) (wire.Message, error) {
 	ctx, stop := n.whileMember(ctx, s, peer)
 	defer stop()
-	return n.ask(ctx, peer, transport.Data, req)
+	return n.links.Ask(ctx, peer, transport.Data, req)
 }
 
 // digestsHere computes the digests of pages in this node's own sealed copy. Those
@@ -219,18 +224,18 @@ func (n *Node) digestsHere(ctx context.Context, array holo.ArrayID, run wire.Pag
 	return list, nil
 }
 
-// serveDigests answers a DigestRead.
-func (n *Node) serveDigests(ctx context.Context, r *request) error {
-	m := r.msg.(*wire.DigestRead)
+// ServeDigests answers a DigestRead.
+func (n *Node) ServeDigests(ctx context.Context, r *Request) error {
+	m := r.Msg.(*wire.DigestRead)
 	list, err := n.digestsHere(ctx, m.Array, m.Run)
 	if err != nil {
 		return err
 	}
-	return r.answer(&wire.DigestList{Digests: list})
+	return r.Answer(&wire.DigestList{Digests: list})
 }
 
-// runOf is the run of pages of one extent.
-func runOf(a *wire.ArrayRecord, extent uint64) wire.PageRun {
+// RunOf is the run of pages of one extent.
+func RunOf(a *wire.ArrayRecord, extent uint64) wire.PageRun {
 	per := a.Shape.ExtentPages()
 	first := extent * per
 	return wire.PageRun{

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/invariant"
 	"github.com/holocompute/holocompute/internal/storage"
+	"github.com/holocompute/holocompute/internal/wait"
 )
 
 // pageRead is a reader that waits for pages that are away.
@@ -86,10 +87,10 @@ func (n *Node) fetched(ctx context.Context, r *pageRead) error {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-	case <-n.group.ctx.Done():
+	case <-n.group.Done():
 	}
-	n.loop.post(n.group.ctx, func(holo.Time) { n.loop.spill.giveUp(r.id) })
-	return n.loop.gone(ctx)
+	n.turns.Post(n.group.Context(), func(holo.Time) { n.spill.giveUp(r.id) })
+	return n.turns.Gone(ctx)
 }
 
 func (s *spill) giveUp(id uint64) {
@@ -113,7 +114,7 @@ func (s *spill) work(ctx context.Context) {
 
 // then has the loop take up a result. It runs after the node began to close
 // only by chance, and nobody needs it then.
-func (s *spill) then(f func(now holo.Time)) { s.n.loop.post(s.n.group.ctx, f) }
+func (s *spill) then(f func(now holo.Time)) { s.n.turns.Post(s.n.group.Context(), f) }
 
 func recordOf(p pagecache.Page) storage.Page {
 	return storage.Page{Ref: uint64(p.Ref), ID: p.ID, Version: p.Version}
@@ -121,14 +122,14 @@ func recordOf(p pagecache.Page) storage.Page {
 
 // write gives a page to a worker.
 func (s *spill) write(p pagecache.Page) {
-	v, ok := s.n.loop.machine.Committed(p.Shard, p.ID, p.Version)
+	v, ok := s.n.machine.Committed(p.Shard, p.ID, p.Version)
 	invariant.Check(ok && !v.Away, "page %v at %v is to be written and is not in memory", p.ID, p.Version)
 	s.jobs <- func() {
 		sum := v.Sum()
 		outcome := written(s.store.Write(recordOf(p), v.Data))
 		s.then(func(now holo.Time) {
 			if outcome == pagecache.Done {
-				s.n.loop.machine.Hashed(p.Shard, p.ID, p.Version, sum)
+				s.n.machine.Hashed(p.Shard, p.ID, p.Version, sum)
 			}
 			s.cache.Wrote(now, p.Ref, outcome)
 		})
@@ -148,7 +149,7 @@ func written(err error) pagecache.Outcome {
 // read has a worker fetch a page. What comes back is held against the digest
 // that stayed in memory, where the page has not been replaced since.
 func (s *spill) read(p pagecache.Page) {
-	v, ok := s.n.loop.machine.Committed(p.Shard, p.ID, p.Version)
+	v, ok := s.n.machine.Committed(p.Shard, p.ID, p.Version)
 	s.jobs <- func() {
 		data := make([]byte, holo.PageSize)
 		outcome := loaded(s.store.Read(recordOf(p), data))
@@ -172,14 +173,14 @@ func loaded(err error) pagecache.Outcome {
 // arrived hands a page to the replica and to the readers who wait for it.
 func (s *spill) arrived(p pagecache.Page, data []byte, o pagecache.Outcome) {
 	if o == pagecache.Done {
-		s.n.loop.machine.Back(p.Shard, p.ID, p.Version, data)
+		s.n.machine.Back(p.Shard, p.ID, p.Version, data)
 		for _, to := range s.of[p.Ref] {
 			v := &to.read.views[to.view]
 			v.Data, v.Away = data, false
 		}
 	}
 	if now, _, _ := s.cache.Has(p.ID); o == pagecache.Damaged && now.Ref == p.Ref {
-		s.n.loop.machine.Damaged(p.Shard, p.ID, p.Version)
+		s.n.machine.Damaged(p.Shard, p.ID, p.Version)
 	}
 	delete(s.of, p.Ref)
 	s.cache.Loaded(p.Ref, o)
@@ -214,21 +215,21 @@ func (s *spill) tidyUp() {
 // pressure is a state that the loop sets and others wait to end.
 type pressure struct {
 	on  atomic.Bool
-	end signal
+	end wait.Signal
 }
 
 func (p *pressure) set(on bool) {
 	if p.on.Swap(on) && !on {
-		p.end.fire()
+		p.end.Fire()
 	}
 }
 
 // wait waits until the pressure ends, at most a second; true means that it has not.
 func (p *pressure) wait(ctx context.Context) bool {
-	ctx, cancel := within(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	for {
-		ended := p.end.wait()
+		ended := p.end.Wait()
 		if !p.on.Load() {
 			return false
 		}

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -23,9 +23,9 @@ const (
 	spillWorkers = 4
 	// leastLead is room for the largest mutation, so that one finds it at once.
 	leastLead = holo.MaxExtentPages
-	// leastSpillMemory is the page memory below which a node does not spill:
+	// LeastSpillMemory is the page memory below which a node does not spill:
 	// four times what one mutation takes.
-	leastSpillMemory = 4 * leastLead * holo.PageSize
+	LeastSpillMemory = 4 * leastLead * holo.PageSize
 	// spillRetry is the first wait after a write that failed.
 	spillRetry = 250 * holo.Millisecond
 )
@@ -71,30 +71,31 @@ func spillRoom(memory, limit uint64) uint64 {
 	if limit == 0 {
 		return 0
 	}
-	l := spillLimits(memoryOr(memory), limit)
+	l := spillLimits(memory, limit)
 	return uint64(max(0, l.Capacity()-l.Memory)) * holo.PageSize
 }
 
-// openSpill opens the spill folder, where the node has one.
-func (n *Node) openSpill() error {
+// Open opens the spill folder, where the node has one. It comes before the first
+// turn.
+func (n *Node) Open() error {
 	c := &n.config
 	if c.SpillDir == "" {
 		return nil
 	}
-	if c.MemoryBytes < leastSpillMemory {
-		return holo.Errorf(holo.Invalid, "spill to %s: %d bytes of page memory, at least %d are needed", c.SpillDir, c.MemoryBytes, leastSpillMemory)
+	if c.Bytes < LeastSpillMemory {
+		return holo.Errorf(holo.Invalid, "spill to %s: %d bytes of page memory, at least %d are needed", c.SpillDir, c.Bytes, LeastSpillMemory)
 	}
 	store, err := storage.Open(storage.Config{Dir: c.SpillDir, Limit: c.SpillLimit})
 	if err != nil {
 		return err
 	}
-	n.loop.spill = &spill{
-		n: n, cache: pagecache.New(spillLimits(c.MemoryBytes, c.SpillLimit)), store: store,
+	n.spill = &spill{
+		n: n, cache: pagecache.New(spillLimits(c.Bytes, c.SpillLimit)), store: store,
 		jobs:  make(chan func(), spillWrites+spillReads+2), // and one that forgets, and one that tidies
 		reads: map[uint64]*pageRead{}, of: map[pagecache.Ref][]pageRef{}, wants: map[uint64]shard.Want{},
 	}
 	for range spillWorkers {
-		n.group.run(n.loop.spill.work)
+		n.group.Run(n.spill.work)
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (s *spill) want(w shard.Want) {
 func (s *spill) flush(now holo.Time) (busy bool) {
 	r := s.cache.Ready(now)
 	for _, p := range r.Evict {
-		s.n.loop.machine.Away(p.Shard, p.ID, p.Version)
+		s.n.machine.Away(p.Shard, p.ID, p.Version)
 	}
 	for _, p := range r.Write {
 		s.write(p)
@@ -184,7 +185,7 @@ func (s *spill) granted(now holo.Time, id uint64) bool {
 	defer s.cache.Release(id)
 	if w, ok := s.wants[id]; ok {
 		delete(s.wants, id)
-		s.n.loop.machine.Resume(now, w.Shard)
+		s.n.machine.Resume(now, w.Shard)
 		return true
 	}
 	s.endRead(id, nil)
@@ -194,7 +195,7 @@ func (s *spill) granted(now holo.Time, id uint64) bool {
 func (s *spill) failed(now holo.Time, f pagecache.Failure) {
 	err := holo.Refuse(holo.Unavailable, storage.ReasonDisk, "read page %v: the disk of the spill folder fails", f.Page.ID)
 	if f.Outcome == pagecache.Damaged {
-		err = s.n.loop.machine.Spoilt(f.Page.Shard, f.Page.ID)
+		err = s.n.machine.Spoilt(f.Page.Shard, f.Page.ID)
 	}
 	if w, ok := s.wants[f.Use]; ok {
 		delete(s.wants, f.Use)
@@ -209,7 +210,7 @@ func (s *spill) tick(now holo.Time) {
 	list := s.later
 	s.later = nil
 	for _, id := range list {
-		s.n.loop.machine.Resume(now, id)
+		s.n.machine.Resume(now, id)
 	}
 	if now >= s.tidy && !s.tidying {
 		s.tidying, s.tidy = true, now.Add(holo.Second)
@@ -234,10 +235,10 @@ func (s *spill) event(now holo.Time, e pagecache.Event) {
 	}
 }
 
-// hold has a message with pages wait while the memory is more than full, for a
+// Admit has a message with pages wait while the memory is more than full, for a
 // second: then it is dropped, and sent again.
-func (n *Node) hold(ctx context.Context, m wire.Message) error {
-	s := n.loop.spill
+func (n *Node) Admit(ctx context.Context, m wire.Message) error {
+	s := n.spill
 	if s == nil || !carriesPages(m) || !s.full.wait(ctx) {
 		return nil
 	}

@@ -1,18 +1,18 @@
-package node
+package memory
 
 import (
 	"bytes"
 	"context"
 
 	"github.com/holocompute/holocompute/internal/core/shard"
-	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // extentsAtOnce is how many extents one request works on at a time. What is in
-// flight to one node is bounded besides (flow.go).
+// flight to one node is bounded besides (flows.go).
 const extentsAtOnce = 8
 
 // span is a range of bytes of one array within one extent.
@@ -52,7 +52,7 @@ func inside(a *wire.ArrayRecord, offset, length uint64) error {
 // ReadRange fills dst with an array's bytes from an offset: the extents side by
 // side, each from its home, or any member once the array is sealed.
 func (n *Node) ReadRange(ctx context.Context, id holo.ArrayID, offset uint64, dst []byte) error {
-	a, err := n.array(ctx, id)
+	a, err := n.Array(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (n *Node) ReadRange(ctx context.Context, id holo.ArrayID, offset uint64, ds
 		return err
 	}
 	list := spans(a, offset, uint64(len(dst)))
-	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+	return wait.Parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
 		s := list[i]
 		return n.readSpan(ctx, a, s, dst[s.offset-offset:][:s.length])
 	})
@@ -68,7 +68,7 @@ func (n *Node) ReadRange(ctx context.Context, id holo.ArrayID, offset uint64, ds
 
 func (n *Node) readSpan(ctx context.Context, a *wire.ArrayRecord, s span, dst []byte) error {
 	run := s.run()
-	pages, _, err := n.readRun(ctx, a, run)
+	pages, _, err := n.ReadRun(ctx, a, run)
 	if err != nil {
 		return err
 	}
@@ -83,32 +83,41 @@ func (n *Node) readSpan(ctx context.Context, a *wire.ArrayRecord, s span, dst []
 
 // WriteRange writes src at an offset of an open array: one mutation for each
 // extent, side by side. Each extent is written as a whole or not at all; a
-// range over several extents is not one step.
-func (n *Node) WriteRange(ctx context.Context, id holo.ArrayID, offset uint64, src []byte) error {
-	return n.writeUnder(ctx, id, offset, src, holo.Token{})
-}
-
-// writeUnder is WriteRange under a write lease, if there is one.
-func (n *Node) writeUnder(ctx context.Context, id holo.ArrayID, offset uint64, src []byte, under holo.Token) error {
+// range over several extents is not one step. under is the token of a write
+// lease, zero where there is none.
+func (n *Node) WriteRange(ctx context.Context, id holo.ArrayID, offset uint64, src []byte, under holo.Token) error {
 	a, err := n.openArray(ctx, id, offset, uint64(len(src)))
 	if err != nil {
 		return err
 	}
 	list := spans(a, offset, uint64(len(src)))
-	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+	return wait.Parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
 		s := list[i]
 		return n.write(ctx, a, s.shard, changes(a, s, func(dst []byte, at uint64) { copy(dst, src[at-offset:]) }), under)
 	})
 }
 
+// MutateAll brings one mutation about the whole array to each of its shards.
+func (n *Node) MutateAll(ctx context.Context, a *wire.ArrayRecord, kind wire.MutationKind) error {
+	count := int(min(a.Shape.Extents(), holo.ShardCount))
+	return wait.Parallel(ctx, count, extentsAtOnce, func(ctx context.Context, i int) error {
+		s := placement.ShardOf(a.Class, a.Affinity, uint64(i))
+		_, err := n.Mutate(ctx, s, &wire.Mutation{Op: n.NextOp(), Kind: kind, Array: a.ID})
+		if kind == wire.MutateDrop && holo.KindOf(err) == holo.DataLost {
+			return nil // nobody holds what was to be dropped
+		}
+		return err
+	})
+}
+
 // openArray finds an array that may be written in the range.
 func (n *Node) openArray(ctx context.Context, id holo.ArrayID, offset, length uint64) (*wire.ArrayRecord, error) {
-	a, err := n.array(ctx, id)
+	a, err := n.Array(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if a.State != wire.ArrayOpen {
-		return nil, holo.Refuse(holo.Conflict, reasonNotOpen, "write array %s: it is %s", a.Name, a.State)
+		return nil, holo.Refuse(holo.Conflict, ReasonNotOpen, "write array %s: it is %s", a.Name, a.State)
 	}
 	return a, inside(a, offset, length)
 }
@@ -116,11 +125,11 @@ func (n *Node) openArray(ctx context.Context, id holo.ArrayID, offset, length ui
 // write brings the changes of one extent to its home.
 func (n *Node) write(ctx context.Context, a *wire.ArrayRecord, s holo.ShardID, list []wire.Change, under holo.Token) error {
 	if a.LostIn(s) {
-		return holo.Refuse(holo.DataLost, reasonLost, "write array %s: part of it is lost with every node that held it", a.Name)
+		return holo.Refuse(holo.DataLost, ReasonLost, "write array %s: part of it is lost with every node that held it", a.Name)
 	}
-	mu := &wire.Mutation{Op: n.ops.next(), Kind: wire.MutateWrite, Array: a.ID, Changes: list, Under: under}
+	mu := &wire.Mutation{Op: n.NextOp(), Kind: wire.MutateWrite, Array: a.ID, Changes: list, Under: under}
 	shard.SignMutation(mu)
-	_, err := n.mutate(ctx, s, mu)
+	_, err := n.Mutate(ctx, s, mu)
 	return err
 }
 
@@ -140,7 +149,7 @@ func changes(a *wire.ArrayRecord, s span, put func(dst []byte, at uint64)) []wir
 			c = wire.Change{Page: c.Page, Kind: wire.PageData, Data: make([]byte, holo.PageSize)}
 		}
 		put(c.Data[:stop-at], at)
-		list = append(list, slim(c))
+		list = append(list, Slim(c))
 		at = stop
 	}
 	return list
@@ -148,8 +157,8 @@ func changes(a *wire.ArrayRecord, s span, put func(dst []byte, at uint64)) []wir
 
 var zeros [holo.PageSize]byte
 
-// slim makes a page of zeros one that takes no memory.
-func slim(c wire.Change) wire.Change {
+// Slim makes a page of zeros one that takes no memory.
+func Slim(c wire.Change) wire.Change {
 	if c.Kind == wire.PageData && bytes.Equal(c.Data, zeros[:]) {
 		return wire.Change{Page: c.Page, Kind: wire.PageZero}
 	}
@@ -159,7 +168,7 @@ func slim(c wire.Change) wire.Change {
 // FillRange sets elements of an open array to one value. Whole pages travel
 // and are kept as the pattern.
 func (n *Node) FillRange(ctx context.Context, id holo.ArrayID, first, count uint64, value []byte) error {
-	a, err := n.array(ctx, id)
+	a, err := n.Array(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -171,7 +180,7 @@ func (n *Node) FillRange(ctx context.Context, id holo.ArrayID, first, count uint
 		return err
 	}
 	list := spans(a, first*size, count*size)
-	return parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
+	return wait.Parallel(ctx, len(list), extentsAtOnce, func(ctx context.Context, i int) error {
 		return n.write(ctx, a, list[i].shard, fillChanges(a, list[i], value), holo.Token{})
 	})
 }
@@ -188,19 +197,4 @@ func fillChanges(a *wire.ArrayRecord, s span, value []byte) []wire.Change {
 		}
 	}
 	return list
-}
-
-// ReadBytes serves the door.
-func (n *Node) ReadBytes(ctx context.Context, _ door.Caller, id holo.ArrayID, offset uint64, dst []byte) error {
-	return n.ReadRange(ctx, id, offset, dst)
-}
-
-// WriteBytes serves the door.
-func (n *Node) WriteBytes(ctx context.Context, c door.Caller, id holo.ArrayID, offset uint64, src []byte) error {
-	return n.writeUnder(ctx, id, offset, src, c.Under)
-}
-
-// Fill serves the door.
-func (n *Node) Fill(ctx context.Context, _ door.Caller, id holo.ArrayID, first, count uint64, value []byte) error {
-	return n.FillRange(ctx, id, first, count, value)
 }

@@ -1,4 +1,4 @@
-package node
+package memory
 
 import (
 	"context"
@@ -7,26 +7,27 @@ import (
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/transport"
+	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// content is what a page is made of. Data is nil, a pattern, or all 64 KiB, and
+// Content is what a page is made of. Data is nil, a pattern, or all 64 KiB, and
 // is never modified.
-type content struct {
-	kind   wire.PageKind
-	data   []byte
-	digest holo.Digest // of data, when hashed
-	hashed bool
+type Content struct {
+	Kind   wire.PageKind
+	Data   []byte
+	Digest holo.Digest // of data, when hashed
+	Hashed bool
 }
 
 // copyTo writes the part of the page from an offset into dst.
-func (c content) copyTo(dst []byte, offset int) {
-	switch c.kind {
+func (c Content) copyTo(dst []byte, offset int) {
+	switch c.Kind {
 	case wire.PageData:
-		copy(dst, c.data[offset:])
+		copy(dst, c.Data[offset:])
 	case wire.PageFill:
 		for i := range dst {
-			dst[i] = c.data[(offset+i)%len(c.data)]
+			dst[i] = c.Data[(offset+i)%len(c.Data)]
 		}
 	default:
 		clear(dst)
@@ -34,15 +35,15 @@ func (c content) copyTo(dst []byte, offset int) {
 }
 
 // sum is the digest of the page's 64 KiB.
-func (c content) sum() holo.Digest {
-	if c.kind == wire.PageZero {
+func (c Content) sum() holo.Digest {
+	if c.Kind == wire.PageZero {
 		return digest.Zero
 	}
-	if c.kind == wire.PageData && c.hashed {
-		return c.digest
+	if c.Kind == wire.PageData && c.Hashed {
+		return c.Digest
 	}
-	if c.kind == wire.PageData {
-		return digest.Of(c.data)
+	if c.Kind == wire.PageData {
+		return digest.Of(c.Data)
 	}
 	var whole [holo.PageSize]byte
 	c.copyTo(whole[:], 0)
@@ -78,9 +79,9 @@ func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) 
 	var read *shard.Read
 	var away *pageRead
 	var err error
-	posted := n.loop.do(ctx, func(now holo.Time) {
-		if read, err = n.loop.machine.BeginRead(now, req); err == nil {
-			err = n.loop.machine.FinishRead(n.clock.now(), read)
+	posted := n.turns.Do(ctx, func(now holo.Time) {
+		if read, err = n.machine.BeginRead(now, req); err == nil {
+			err = n.machine.FinishRead(n.now(), read)
 		}
 		if err != nil {
 			return
@@ -99,30 +100,30 @@ func (n *Node) lookHere(ctx context.Context, req shard.ReadRequest, fetch bool) 
 func (n *Node) awaitPages(s holo.ShardID, views []shard.View) (*pageRead, error) {
 	for i := range views {
 		if views[i].Damaged {
-			return nil, n.loop.machine.Spoilt(s, views[i].Page)
+			return nil, n.machine.Spoilt(s, views[i].Page)
 		}
 	}
-	if n.loop.spill == nil {
+	if n.spill == nil {
 		return nil, nil
 	}
-	return n.loop.spill.await(views)
+	return n.spill.await(views)
 }
 
-// serveRead streams a run of pages, after the read lease if the asker wants one
+// ServeRead streams a run of pages, after the read lease if the asker wants one
 // and it is granted. Each page is checked against its digest
 // before it leaves, so that memory that rotted is noticed here.
-func (n *Node) serveRead(ctx context.Context, r *request) error {
-	m := r.msg.(*wire.RangeRead)
+func (n *Node) ServeRead(ctx context.Context, r *Request) error {
+	m := r.Msg.(*wire.RangeRead)
 	req := pagesOf(m.Array, m.Sealed, m.Run)
 	if m.Reader != 0 {
-		req.Holder = wire.Member{Node: r.from, Incarnation: m.Reader}
+		req.Holder = wire.Member{Node: r.From, Incarnation: m.Reader}
 	}
 	read, err := n.readHere(ctx, req)
 	if err != nil {
 		return err
 	}
 	if l := read.Lease; l.For > 0 {
-		if err := r.answer(&wire.ReadLease{Epoch: l.Epoch, Number: l.Number, For: l.For}); err != nil {
+		if err := r.Answer(&wire.ReadLease{Epoch: l.Epoch, Number: l.Number, For: l.For}); err != nil {
 			return err
 		}
 	}
@@ -130,10 +131,10 @@ func (n *Node) serveRead(ctx context.Context, r *request) error {
 		same := alike(views)
 		v := &views[0]
 		if v.Kind != wire.PageZero && v.Hashed && !digest.Check(v.Data, v.Digest) {
-			return holo.Refuse(holo.Corrupt, reasonDigest, "page %v: its bytes in memory are not what they were", v.Page)
+			return holo.Refuse(holo.Corrupt, ReasonDigest, "page %v: its bytes in memory are not what they were", v.Page)
 		}
 		f := &wire.PageFrame{First: v.Page.Index, Count: uint32(same), Version: v.Version, Kind: v.Kind, Data: v.Data, Digest: v.Sum()}
-		if err := r.answer(f); err != nil {
+		if err := r.Answer(f); err != nil {
 			return err
 		}
 		views = views[same:]
@@ -152,32 +153,32 @@ func alike(views []shard.View) int {
 
 // readFrom asks a peer for a run of pages. What arrives is checked against the
 // digest that came with it, and must be the very pages asked for.
-func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRead) ([]content, *wire.ReadLease, error) {
+func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRead) ([]Content, *wire.ReadLease, error) {
 	release, err := n.flows.take(ctx, peer, int64(req.Run.Count)*holo.PageSize)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer release()
-	pages := make([]content, 0, req.Run.Count)
+	pages := make([]Content, 0, req.Run.Count)
 	var lease *wire.ReadLease
-	err = n.call(ctx, peer, transport.Data, req, func(m wire.Message) (bool, error) {
+	err = n.links.Call(ctx, peer, transport.Data, req, func(m wire.Message) (bool, error) {
 		if l, ok := m.(*wire.ReadLease); ok && lease == nil && len(pages) == 0 && req.Reader != 0 {
 			lease = l
 			return false, nil
 		}
 		f, ok := m.(*wire.PageFrame)
 		if !ok {
-			return true, n.unexpected(peer, m)
+			return true, n.links.Unexpected(peer, m)
 		}
 		next := req.Run.First + holo.PageIndex(len(pages))
 		if f.First != next || uint64(len(pages))+uint64(f.Count) > uint64(req.Run.Count) {
-			return true, n.blame(peer, holo.Refuse(holo.Corrupt, reasonMalformed, "node %s answered with pages %d+%d instead of %d", peer, f.First, f.Count, next))
+			return true, n.links.Blame(peer, holo.Refuse(holo.Corrupt, ReasonMalformed, "node %s answered with pages %d+%d instead of %d", peer, f.First, f.Count, next))
 		}
 		if f.Kind != wire.PageZero && !digest.Check(f.Data, f.Digest) {
-			return true, n.blame(peer, holo.Refuse(holo.Corrupt, reasonDigest, "page %v from node %s does not have its digest", holo.PageID{Array: req.Array, Index: f.First}, peer))
+			return true, n.links.Blame(peer, holo.Refuse(holo.Corrupt, ReasonDigest, "page %v from node %s does not have its digest", holo.PageID{Array: req.Array, Index: f.First}, peer))
 		}
 		for range f.Count {
-			pages = append(pages, content{f.Kind, f.Data, f.Digest, f.Kind != wire.PageZero})
+			pages = append(pages, Content{f.Kind, f.Data, f.Digest, f.Kind != wire.PageZero})
 		}
 		return len(pages) == int(req.Run.Count), nil
 	})
@@ -187,15 +188,15 @@ func (n *Node) readFrom(ctx context.Context, peer holo.NodeID, req *wire.RangeRe
 	return pages, lease, nil
 }
 
-// readRun reads a run of pages within one extent of an array, each as it is at
+// ReadRun reads a run of pages within one extent of an array, each as it is at
 // some moment between call and return. moved says that they came from another
 // node.
-func (n *Node) readRun(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) (pages []content, moved bool, err error) {
+func (n *Node) ReadRun(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) (pages []Content, moved bool, err error) {
 	if a.LostIn(run.Shard) {
-		return nil, false, holo.Refuse(holo.DataLost, reasonLost, "array %s: pages %d to %d are lost with every node that held them",
+		return nil, false, holo.Refuse(holo.DataLost, ReasonLost, "array %s: pages %d to %d are lost with every node that held them",
 			a.Name, run.First, uint64(run.First)+uint64(run.Count)-1)
 	}
-	err = retry(ctx, opDeadline, &n.configs.changed, func(ctx context.Context) error {
+	err = wait.Retry(ctx, opDeadline, &n.Configs.Changed, func(ctx context.Context) error {
 		if a.State == wire.ArrayFrozen {
 			pages, moved, err = n.readSealed(ctx, a, run)
 		} else {
@@ -208,8 +209,8 @@ func (n *Node) readRun(ctx context.Context, a *wire.ArrayRecord, run wire.PageRu
 
 // readOpen reads from the home, and from nobody else, but for what this node keeps
 // under a lease of it.
-func (n *Node) readOpen(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) ([]content, bool, error) {
-	home, err := n.homeOf(ctx, a.ID, run.Shard)
+func (n *Node) readOpen(ctx context.Context, a *wire.ArrayRecord, run wire.PageRun) ([]Content, bool, error) {
+	home, err := n.HomeOf(ctx, a.ID, run.Shard)
 	if err != nil {
 		return nil, false, err
 	}
@@ -217,25 +218,17 @@ func (n *Node) readOpen(ctx context.Context, a *wire.ArrayRecord, run wire.PageR
 		pages, err := n.contentHere(ctx, a.ID, false, run)
 		return pages, false, err
 	}
-	return n.cached(a.ID, run, func(rest wire.PageRun) ([]content, error) { return n.fetchOpen(ctx, home, a.ID, rest) })
+	return n.cached(a.ID, run, func(rest wire.PageRun) ([]Content, error) { return n.fetchOpen(ctx, home, a.ID, rest) })
 }
 
-func (n *Node) contentHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun) ([]content, error) {
+func (n *Node) contentHere(ctx context.Context, array holo.ArrayID, sealed bool, run wire.PageRun) ([]Content, error) {
 	read, err := n.readHere(ctx, pagesOf(array, sealed, run))
 	if err != nil {
 		return nil, err
 	}
-	pages := make([]content, len(read.Pages))
+	pages := make([]Content, len(read.Pages))
 	for i, v := range read.Pages {
-		pages[i] = content{v.Kind, v.Data, v.Digest, v.Hashed}
+		pages[i] = Content{v.Kind, v.Data, v.Digest, v.Hashed}
 	}
 	return pages, nil
-}
-
-// refuseCorrupt counts and reports an answer that is not what it claims to be.
-func (n *Node) refuseCorrupt(peer holo.NodeID, err error) {
-	if holo.KindOf(err) == holo.Corrupt {
-		n.refusals.addErr(err)
-		n.log.Warn("corrupt answer refused", "peer", peer.String(), "error", err)
-	}
 }
