@@ -5,7 +5,7 @@ M ?= 300
 B ?= 1s
 A ?= 100000
 PART ?= 0/1
-.PHONY: help build check test sim model mutants threats atomics chaos fuzz bench generate kernels demo ci
+.PHONY: help build check test sim model processors mutants threats atomics chaos fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ sim: ## N random seeds of the simulator, or one: make sim SEED=42
 
 model: ## every state of the protocol's Promela model, and of it without each rule; needs spin and gcc
 	bash scripts/model.sh
+
+processors: ## what must be the same on arm64 and riscv64, by emulation; needs qemu-user
+	bash scripts/processors.sh
 
 mutants: ## how many of M random seeds catch each planted mistake
 	go test ./internal/sim -run TestMutantsBySeeds -count=1 -timeout 60m -v -args -mutants $(M)
