@@ -203,6 +203,7 @@ func (s *spill) forgetSome() {
 
 // tidyUp moves what little lies in files that are mostly forgotten.
 func (s *spill) tidyUp() {
+	s.n.trim(s.store)
 	more, err := s.store.Tidy()
 	s.then(func(now holo.Time) {
 		s.tidying = false

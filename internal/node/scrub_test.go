@@ -133,6 +133,8 @@ func TestEveryTamperingWithADiskIsFoundAndHealed(t *testing.T) {
 	for _, p := range now {
 		tamper(t, p, func(f []byte) []byte { return append(f, noise(52, recordSize)...) })
 	}
+	refused(t, n, storage.ReasonAppended, 0)
+	onRecord(t, n, "refusals.counted", storage.ReasonAppended)
 	n.sound(t) // what was appended is no record of any page
 	wantBytes(t, n, a.Id, 0, data)
 }

@@ -17,4 +17,7 @@ func TestDeviceThatIsFull(t *testing.T) {
 
 type fullFolder struct{ folder }
 
-func (fullFolder) create(string) (file, error) { return os.OpenFile("/dev/full", os.O_RDWR, 0) }
+func (fullFolder) create(string) (file, error) {
+	f, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	return plainFile{f}, err
+}

@@ -115,7 +115,20 @@ func (d *directory) openLock(path string) (*os.File, error) {
 // create makes a file that was not there: one that somebody put there, or a
 // link, is not written to.
 func (d *directory) create(name string) (file, error) {
-	return d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	return plainFile{f}, err
+}
+
+// plainFile is a file of the file system.
+type plainFile struct{ *os.File }
+
+// Size implements file.
+func (f plainFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (d *directory) remove(name string) error { return d.root.Remove(name) }

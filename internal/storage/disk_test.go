@@ -102,6 +102,22 @@ func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 
 func (f *diskFile) Close() error { return nil }
 
+func (f *diskFile) Size() (int64, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return int64(len(f.data)), f.disk.ask("size")
+}
+
+func (f *diskFile) Truncate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.ask("truncate"); err != nil {
+		return err
+	}
+	f.data = f.data[:size]
+	return nil
+}
+
 // page is the content of a page: another for each reference and version.
 func content(p Page) []byte {
 	b := make([]byte, holo.PageSize)

@@ -21,6 +21,8 @@ type file interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
+	Size() (int64, error)
+	Truncate(sizeBytes int64) error
 }
 
 // segment is one file. Slots are handed out in order; one whose write failed is

@@ -10,7 +10,8 @@
 // sealed anew little by little, and it is wiped when the last of them is. What lies where comes
 // from an index in memory, never from the disk. So bytes that were changed,
 // swapped, moved, cut off, put back from earlier or brought from elsewhere do
-// not open, and when the process ends nothing opens any more.
+// not open, and when the process ends nothing opens any more. How long a file is,
+// is known too: what somebody appends is cut off and told (Trim).
 //
 // Files are only appended to. The space of pages that were forgotten comes back
 // when their file has none left, which moving the last few out of it hastens. All files
@@ -42,6 +43,7 @@ const (
 	ReasonClosed   = "storage_closed"    // the store was closed
 	ReasonStaleKey = "stale_data_key"    // it is not the key that seals now
 	ReasonRotating = "data_key_rotating" // too many older keys have records left
+	ReasonAppended = "spill_appended"    // somebody put bytes behind the records of a file
 )
 
 // Sizes.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -173,6 +174,72 @@ func TestEveryPartOfTheBindingCounts(t *testing.T) {
 	}
 }
 
+// TestAppendedBytesAreCutOffAndTold: behind the last record of each file somebody
+// puts a record of before, whole and in part. It is told once, nothing of the pages
+// is lost, and the next one is written where it lay.
+func TestAppendedBytesAreCutOffAndTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spill")
+	s := openAt(t, dir)
+	pages := tampered()
+	write(t, s, pages...)
+	if n, err := s.Trim(); n != 0 || err != nil {
+		t.Fatalf("nobody appended anything: %d bytes, %v", n, err)
+	}
+	for _, size := range []int{1, 100, recordSize, 2*recordSize + 7} {
+		for _, number := range []uint32{1, 2} {
+			path := filepath.Join(dir, segmentName(number))
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, append(b, b[:size]...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := s.Trim(); n != int64(2*size) || err != nil {
+			t.Errorf("%d bytes behind each of two files: %d were told, %v", size, n, err)
+		}
+		if n, err := s.Trim(); n != 0 || err != nil {
+			t.Errorf("it is told again: %d bytes, %v", n, err)
+		}
+		if err := wrong(t, s, pages...); err != nil {
+			t.Error(err)
+		}
+	}
+	more := pageOf(uint64(len(pages) + 10))
+	write(t, s, more)
+	if err := wrong(t, s, append(pages, more)...); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTrimmingGoesOnPastADiskThatFails: what could not be cut is told when it is.
+func TestTrimmingGoesOnPastADiskThatFails(t *testing.T) {
+	d := newDisk()
+	s := open(d, MinLimit)
+	write(t, s, pageOf(1))
+	f := d.files[segmentName(1)]
+	f.data = append(f.data, 1, 2, 3)
+	for _, op := range []string{"size", "truncate"} {
+		d.setFault(func(now string) error {
+			if now == op {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		})
+		if n, err := s.Trim(); n != 0 || holo.ReasonOf(err) != ReasonDisk {
+			t.Errorf("%s fails: %d bytes, %v", op, n, err)
+		}
+	}
+	d.setFault(nil)
+	if n, err := s.Trim(); n != 3 || err != nil {
+		t.Errorf("the disk works again: %d bytes, %v", n, err)
+	}
+	if err := wrong(t, s, pageOf(1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNamesInTheFolderMeanNothing: who exchanges, links or removes files does
 // not reach those that are open.
 func TestNamesInTheFolderMeanNothing(t *testing.T) {
@@ -262,5 +329,49 @@ func TestDamagedPageDoesNotStopTheOthers(t *testing.T) {
 	s.Forget(bad.Ref)
 	if err := s.Read(bad, make([]byte, holo.PageSize)); holo.KindOf(err) != holo.NotFound {
 		t.Errorf("forgotten: %v", err)
+	}
+}
+
+// TestSlotThatIsUsedAgainShowsNothingOfBefore (row I2-4): what a tenant forgot is read
+// by nobody, also by who has its reference; and a slot whose write failed half-way
+// is handed to another's page, which is read as it was written or not at all.
+func TestSlotThatIsUsedAgainShowsNothingOfBefore(t *testing.T) {
+	d := newDisk()
+	s := open(d, MinLimit)
+	theirs, other := pageOf(1), pageOf(2)
+	write(t, s, theirs)
+	s.Forget(theirs.Ref)
+	dst := make([]byte, holo.PageSize)
+	if err := s.Read(theirs, dst); holo.KindOf(err) != holo.NotFound {
+		t.Errorf("what was forgotten: %v", err)
+	}
+	if n := len(d.files[segmentName(1)].data); n != recordSize {
+		t.Fatalf("control: the forgotten record is not on the disk any more, %d bytes are", n)
+	}
+	d.setFault(func(op string) error {
+		if op == "write" {
+			return io.ErrShortWrite
+		}
+		return nil
+	})
+	if err := s.Write(other, content(other)); err == nil {
+		t.Fatal("control: the write succeeds")
+	}
+	d.setFault(nil)
+	if err := s.Read(other, dst); holo.KindOf(err) != holo.NotFound || !bytes.Equal(dst, make([]byte, holo.PageSize)) {
+		t.Errorf("what could not be written: %v", err)
+	}
+	mine := pageOf(3)
+	write(t, s, mine)
+	if g, at := s.mu.segments[1], s.mu.index[mine.Ref]; at.slot != 1 || g == nil {
+		t.Fatalf("control: the slot of the write that failed is not used again, but %v", at)
+	}
+	if err := wrong(t, s, mine); err != nil {
+		t.Error(err)
+	}
+	for _, p := range []Page{theirs, other} {
+		if err := s.Read(p, dst); holo.KindOf(err) != holo.NotFound {
+			t.Errorf("%v: %v", p, err)
+		}
 	}
 }
