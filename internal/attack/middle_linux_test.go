@@ -41,8 +41,14 @@ func TestReplayedHandshakeIsRefused(t *testing.T) {
 			}
 			return b
 		}
+		answer := func(b []byte) []byte {
+			if numbers[0] == 1 {
+				t.Errorf("messages %v of another handshake: the node answers the first", numbers)
+			}
+			return b
+		}
 		l.refuses("a replayed handshake", handshake.ReasonBadHandshake, 1, func() {
-			if _, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{message: replay}); err == nil {
+			if _, err := dialAs(t, ctx, l.target.Address, l.local(), bugs{message: replay, answer: answer}); err == nil {
 				t.Errorf("messages %v of another handshake are taken", numbers)
 			}
 		})
