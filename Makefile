@@ -5,7 +5,7 @@ M ?= 300
 B ?= 1s
 A ?= 100000
 PART ?= 0/1
-.PHONY: help build check test sim model processors mutants threats atomics chaos fuzz bench generate kernels demo ci
+.PHONY: help build check test sim model processors mutants threats exposed atomics chaos fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ mutants: ## how many of M random seeds catch each planted mistake
 
 threats: ## take each mitigation away: the test of its attack must fail; PART=0/3 for a third of them
 	go test ./test/threat -count=1 -timeout 60m -parallel 3 -args -threats -part $(PART)
+
+exposed: ## look at a cluster from outside, and at one without each protection; Linux, root
+	go test ./test/threat -run TestExposureFails -count=1 -timeout 30m -v -args -exposed
 
 atomics: ## four clients add A times each, at nodes of which one dies, and through a door: 5 min for 100,000
 	go test ./internal/node -run TestAtomicOperationsCountExactlyOnceThoughTheHomeDies -count=1 -timeout 30m -v -args -additions $(A)

@@ -10,6 +10,8 @@
 //	row: the lines of the threat model and mission table that it undoes
 //	package: the folder of the test, from the module's root
 //	test: the test that fails on it
+//	script: and step: in place of both, a program of scripts/ and which of its
+//	        steps fails on the product with the mistake
 //	--- file
 //	-old text, which is in the file exactly once
 //	+new text
@@ -38,6 +40,8 @@ type Mutant struct {
 	Rows    []string // of the threat model and the mission table
 	Package string   // of the test, from the module's root with slashes
 	Test    string   // that must fail
+	Script  string   // or this program, from the module's root
+	Step    string   // at this step
 	root    string   // of the module
 	hunks   []hunk
 }
@@ -103,12 +107,13 @@ func read(root, path string) (*Mutant, error) {
 			return nil, fmt.Errorf("%s: %q is no line of a mutant", path, line)
 		}
 	}
-	if m.Package == "" {
+	if m.Package == "" && m.Script == "" {
 		if m.Package, err = holder(root, path); err != nil {
 			return nil, err
 		}
 	}
-	if m.Why == "" || m.Test == "" || len(m.hunks) == 0 {
+	tested, scripted := m.Test != "", m.Script != "" && m.Step != "" && m.Package == ""
+	if m.Why == "" || tested == scripted || len(m.hunks) == 0 {
 		return nil, fmt.Errorf("%s: no reason, no test or no change", path)
 	}
 	return m, nil
@@ -140,6 +145,10 @@ func (m *Mutant) line(line string) bool {
 		m.Package = value
 	case key == "test:":
 		m.Test = value
+	case key == "script:":
+		m.Script = value
+	case key == "step:":
+		m.Step = value
 	default:
 		return false
 	}

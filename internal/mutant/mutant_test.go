@@ -120,3 +120,36 @@ func TestUnchangedPackagePasses(t *testing.T) {
 		t.Error("a test that fails passes")
 	}
 }
+
+// TestScriptIsNoTest: a patch names a test or a script with a step, and which step
+// has failed is read from what the script says.
+func TestScriptIsNoTest(t *testing.T) {
+	for name, head := range map[string]string{
+		"a script and a test":       "test: TestBound\nscript: scripts/look\nstep: one\n",
+		"a script without its step": "script: scripts/look\n",
+		"a step without its script": "step: one\n",
+		"a script and a package":    "script: scripts/look\nstep: one\npackage: p\n",
+	} {
+		if _, err := ReadAll(module(t, map[string]string{"a": off + head + change})); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	ms, err := ReadAll(module(t, map[string]string{"a": off + "script: scripts/look\nstep: two of them\n" + change}))
+	if err != nil || ms[0].Script != "scripts/look" || ms[0].Step != "two of them" || ms[0].Package != "" {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	s := &Scripted{name: "look"}
+	for out, want := range map[string]string{
+		"":                          "",
+		"look: one: ok (0.1 s)\n":   "",
+		"look: it took: 4.5 s\n":    "",
+		"look: 5 packets\n":         "",
+		"cannot look: one: no\n":    "",
+		"look: one: it is not so\n": "one",
+		"look: one: ok (0.1 s)\nlook: two of them: no: one: ok\n--- more\nlook: three: no\n": "two of them",
+	} {
+		if got := s.failed(out); got != want {
+			t.Errorf("%q says that %q failed, want %q", out, got, want)
+		}
+	}
+}

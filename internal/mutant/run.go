@@ -26,23 +26,8 @@ type Binary struct{ path, dir, overlay string }
 // Build makes the test binary of the mutant's package with the patch applied,
 // in dir, which the caller removes. A patch that does not compile is an error.
 func (m *Mutant) Build(ctx context.Context, dir string) (*Binary, error) {
-	texts, err := m.patched()
+	file, err := m.overlay(dir)
 	if err != nil {
-		return nil, err
-	}
-	replace := map[string]string{}
-	for path, text := range texts {
-		replace[path] = filepath.Join(dir, strconv.Itoa(len(replace))+".go")
-		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		return nil, err
 	}
 	b, err := build(ctx, m.root, m.Package, dir, "-overlay", file)
@@ -51,6 +36,27 @@ func (m *Mutant) Build(ctx context.Context, dir string) (*Binary, error) {
 	}
 	b.overlay = file
 	return b, nil
+}
+
+// overlay writes the patched files and their list into dir, and gives its path.
+func (m *Mutant) overlay(dir string) (string, error) {
+	texts, err := m.patched()
+	if err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	for path, text := range texts {
+		replace[path] = filepath.Join(dir, strconv.Itoa(len(replace))+".go")
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, list, 0o600)
 }
 
 // BuildUnchanged makes the test binary of the mutant's package as it is.

@@ -8,7 +8,7 @@
 //	nobody sees, types or copies a key, a certificate or a token meanwhile
 //	the address that a node tells is one that works, a dead bridge notwithstanding
 //	each node has one UDP socket and no other towards the network
-//	nodes send to members only
+//	nodes send to members only, and ask for nobody else's address
 //	an address outside of --allow gets no byte back, and is counted
 //	who holds an invite with a dead address finds the cluster in the local
 //	network if it announces itself, and is told what to do if it cannot be found
@@ -328,7 +328,10 @@ func egress(l *world) error {
 			continue // of the probes, or of no node
 		}
 		packets += n
-		answered := f.to == l.neighbour.IP && f.fromPort == port // what silence and firewall provoked
+		answered := f.to == l.neighbour.IP && (f.fromPort == port || f.protocol == "arp") // what silence and firewall provoked
+		if f.protocol == "arp" && member[f.to] || f.from == f.to {
+			continue // who is where, among members
+		}
 		if !answered && (!member[f.to] || f.protocol != "udp" || f.fromPort != port && f.toPort != port) {
 			strange[f.String()] += n
 		}

@@ -46,8 +46,7 @@ func listen(bridge string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := int(uint16(unix.ETH_P_ALL)>>8 | uint16(unix.ETH_P_ALL)<<8&0xff00)
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, all)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(bigEndian(unix.ETH_P_ALL)))
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +72,10 @@ func (w *wire) read() {
 		if err != nil || !ok || at.Pkttype == unix.PACKET_OUTGOING || at.Ifindex == w.bridge {
 			continue // each frame counts where it comes in
 		}
+		if at.Protocol == bigEndian(unix.ETH_P_ARP) {
+			w.note(parseARP(b[:n]))
+			continue
+		}
 		w.note(parse(b[:n]))
 	}
 }
@@ -86,8 +89,21 @@ func (w *wire) note(f flow, ok bool) {
 	}
 }
 
-// parse reads the head of an IP packet. Address resolution is none, and what
-// the kernel says of itself over IPv6 (ICMP) is left out.
+// bigEndian is a number as the network writes it.
+func bigEndian(n uint16) uint16 { return n>>8 | n<<8 }
+
+// parseARP reads a question where an address is: somebody wants to send there, and
+// nothing else is seen of it where nobody answers.
+func parseARP(b []byte) (f flow, ok bool) {
+	const question = 1
+	if len(b) < 28 || binary.BigEndian.Uint16(b[6:]) != question {
+		return f, false
+	}
+	return flow{from: address(b[14:18]), to: address(b[24:28]), protocol: "arp"}, true
+}
+
+// parse reads the head of an IP packet. What the kernel says of itself over IPv6
+// (ICMP) is left out.
 func parse(b []byte) (f flow, ok bool) {
 	var protocol byte
 	switch {
