@@ -22,12 +22,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/audit"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/node"
 	"github.com/holocompute/holocompute/internal/transport"
 )
 
@@ -242,6 +245,9 @@ func TestNoFlagLetsAStrangerIn(t *testing.T) {
 			if reasons[transport.ReasonRefused] == 0 && !strings.Contains(strings.Join(args, " "), "allow") {
 				t.Errorf("control: the node did not refuse, it was not reached: %v", reasons)
 			}
+			if len(args) == 0 {
+				onTheRecord(t, dir)
+			}
 		})
 	}
 	try()
@@ -255,6 +261,51 @@ func TestNoFlagLetsAStrangerIn(t *testing.T) {
 	}
 	if tried < 20 || ran < 8 {
 		t.Errorf("%d command lines were tried and %d ran: the test has lost its way", tried, ran)
+	}
+}
+
+// onTheRecord wants the strangers' refusals counted by the agent, which still
+// answers its own client, and in its audit log, which verifies by its public key alone.
+func onTheRecord(t *testing.T, dir string) {
+	t.Helper()
+	o := holocompute.Options{Socket: filepath.Join(dir, "n1", holocompute.SocketName), Config: filepath.Join(dir, "config")}
+	sdk, err := holocompute.Connect(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sdk.Close()
+	public, err := holocompute.UserKey(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sdk.AddGrant(t.Context(), holocompute.Grant{Principal: public, Role: "security"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sdk.Status(t.Context())
+	if err != nil || s.Refusals[handshake.ReasonUnknownPSK] == 0 {
+		t.Errorf("the agent counted %v, %v", s.Refusals, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	found := false
+	for r, err := range sdk.Audit(ctx, holocompute.AuditQuery{Event: "auth.failed", Follow: true}) {
+		if err != nil {
+			break
+		}
+		if found = r.Reason == handshake.ReasonUnknownPSK && r.Decision == "refused"; found {
+			break
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "audit")
+	if err := os.CopyFS(copied, os.DirFS(node.AuditDir(filepath.Join(dir, "n1")))); err != nil {
+		t.Fatal(err)
+	}
+	source, err := node.AuditSource(filepath.Join(dir, "n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := audit.Verify(copied, source); err != nil || sum.Records == 0 || !found {
+		t.Errorf("on the record %v, which verifies %v", found, err)
 	}
 }
 

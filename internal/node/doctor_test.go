@@ -161,7 +161,12 @@ func TestDoctorNamesTheStepThatFails(t *testing.T) {
 		if k.target != "" {
 			d.Targets = []string{k.target}
 		}
+		before := n.refusals.all()[handshake.ReasonUnknownPSK]
 		found := Diagnose(context.Background(), d)
+		if k.step == StepAdmit { // it gets as far as the node, which refuses it
+			refused(t, n, handshake.ReasonUnknownPSK, before)
+			onRecord(t, n, "auth.failed", handshake.ReasonUnknownPSK)
+		}
 		failed := ""
 		for _, f := range found {
 			if !f.OK && failed != "" {

@@ -167,6 +167,9 @@ func TestImpostorIsRefusedAndThePinStays(t *testing.T) {
 		if u.known() != before || fake.told.Load() != 0 {
 			t.Errorf("%s: the pin changed to %s, or the client said who it is (%d)", what, u.known(), fake.told.Load())
 		}
+		must(t, fake.Close())
+		f.member(t, where[0])
+		must(t, u.open(Wanted{Addresses: where})) // the cluster itself is connected to as before
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -262,6 +264,41 @@ func TestReplayedDatagramsMakeNoSession(t *testing.T) {
 	}
 	if asked := b.askedAbout(); len(asked) != 2 {
 		t.Errorf("%d peers were judged, want 2", len(asked))
+	}
+}
+
+// TestStrayDatagramsAreCounted (row S3-1): noise, and datagrams of a session that are
+// bent, from somebody else's address; the session goes on.
+func TestStrayDatagramsAreCounted(t *testing.T) {
+	const each = 200
+	a, b := newSide(t), newSide(t)
+	p := newProxy(t, b.addr(), nil)
+	near, far := connect(t, a, b, Control, p.addr())
+	go echo(far)
+	roundTrip(t, near, []byte("before"))
+	p.mu.Lock()
+	valid := slices.Clone(p.up)
+	p.mu.Unlock()
+	thrower := must(net.DialUDP("udp", nil, p.server))(t)
+	defer thrower.Close()
+	seed := rand.NewChaCha8([32]byte{6})
+	chance := rand.New(seed)
+	for range each {
+		noise := make([]byte, 1+chance.IntN(1400))
+		seed.Read(noise)
+		bent := slices.Clone(valid[chance.IntN(len(valid))])
+		for range 8 {
+			bent[chance.IntN(len(bent))] ^= 1 << chance.IntN(8)
+		}
+		must(thrower.Write(noise))(t)
+		must(thrower.Write(bent))(t)
+	}
+	roundTrip(t, near, []byte("after")) // and they are in front of it
+	if n := b.refused.of(ReasonDatagram); n < each/10 {
+		t.Errorf("%d of %d stray datagrams are counted", n, 2*each)
+	}
+	if done := b.Stats().HandshakesDone; done != 1 {
+		t.Errorf("%d sessions were made, want the honest one", done)
 	}
 }
 
