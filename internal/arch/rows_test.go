@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,18 +22,22 @@ var (
 	identityRow = regexp.MustCompile(`^\| ([A-Z]+\d*-\d+) \|`)
 	eventRow    = regexp.MustCompile("`([a-z]+\\.[a-z_]+)`")
 	holdsOf     = regexp.MustCompile(`^a?b?c?d?e?$`)
+	lackOf      = regexp.MustCompile(`(?:^|; )no ([a-e](?:, [a-e])*): [^; ]`)
+	callEvent   = regexp.MustCompile(`^(?:holo\.v1\.\w+/\w+|PUT data) +([a-z]+\.[a-z_]+) `)
 )
 
 // TestRowsNameTheirProofs holds the page against the source: what it says is
 // there is, and what a row lacks it says.
 func TestRowsNameTheirProofs(t *testing.T) {
 	c := rowCheck{t: t, tests: testNames(t), events: auditEvents(t), reasons: reasonRows(t), patches: map[string]*mutant.Mutant{}}
-	all, err := mutant.ReadAll(filepath.Join("..", "..", "test", "threat", "mutants"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range all {
-		c.patches[m.Name] = m
+	for _, folder := range []string{"mutants", "exposed"} {
+		all, err := mutant.ReadAll(filepath.Join("..", "..", "test", "threat", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all {
+			c.patches[m.Name] = m
+		}
 	}
 	var seen []string
 	for line := range strings.Lines(readDoc(t, "security", "rows.md")) {
@@ -55,7 +60,8 @@ func readDoc(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// auditEvents are the names in the first column of the table of events.
+// auditEvents are the names in the first column of the table of events, and those
+// of the calls that leave a record each.
 func auditEvents(t *testing.T) map[string]bool {
 	events := map[string]bool{}
 	for line := range strings.Lines(readDoc(t, "protocol", "audit.md")) {
@@ -63,6 +69,15 @@ func auditEvents(t *testing.T) map[string]bool {
 			for _, m := range eventRow.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
 				events[m[1]] = true
 			}
+		}
+	}
+	b, err := os.ReadFile(filepath.Join("..", "door", "testdata", "calls.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if m := callEvent.FindStringSubmatch(line); m != nil {
+			events[m[1]] = true
 		}
 	}
 	return events
@@ -87,8 +102,8 @@ func (c rowCheck) row(id string, cells []string) {
 	if !holdsOf.MatchString(holds) || !strings.Contains(holds, "a") {
 		c.t.Errorf("%s: holds %q", id, holds)
 	}
-	if holds != "abcde" && lacks == "-" {
-		c.t.Errorf("%s holds %s and does not say what it lacks", id, holds)
+	if got, want := excused(lacks), missing(holds); got != want {
+		c.t.Errorf("%s holds %s: %q gives a reason for missing %q, want one for just %q", id, holds, lacks, got, want)
 	}
 	for _, p := range proofs {
 		if !c.tests[p] && !isScript(p) {
@@ -97,6 +112,41 @@ func (c rowCheck) row(id string, cells []string) {
 	}
 	c.event(id, event, holds)
 	c.taken(id, patches, proofs, holds)
+}
+
+// missing are the letters that a row does not hold.
+func missing(holds string) (letters string) {
+	for _, l := range "abcde" {
+		if !strings.ContainsRune(holds, l) {
+			letters += string(l)
+		}
+	}
+	return letters
+}
+
+// excused are the letters for which a cell says why they cannot be, each once and in
+// order: "no b, c: nothing is refused".
+func excused(cell string) string {
+	var letters []string
+	for _, m := range lackOf.FindAllStringSubmatch(cell, -1) {
+		letters = append(letters, strings.Split(m[1], ", ")...)
+	}
+	slices.Sort(letters)
+	return strings.Join(letters, "")
+}
+
+func TestReasonsAreForTheLettersThatAreMissing(t *testing.T) {
+	for cell, want := range map[string]string{
+		"-": "", "no reason": "", "no b, c: ": "", "no b c: nothing": "", "no f: nothing": "", "there is no b: nothing": "",
+		"no b, c: nothing is refused": "bc", "no e: x; no b: y": "be", "further words; no d: nobody": "d", "no b: x; no b: y": "bb",
+	} {
+		if got := excused(cell); got != want {
+			t.Errorf("%q excuses %q, want %q", cell, got, want)
+		}
+	}
+	if got := missing("ade"); got != "bc" {
+		t.Errorf("ade misses %q", got)
+	}
 }
 
 // quoted are the words of a cell without its quotes; a dash stands for none.
@@ -134,8 +184,8 @@ func (c rowCheck) taken(id string, patches, proofs []string, holds string) {
 		if !slices.Contains(m.Rows, id) {
 			c.t.Errorf("%s: the patch %s has the rows %v", id, name, m.Rows)
 		}
-		if !slices.Contains(proofs, m.Package+"."+m.Test) {
-			c.t.Errorf("%s: the patch %s fails %s.%s, which the row does not name", id, name, m.Package, m.Test)
+		if proof := cmp.Or(m.Script, m.Package+"."+m.Test); !slices.Contains(proofs, proof) {
+			c.t.Errorf("%s: the patch %s fails %s, which the row does not name", id, name, proof)
 		}
 	}
 	if len(c.patches) < 100 {
