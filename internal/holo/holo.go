@@ -202,6 +202,9 @@ const (
 	Second               = 1000 * Millisecond
 )
 
+// Seconds is the span as a fraction.
+func (d Duration) Seconds() float64 { return float64(d) / float64(Second) }
+
 // String prints seconds or milliseconds.
 func (d Duration) String() string {
 	if d%Second == 0 {

@@ -30,6 +30,9 @@ const childArgument = "be-a-node"
 
 const memory = 64 << 20
 
+// helpAfter keeps tasks where their pages lie, though this machine be busy.
+const helpAfter = 1000 * time.Second
+
 // patience ends a test that hangs; no assertion depends on it.
 const patience = 2 * time.Minute
 
@@ -87,7 +90,7 @@ func newCluster(t *testing.T, size int) *cluster {
 		t.Fatal(err)
 	}
 	var err error
-	if c.Node, err = node.Start(ctx, node.Config{Dir: dir, MemoryBytes: memory}); err != nil {
+	if c.Node, err = node.Start(ctx, node.Config{Dir: dir, MemoryBytes: memory, HelpAfter: helpAfter}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })

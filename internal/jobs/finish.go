@@ -42,6 +42,7 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 	nodes := j.sched.Nodes()
 	j.publish(end)
 	j.runner.ended(j.id)
+	j.runner.learn(j.sched.Speeds())
 	limit := time.Duration(1<<63 - 1)
 	if ctx.Err() != nil {
 		limit = stopTime
@@ -51,7 +52,10 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 		j.cancelTasks(ctx, min(cancelTime, limit), nodes)
 	}
 	attempts.Close()
-	j.partials = nil
+	for _, recall := range j.recalls {
+		recall()
+	}
+	j.partials, j.recalls = nil, nil
 	j.record(ctx, min(recordTime, limit))
 }
 
@@ -105,7 +109,7 @@ func (j *job) publish(end End) {
 	p := j.sched.Progress()
 	now := Progress{
 		Job: j.id, State: end.State, Tasks: p.Tasks, Committed: p.Committed, Running: p.Running, Retried: p.Retried,
-		Gas: p.Gas + j.combined, BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
+		Stolen: p.Stolen, Speculated: p.Speculated, Gas: p.Gas + j.combined, BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
 	}
 	if p.Waiting != nil {
 		now.Waiting = p.Waiting.Error()

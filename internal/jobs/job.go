@@ -29,8 +29,9 @@ type job struct {
 	held      uint64                 // bytes of partials
 	steps     []sched.Step           // possible, not yet begun
 	combining bool
-	combined  holo.Gas // used for combining
-	failure   error    // of combining
+	combined  holo.Gas                            // used for combining
+	failure   error                               // of combining
+	recalls   map[sched.Assign]context.CancelFunc // of the attempts that are out
 
 	began     holo.Time // on this node's clock
 	spans     []Span    // of attempts that ended, the first maxSpans
@@ -73,7 +74,7 @@ func (j *job) run(ctx context.Context) {
 	defer timer.Stop()
 	for !j.over() {
 		for _, a := range j.next() {
-			attempts.Go(func(ctx context.Context) { j.post(ctx, j.timed(ctx, a)) })
+			j.send(attempts, a)
 		}
 		j.combine(attempts)
 		if j.over() {
@@ -84,6 +85,20 @@ func (j *job) run(ctx context.Context) {
 		j.wait(ctx, timer)
 	}
 	j.finish(ctx, attempts)
+}
+
+// send starts an attempt, which may be recalled.
+func (j *job) send(attempts *group, a sched.Assign) {
+	ctx, recall := context.WithCancel(attempts.ctx)
+	j.recalls[a] = recall
+	attempts.Go(func(whole context.Context) { j.post(whole, j.timed(ctx, a)) })
+}
+
+// recall abandons the attempts that run for nothing: their streams are reset.
+func (j *job) recall() {
+	for _, a := range j.sched.Recalls() {
+		j.recalls[a]()
+	}
 }
 
 // over reports whether nothing is left to do.
@@ -140,6 +155,10 @@ func (j *job) wait(ctx context.Context, timer *time.Timer) {
 }
 
 func (j *job) take(e event) {
+	if recall, out := j.recalls[e.Assign]; out {
+		recall()
+		delete(j.recalls, e.Assign)
+	}
 	switch {
 	case e.Attempt == 0:
 		j.takeCombined(e)
@@ -156,7 +175,8 @@ func (j *job) takeResult(e event) {
 	if e.Node != j.runner.cluster.Self() {
 		r.Sent = uint64(len(e.result.Partial))
 	}
-	counts := j.sched.Done(e.Assign, r)
+	counts := j.sched.Done(j.runner.cluster.Now(), e.Assign, r)
+	j.recall()
 	j.span(e, counts)
 	if !counts {
 		return

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -41,6 +42,10 @@ type lan struct {
 	chaos int
 	// onRun is told each task that a node is sent, before it runs.
 	onRun func(node int, t *wire.RunTask)
+	// hangs has a node answer nothing to others; told counts what was recalled
+	// from it.
+	hangs    map[int]bool
+	recalled int
 	// onAnswer is told each answer of a node to another, before it arrives.
 	onAnswer func(node int, r *wire.TaskResult)
 	// onCommit is told each commit, before it is applied.
@@ -65,7 +70,10 @@ type peer struct {
 	dead   chan struct{} // closed when it is killed
 }
 
+// newLAN makes one whose nodes do not help each other, unless the options say
+// when: tests say where tasks run, and this machine is busy now and then.
 func newLAN(t *testing.T, nodes int, o Options) *lan {
+	o.Schedule.Overhead = cmp.Or(o.Schedule.Overhead, 1000*holo.Second)
 	l := &lan{
 		T: t, rng: rand.New(rand.NewPCG(1, uint64(nodes))), start: time.Now(),
 		arrays: map[holo.ArrayID]Array{}, pages: map[holo.PageID]Page{}, commits: map[taskKey]int{}, applied: map[taskKey]holo.JobEpoch{},
@@ -238,6 +246,13 @@ func (p *peer) RunTask(ctx context.Context, node holo.NodeID, t *wire.RunTask) (
 	}
 	if p.lan.onRun != nil {
 		p.lan.onRun(to.number, t)
+	}
+	if p.lan.hangs[to.number] {
+		<-ctx.Done()
+		p.lan.mu.Lock()
+		defer p.lan.mu.Unlock()
+		p.lan.recalled++
+		return nil, holo.Errorf(holo.Cancelled, "recalled")
 	}
 	r := to.runner.RunTask(ctx, m.(*wire.RunTask))
 	if to.isDead() || p.lan.roll(p.lan.chaos) {

@@ -92,7 +92,8 @@ type Runner struct {
 		closed   bool
 		starting map[holo.PrincipalID]int // jobs accepted and not yet in jobs
 		jobs     map[holo.JobID]*job
-		finished []holo.JobID // in the order in which they ended
+		finished []holo.JobID            // in the order in which they ended
+		speeds   map[holo.NodeID]float64 // of each node, as a share of the fastest one's; replaced, never changed
 	}
 }
 

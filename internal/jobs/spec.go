@@ -79,6 +79,8 @@ type Progress struct {
 	Committed      uint32
 	Running        uint32
 	Retried        uint32     // attempts beyond each task's first
+	Stolen         uint32     // attempts on a node that had nothing to do, not on the home
+	Speculated     uint32     // attempts while another of the same task was out
 	Nodes          []NodeWork // in order of node ID
 	Gas            holo.Gas   // of committed tasks and of combining
 	BytesProcessed uint64     // element bytes of inputs and outputs of committed tasks
@@ -101,7 +103,7 @@ type NodeWork struct {
 func (p *Progress) Report() *wire.JobReport {
 	r := &wire.JobReport{
 		Tasks: p.Tasks, Committed: p.Committed, Retried: p.Retried,
-		Gas: p.Gas, BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
+		Stolen: p.Stolen, Speculated: p.Speculated, Gas: p.Gas, BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
 	}
 	for _, n := range p.Nodes[:min(len(p.Nodes), wire.MaxReportNodes)] {
 		r.Nodes = append(r.Nodes, wire.NodeReport{
@@ -115,7 +117,7 @@ func (p *Progress) Report() *wire.JobReport {
 func ProgressOf(id holo.JobID, s State, r *wire.JobReport) Progress {
 	p := Progress{
 		Job: id, State: s, Tasks: r.Tasks, Committed: r.Committed, Retried: r.Retried,
-		Gas: r.Gas, BytesProcessed: r.BytesProcessed, BytesMoved: r.BytesMoved,
+		Stolen: r.Stolen, Speculated: r.Speculated, Gas: r.Gas, BytesProcessed: r.BytesProcessed, BytesMoved: r.BytesMoved,
 	}
 	for _, n := range r.Nodes {
 		p.Nodes = append(p.Nodes, NodeWork{

@@ -73,6 +73,15 @@ func (s *stage) findArrays(ctx context.Context, c Cluster) error {
 	return s.fits(out, false)
 }
 
+// moves is what a task reads and writes, in bytes.
+func (s *stage) moves() uint64 {
+	n := s.spec.AccBytes
+	for _, a := range append(s.inputs[:len(s.inputs):len(s.inputs)], s.output) {
+		n += min(a.Shape.Extent*a.Shape.Type.Size(), a.Shape.Bytes())
+	}
+	return n
+}
+
 func (s *stage) begin(number int, first holo.TaskID, count int) {
 	s.number, s.first, s.count = number, first, count
 	if s.spec.Kind == wire.TaskReduce {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -130,7 +131,7 @@ func (r *Runner) prepare(ctx context.Context, s Spec) (*job, error) {
 		j.release()
 		return nil, s.bad("its stages have %d extents in all, at most %d: choose larger ones", n, MaxTasks)
 	}
-	j.cut(flow, r.opt.Schedule)
+	j.cut(flow, r.schedule())
 	return j, nil
 }
 
@@ -214,10 +215,12 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 			shards[e] = j.runner.cluster.Shard(at, uint64(e))
 		}
 		flow[i].Shards = shards
+		flow[i].Moves, flow[i].Once = s.moves(), slices.Contains(s.spec.Inputs, s.spec.Output)
 		s.begin(i, next, len(shards))
 		next += holo.TaskID(len(shards))
 	}
 	j.partials = map[holo.TaskID][]byte{}
+	j.recalls = map[sched.Assign]context.CancelFunc{}
 	j.sched = sched.NewGraph(flow, o)
 	j.settleEmpty()
 	j.events = make(chan event, eventBuffer)

@@ -88,6 +88,10 @@ func (j *job) prove(w sched.Why) string {
 		return fmt.Sprintf("node %s is the home of shard %d and has as many tasks as it may", home, shard)
 	case w.Proof != nil:
 		return w.Proof.Error()
+	case w.Reason == sched.Stolen:
+		return fmt.Sprintf("node %s had nothing to do, and node %s, the home of shard %d, would have come to it late", w.Node, home, shard)
+	case w.Reason == sched.Speculated:
+		return fmt.Sprintf("node %s had nothing to do, and the attempt before number %d was late", w.Node, w.Attempt)
 	case w.Reason == sched.AtHome && ok && home == w.Node:
 		return fmt.Sprintf("node %s is the home of shard %d", home, shard)
 	case w.Reason == sched.AtHome:
@@ -139,7 +143,7 @@ type Span struct {
 	sched.Assign
 	Stage      int
 	Start, End time.Duration // since the coordinator began
-	Outcome    string        // done, late, or the reason or kind of its failure
+	Outcome    string        // done, late, recalled, or the reason or kind of its failure
 }
 
 // Trace is what is remembered of the attempts of a job that this node
@@ -161,6 +165,8 @@ func (j *job) span(e event, counts bool) {
 	}
 	s := Span{Assign: e.Assign, Stage: j.stageOf(e.Task).number, Start: e.start, End: e.end, Outcome: "done"}
 	switch {
+	case e.err != nil && j.sched.IsDone(e.Task):
+		s.Outcome = "recalled"
 	case e.err != nil && holo.ReasonOf(e.err) != "":
 		s.Outcome = holo.ReasonOf(e.err)
 	case e.err != nil:

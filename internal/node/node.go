@@ -25,6 +25,7 @@ import (
 	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
@@ -67,6 +68,7 @@ type Config struct {
 	SpillLimit  uint64        // of files there, at least storage.MinLimit
 	ScrubRate   uint64        // bytes per second that are read again to find damage; 0: scrub.DefaultRate
 	MoveRate    uint64        // bytes a second that are moved only to even things out, while this node leads; 0: liveness.DefaultMoveRate
+	HelpAfter   time.Duration // what a node must save at least to take a task from where its pages lie, in jobs that this node coordinates; 0: 200 ms
 	Socket      string        // path of the client socket; empty: none
 	Clients     *bool         // let clients of other machines in; nil: as before, at first not
 	Policy      Policy        // of its links
@@ -214,7 +216,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.code, err = n.openCode(); err != nil {
 		return err
 	}
-	n.runner = jobs.New(n.group.Context(), taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code})
+	n.runner = jobs.New(n.group.Context(), taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code, Schedule: sched.Options{Overhead: holo.Duration(n.config.HelpAfter)}})
 	if n.config.StrictIsolation {
 		if _, err := n.runner.Workers(ctx); err != nil {
 			return err

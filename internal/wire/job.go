@@ -14,7 +14,7 @@ const (
 	typeTaskResult  = Type(0x0381)
 	typeCancelTasks = Type(0x0382)
 	typeTasksGone   = Type(0x0383)
-	typeJobReport   = Type(0x0384)
+	typeJobReport   = Type(0x038f) // 0x0384 did not count help
 )
 
 // TaskKind says what a task does with its extent.
@@ -116,6 +116,7 @@ type TasksGone struct{ Tasks uint32 }
 // (JobEnd.Report).
 type JobReport struct {
 	Tasks, Committed, Retried  uint32
+	Stolen, Speculated         uint32 // attempts on nodes that had nothing to do
 	Gas                        holo.Gas
 	BytesProcessed, BytesMoved uint64
 	Nodes                      []NodeReport
@@ -284,6 +285,8 @@ func (m *JobReport) encode(e *Encoder) {
 	e.U32(m.Tasks)
 	e.U32(m.Committed)
 	e.U32(m.Retried)
+	e.U32(m.Stolen)
+	e.U32(m.Speculated)
 	e.U64(uint64(m.Gas))
 	e.U64(m.BytesProcessed)
 	e.U64(m.BytesMoved)
@@ -303,6 +306,8 @@ func (m *JobReport) decode(d *Decoder) {
 	m.Tasks = d.U32()
 	m.Committed = d.U32()
 	m.Retried = d.U32()
+	m.Stolen = d.U32()
+	m.Speculated = d.U32()
 	m.Gas = holo.Gas(d.U64())
 	m.BytesProcessed = d.U64()
 	m.BytesMoved = d.U64()

@@ -27,7 +27,7 @@ func TestJobMessagesComeBackWhole(t *testing.T) {
 		func() *Receipt { r := testReceipt(); return &r }(),
 		&TaskResult{Job: 1, Failed: true, Failure: Failure{Kind: holo.KernelTrapped, Reason: "out_of_gas", Text: "x"}},
 		&CancelTasks{Job: 1, Epoch: 2}, &TasksGone{Tasks: 3},
-		&JobReport{Tasks: 1, Committed: 2, Retried: 3, Gas: 4, BytesProcessed: 5, BytesMoved: 6, Nodes: []NodeReport{{Node: holo.NodeID{7}, Committed: 8, Failed: 9, Gas: 10, BytesLocal: 11, BytesMoved: 12}}},
+		&JobReport{Tasks: 1, Committed: 2, Retried: 3, Stolen: 13, Speculated: 14, Gas: 4, BytesProcessed: 5, BytesMoved: 6, Nodes: []NodeReport{{Node: holo.NodeID{7}, Committed: 8, Failed: 9, Gas: 10, BytesLocal: 11, BytesMoved: 12}}},
 	} {
 		got, err := Decode(Encode(m))
 		if err != nil || !reflect.DeepEqual(got, m) {

@@ -7,7 +7,8 @@ import (
 )
 
 // Next hands out what can be handed out now: to each node the waiting tasks
-// whose shard it is the home of, in order, until its window is full. home
+// whose shard it is the home of, in order, until its window is full, and to
+// nodes that have nothing to do what others would be late with. home
 // tells the home of a shard as known now. Call it after anything changed, and
 // at Wake.
 func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) []Assign {
@@ -18,7 +19,7 @@ func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) [
 	}
 	var out []Assign
 	for _, n := range j.nodes {
-		for j.state == Running && len(n.out) < j.window() {
+		for j.state == Running && len(n.out) < j.windowOf(n) {
 			q := j.earliest(n)
 			if q == nil {
 				break
@@ -27,12 +28,21 @@ func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) [
 			q.tasks = q.tasks[1:]
 		}
 	}
-	return append(out, j.placeStrays(now)...)
+	out = append(out, j.placeStrays(now)...)
+	return append(out, j.help(now, home)...)
 }
 
 // window is how many tasks a node may have: those that run and as many again,
 // so that a slot never waits for a round trip.
 func (j *Job) window() int { return 2 * j.opt.Slots }
+
+// windowOf: what waits at a slow node could run elsewhere sooner.
+func (j *Job) windowOf(n *node) int {
+	if j.slow(n) {
+		return j.opt.Slots
+	}
+	return j.window()
+}
 
 // place finds the home of every shard that has waiting tasks. A shard without
 // one counts as a refusal: patience is measured, and Wake comes back.
@@ -67,16 +77,34 @@ func (j *Job) earliest(n *node) *queue {
 }
 
 func (j *Job) assign(now holo.Time, n *node, id holo.TaskID) Assign {
+	reason := j.task(id).reason
+	if j.task(id).attempts == 0 {
+		reason = AtHome
+	}
+	return j.assignFor(now, n, id, reason)
+}
+
+func (j *Job) assignFor(now holo.Time, n *node, id holo.TaskID, r Reason) Assign {
 	t := j.task(id)
 	if t.attempts == 0 {
 		j.started++
-		t.reason = AtHome
+		t.stolen = r == Stolen
 	}
-	t.node = n.at
+	switch r {
+	case Stolen:
+		j.stolen++
+	case Speculated:
+		j.seconded++
+	}
+	t.node, t.reason = n.at, r
 	t.attempts++
+	t.out++
 	j.assigned++
 	a := Assign{Task: id, Attempt: t.attempts, Node: n.id}
-	n.out = append(n.out, outstanding{a, now})
+	if len(n.out) == 0 {
+		n.pace.begin(now)
+	}
+	n.out = append(n.out, outstanding{a, now, r})
 	return a
 }
 
@@ -118,7 +146,8 @@ func (j *Job) otherNode(than holo.NodeID) *node {
 }
 
 // Wake tells when Next must be called again although nothing happened: when a
-// back-off ends, or to look for the homes that were missing.
+// back-off ends, when a task is so late that another node helps, or to look for
+// the homes that were missing.
 func (j *Job) Wake(now holo.Time) (holo.Time, bool) {
 	if j.state != Running {
 		return 0, false
@@ -126,6 +155,9 @@ func (j *Job) Wake(now holo.Time) (holo.Time, bool) {
 	at, ok := now.Add(j.opt.MaxBackoff), j.refusal != nil
 	if len(j.later) > 0 && (!ok || j.later[0].at < at) {
 		at, ok = j.later[0].at, true
+	}
+	if j.looks && (!ok || j.look < at) {
+		at, ok = j.look, true
 	}
 	return at, ok
 }

@@ -15,6 +15,8 @@ type Stage struct {
 	Shards []holo.ShardID // of each task
 	Each   []int          // task i waits until task i of these is done
 	All    []int          // every task waits until Finish was called of these
+	Moves  uint64         // bytes that a task reads and writes: what has to move when it is not run at home
+	Once   bool           // a task reads what it writes: it is never out twice at a time
 }
 
 // stage is a Stage with its edges turned round.
@@ -23,6 +25,10 @@ type stage struct {
 	feeds        []int // whose tasks wait for those of the same number
 	opens        []int // whose tasks wait for Finish
 	finished     bool
+	moves        uint64
+	once         bool
+	done         uint32 // tasks
+	gas          holo.Gas
 }
 
 // NewGraph makes the coordinator of a job of several stages. Task IDs count
@@ -48,7 +54,7 @@ func NewGraph(stages []Stage, o Options) *Job {
 
 func (j *Job) addStage(number int, s *Stage) {
 	first := holo.TaskID(len(j.shards))
-	j.stages = append(j.stages, stage{first: first, count: holo.TaskID(len(s.Shards))})
+	j.stages = append(j.stages, stage{first: first, count: holo.TaskID(len(s.Shards)), moves: s.Moves, once: s.Once})
 	for _, before := range s.Each {
 		invariant.Check(before < number && len(s.Shards) == int(j.stages[before].count), "stage %d waits for each task of stage %d", number, before)
 		j.stages[before].feeds = append(j.stages[before].feeds, number)

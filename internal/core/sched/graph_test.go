@@ -52,9 +52,12 @@ func (g *graphRun) mayStart(id holo.TaskID) {
 	}
 }
 
-func (g *graphRun) finish(a Assign) {
-	if !g.job.Done(a, Result{Gas: 1}) {
-		g.Fatalf("task %d is done twice", a.Task)
+func (g *graphRun) finish(now holo.Time, a Assign) {
+	if g.job.Done(now, a, Result{Gas: 1}) == g.done[a.Task] {
+		g.Fatalf("task %d counts twice, or not at all", a.Task)
+	}
+	if g.done[a.Task] {
+		return
 	}
 	g.done[a.Task] = true
 	stage := int(a.Task) / g.extents
@@ -84,7 +87,7 @@ func (g *graphRun) run(rng *rand.Rand) {
 			g.job.Failed(now, a, holo.Refuse(holo.Unavailable, "reconfiguring", "not now"))
 			continue
 		}
-		g.finish(a)
+		g.finish(now, a)
 	}
 }
 
@@ -139,7 +142,7 @@ func liveBytes() int64 {
 func TestFailureLeavesWhatDependsOnItHeld(t *testing.T) {
 	j := NewGraph([]Stage{{Shards: make([]holo.ShardID, 2)}, {Shards: make([]holo.ShardID, 2), Each: []int{0}}}, Options{})
 	out := j.Next(0, homes(0))
-	j.Done(out[0], Result{})
+	j.Done(0, out[0], Result{})
 	j.Failed(0, out[1], errTrap)
 	if state, err := j.State(); state != Failed || err == nil || j.Held() != 1 {
 		t.Errorf("state %d, %v, %d tasks held; want failed, and 1 held", state, err, j.Held())

@@ -5,9 +5,13 @@ import "github.com/holocompute/holocompute/internal/holo"
 // Done takes the result of an attempt. It reports whether this is the task's
 // result: the first to come in, of whichever attempt, also one that was given
 // up. All others are dropped.
-func (j *Job) Done(a Assign, r Result) bool {
+func (j *Job) Done(now holo.Time, a Assign, r Result) bool {
 	n, t := j.node(a.Node), j.task(a.Task)
-	live := n.take(a)
+	o, live := j.take(n, a)
+	if live {
+		n.failing = false
+		n.pace.answered(now, r.Gas, j.keep())
+	}
 	if t.done || a.Attempt < 1 || a.Attempt > t.attempts || j.state != Running {
 		if live {
 			n.work.Failed++
@@ -18,12 +22,18 @@ func (j *Job) Done(a Assign, r Result) bool {
 		n.work.Failed -= min(1, n.work.Failed)
 	}
 	t.done, t.node = true, n.at
-	if a.Attempt == 1 {
+	switch {
+	case live:
+		t.reason = o.reason
+	case a.Attempt == 1 && t.stolen:
+		t.reason = Stolen
+	case a.Attempt == 1:
 		t.reason = AtHome
 	}
 	delete(j.traps, a.Task)
 	j.refusal = nil
-	j.count(n, r)
+	j.count(n, a.Task, r)
+	j.recall(a.Task)
 	j.feed(a.Task)
 	if j.committed == uint32(len(j.tasks)) {
 		j.end(Complete, nil)
@@ -31,7 +41,10 @@ func (j *Job) Done(a Assign, r Result) bool {
 	return true
 }
 
-func (j *Job) count(n *node, r Result) {
+func (j *Job) count(n *node, id holo.TaskID, r Result) {
+	number, _ := j.stageOf(id)
+	j.stages[number].done++
+	j.stages[number].gas += r.Gas
 	j.committed++
 	j.gas += r.Gas
 	j.processed += r.BytesLocal + r.BytesMoved
@@ -46,20 +59,22 @@ func (j *Job) count(n *node, r Result) {
 // whose task another attempt has done, changes nothing else.
 func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	n := j.node(a.Node)
-	if !n.take(a) {
+	if _, live := j.take(n, a); !live {
 		return
 	}
 	n.work.Failed++
+	n.pace.last = now
 	t := j.task(a.Task)
 	if t.done || j.state != Running {
 		return
 	}
+	n.failing = true
 	c := causeOf(err)
 	j.note(a.Task, reasonOf(c), err)
 	switch c {
 	case causeRefused:
 		j.refuse(now, err)
-		j.retry(now, a.Task)
+		j.again(now, a.Task)
 	case causeTrap:
 		j.trapped(now, a, err)
 	case causeFinal:
@@ -81,6 +96,7 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 	for _, o := range given {
 		a := o.Assign
 		n.work.Failed++
+		j.task(a.Task).out--
 		if !j.task(a.Task).done {
 			err := holo.Refuse(holo.Unavailable, "node_lost", "task %d: node %s was lost", a.Task, id)
 			j.note(a.Task, NodeLost, err)
@@ -92,23 +108,33 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 // charge tries again at the cost of the task's budget.
 func (j *Job) charge(now holo.Time, id holo.TaskID, err error) {
 	t := j.task(id)
-	t.charged++
-	if int(t.charged) > j.opt.Budget {
+	t.charged += min(1, 255-t.charged)
+	if t.out == 0 && int(t.charged) > j.opt.Budget {
 		j.fail(id, holo.Errorf(holo.KindOf(err), "task %d failed %d times, the last time: %w", id, t.charged, err))
 		return
 	}
-	j.retry(now, id)
+	j.again(now, id)
+}
+
+// again queues a task unless another attempt of it is out: that one goes on.
+func (j *Job) again(now holo.Time, id holo.TaskID) {
+	if j.task(id).out == 0 {
+		j.retry(now, id)
+	}
 }
 
 // trapped tries a task that trapped once more, on another node.
 func (j *Job) trapped(now holo.Time, a Assign, err error) {
 	_, before := j.traps[a.Task]
-	if before || j.otherNode(a.Node) == nil {
+	alone := j.task(a.Task).out == 0
+	if before || alone && j.otherNode(a.Node) == nil {
 		j.fail(a.Task, err)
 		return
 	}
 	j.traps[a.Task] = trap{a.Node, err}
-	j.strays = append(j.strays, a.Task)
+	if alone {
+		j.strays = append(j.strays, a.Task)
+	}
 }
 
 // refuse remembers since when tasks are refused and none is committed.

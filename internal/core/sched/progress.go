@@ -21,6 +21,8 @@ type Work struct {
 type Progress struct {
 	Tasks, Committed, Running uint32
 	Retried                   uint32 // attempts beyond each task's first
+	Stolen                    uint32 // attempts on a node that had nothing to do, not on the home
+	Speculated                uint32 // attempts while another of the same task was out
 	Nodes                     []Work // in order of node ID
 	Gas                       holo.Gas
 	BytesProcessed            uint64
@@ -32,6 +34,7 @@ type Progress struct {
 func (j *Job) Progress() Progress {
 	p := Progress{
 		Tasks: uint32(len(j.tasks)), Committed: j.committed, Retried: uint32(j.assigned - uint64(j.started)),
+		Stolen: j.stolen, Speculated: j.seconded,
 		Gas: j.gas, BytesProcessed: j.processed, BytesMoved: j.movedByte, Waiting: j.refusal,
 	}
 	for _, n := range j.nodes {

@@ -85,22 +85,29 @@ type node struct {
 	home []*queue      // that it is the home of, as of this Next
 	work Work
 	lost bool // declared dead, and no home since
+	pace pace
+	// failing: its last answer was a failure. It helps nobody until it has done
+	// something of its own.
+	failing bool
 }
 
-// outstanding is an attempt that is out, and since when.
+// outstanding is an attempt that is out, since when, and why there.
 type outstanding struct {
 	Assign
-	since holo.Time
+	since  holo.Time
+	reason Reason
 }
 
 // take removes an attempt that was out, and tells whether it was.
-func (n *node) take(a Assign) bool {
+func (j *Job) take(n *node, a Assign) (o outstanding, live bool) {
 	i := slices.IndexFunc(n.out, func(o outstanding) bool { return o.Assign == a })
 	if i < 0 {
-		return false
+		return o, false
 	}
+	o = n.out[i]
 	n.out = slices.Delete(n.out, i, i+1)
-	return true
+	j.task(a.Task).out--
+	return o, true
 }
 
 func (j *Job) node(id holo.NodeID) *node {

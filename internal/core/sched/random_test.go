@@ -87,7 +87,7 @@ func (w *world) answer() {
 }
 
 func (w *world) done(a Assign) {
-	if !w.job.Done(a, Result{Gas: 3, BytesLocal: 5, BytesMoved: 7, Sent: 11}) {
+	if !w.job.Done(w.now, a, Result{Gas: 3, BytesLocal: 5, BytesMoved: 7, Sent: 11}) {
 		return
 	}
 	w.counted[a.Task]++
@@ -131,6 +131,7 @@ func (w *world) run() {
 // Whatever is lost, refused, doubled or late: each task is counted exactly
 // once, the counters add up, and the tree combines the same pairs.
 func TestEveryTaskCountsOnceWhateverHappens(t *testing.T) {
+	var stolen, seconded uint32
 	for seed := range uint64(400) {
 		w := newWorld(t, seed)
 		w.run()
@@ -147,8 +148,12 @@ func TestEveryTaskCountsOnceWhateverHappens(t *testing.T) {
 		if len(w.order) != int(n) || p.Gas != holo.Gas(3*n) || p.BytesProcessed != 12*n || p.BytesMoved != 18*n {
 			t.Fatalf("seed %d: %d tasks, %d results, progress %+v", seed, n, len(w.order), p)
 		}
+		stolen, seconded = stolen+p.Stolen, seconded+p.Speculated
 		checkSums(t, seed, p)
 		checkTree(t, seed, len(w.job.tasks), w.order)
+	}
+	if stolen < 100 || seconded < 40 {
+		t.Errorf("%d tasks were stolen and %d speculated on: too few to show anything", stolen, seconded)
 	}
 }
 

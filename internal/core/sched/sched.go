@@ -14,7 +14,7 @@
 //
 // The package knows nothing of kernels, arrays or partial results: it says
 // which, and its caller (internal/jobs) does. It follows
-// research/control-plane-dsm section 4 without speculation and stealing.
+// research/control-plane-dsm section 4; how nodes help each other is in help.go.
 package sched
 
 import (
@@ -32,6 +32,16 @@ type Options struct {
 	// Patience is how long a job goes on while tasks are refused and none is
 	// committed. Default 60 s: a failover takes up to 12 s, a repair longer.
 	Patience holo.Duration
+	// Overhead is what a node that helps another must save besides twice its
+	// own time: what a task costs that is no work, and what estimates are wrong
+	// by. Default 200 ms: a job that is over sooner stays where its pages lie.
+	Overhead holo.Duration
+	// Bandwidth is what a node that helps is taken to get of another's pages, in
+	// bytes a second. Default 64 MiB, half of what gigabit Ethernet carries.
+	Bandwidth uint64
+	// Speeds are what earlier jobs found out: a node's as a share of the fastest
+	// one's. Of nodes that are not in it nothing is known. It is not changed.
+	Speeds map[holo.NodeID]float64
 }
 
 func (o Options) withDefaults() Options {
@@ -49,6 +59,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Patience <= 0 {
 		o.Patience = 60 * holo.Second
+	}
+	if o.Overhead <= 0 {
+		o.Overhead = 200 * holo.Millisecond
+	}
+	if o.Bandwidth == 0 {
+		o.Bandwidth = 64 << 20
 	}
 	return o
 }
@@ -80,7 +96,7 @@ type Result struct {
 	Sent       uint64 // bytes of the partial result, if it crossed between nodes
 }
 
-// task is kept small: a job may have a million. One attempt at most is out
+// task is kept small: a job may have a million. Two attempts at most are out
 // that the machine has not given up; older ones may still answer.
 type task struct {
 	attempts holo.Attempt // started so far
@@ -89,6 +105,9 @@ type task struct {
 	needs    uint16       // what must be done before it can start
 	node     uint16       // of the last attempt, in Job.nodes
 	reason   Reason       // why that one was where it was
+	out      uint8        // attempts that are out and not given up: two where another node helps
+	helped   uint8        // how often another node ran it although it was out
+	stolen   bool         // its first attempt was not at its home
 	done     bool
 	delayed  bool // waits for its back-off to end
 }
@@ -115,9 +134,13 @@ type Job struct {
 	cause        holo.TaskID
 	isCause      bool                  // cause ended the job
 	proofs       map[holo.TaskID]error // the last failures
-	noted        []holo.TaskID         // of proofs, the oldest first
+	recalls      []Assign              // not yet told
+	look         holo.Time             // when help may have become worth it, with looks
+	looks        bool
+	noted        []holo.TaskID // of proofs, the oldest first
 
 	started, committed   uint32
+	stolen, seconded     uint32
 	assigned             uint64
 	gas                  holo.Gas
 	processed, movedByte uint64

@@ -43,7 +43,7 @@ func TestWindowHoldsAllElseBack(t *testing.T) {
 	if len(first) != 2 || first[0].Task != 0 || first[1].Task != 1 {
 		t.Fatalf("handed out %v, want tasks 0 and 1", first)
 	}
-	j.Done(first[1], Result{})
+	j.Done(0, first[1], Result{})
 	more := j.Next(1, homes(0))
 	if len(more) != 1 || more[0].Task != 2 {
 		t.Fatalf("after one answer: %v, want task 2", more)
@@ -166,7 +166,7 @@ func TestPermanentErrorsEndTheJobAtOnce(t *testing.T) {
 	if s, err := j.State(); s != Failed || holo.KindOf(err) != holo.DataLost {
 		t.Fatalf("state %d, %v", s, err)
 	}
-	if more := j.Next(0, homes(0)); len(more) != 0 || j.Done(out[1], Result{}) {
+	if more := j.Next(0, homes(0)); len(more) != 0 || j.Done(0, out[1], Result{}) {
 		t.Fatal("a failed job hands out or counts tasks")
 	}
 }
@@ -177,7 +177,7 @@ func TestCancelEndsTheJob(t *testing.T) {
 	if s, err := j.State(); s != Cancelled || holo.KindOf(err) != holo.Cancelled {
 		t.Fatalf("state %d, %v", s, err)
 	}
-	if j.Done(out[0], Result{}) || len(j.Next(0, homes(0))) != 0 || len(j.Nodes()) != 1 {
+	if j.Done(0, out[0], Result{}) || len(j.Next(0, homes(0))) != 0 || len(j.Nodes()) != 1 {
 		t.Fatal("a cancelled job counts or hands out tasks, or forgets whom to tell")
 	}
 }

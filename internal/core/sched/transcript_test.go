@@ -113,7 +113,7 @@ func (p *player) next() {
 }
 
 func (p *player) done(a Assign) {
-	if !p.job.Done(a, Result{Gas: 1}) {
+	if !p.job.Done(p.now, a, Result{Gas: 1}) {
 		p.say("dropped")
 		return
 	}

@@ -23,6 +23,8 @@ const (
 	TheCause                     // its failure ended the job
 	JobFailed                    // not run to its end: the job failed
 	JobEnded                     // not run to its end: the job was cancelled
+	Stolen                       // taken by a node that had nothing to do: its home would have come to it late
+	Speculated                   // run once more, by a node that had nothing to do: where it was it was late
 	reasons
 )
 
@@ -30,7 +32,7 @@ const (
 func (r Reason) String() string {
 	codes := [...]string{
 		"unknown", "at_home", "after_stage", "window_full", "no_home", "back_off", "refused", "node_lost", "trapped", "faulted",
-		"the_cause", "job_failed", "job_cancelled",
+		"the_cause", "job_failed", "job_cancelled", "stolen", "speculated",
 	}
 	return codes[min(int(r), len(codes)-1)]
 }
@@ -100,10 +102,9 @@ func (j *Job) unrun(id holo.TaskID) (TaskState, Reason, error) {
 	return TaskUnrun, JobFailed, j.err
 }
 
-// isOut reports whether an attempt is out. A node has no more than its window.
+// isOut reports whether an attempt is out.
 func (j *Job) isOut(id holo.TaskID) bool {
-	t := j.task(id)
-	return t.attempts > 0 && slices.ContainsFunc(j.nodes[t.node].out, func(o outstanding) bool { return o.Task == id })
+	return j.task(id).out > 0
 }
 
 // waitsFor is the first stage that holds a task back.

@@ -27,7 +27,7 @@ func TestEachReasonIsTheOneThatHoldsATask(t *testing.T) {
 	if w := wantWhy(t, j, 10, TaskWaiting, AfterStage); w.Stage != 1 {
 		t.Errorf("it waits for stage %d, want 1", w.Stage)
 	}
-	j.Done(out[0], Result{})
+	j.Done(0, out[0], Result{})
 	if w := wantWhy(t, j, 0, TaskDone, AtHome); w.Node != nodeID(0) || w.Attempt != 1 {
 		t.Errorf("task 0 was done by %+v", w)
 	}
