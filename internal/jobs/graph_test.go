@@ -127,7 +127,7 @@ func TestGraphGoesOnExactlyOnceWhenItsCoordinatorDies(t *testing.T) {
 	<-half
 	l.kill(0)
 	l.peers[0].runner.Close()
-	if err := l.peers[1].runner.Resume(t.Context(), id, 2, spec); err != nil {
+	if err := l.peers[1].runner.Resume(t.Context(), id, spec, epochTwo); err != nil {
 		t.Fatal(err)
 	}
 	if j := l.finish(l.peers[1], id); j.State != Done {

@@ -138,7 +138,7 @@ func TestResumedMapTakesEffectOnce(t *testing.T) {
 		}
 	}
 	l.mu.Unlock()
-	if err := l.peers[1].runner.Resume(t.Context(), first.ID, 2, spec); err != nil {
+	if err := l.peers[1].runner.Resume(t.Context(), first.ID, spec, epochTwo); err != nil {
 		t.Fatal(err)
 	}
 	j := l.finish(l.peers[1], first.ID)

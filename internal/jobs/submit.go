@@ -29,22 +29,6 @@ func (r *Runner) Submit(ctx context.Context, s Spec) (holo.JobID, error) {
 	return j.id, r.start(j)
 }
 
-// Resume runs a job whose coordinator died: the catalogue made this node its
-// coordinator under a new epoch. All tasks run again; of a map's, those that
-// had committed change nothing.
-func (r *Runner) Resume(ctx context.Context, id holo.JobID, epoch holo.JobEpoch, s Spec) error {
-	if err := r.reserve(s.Owner, 0); err != nil { // it was let in already
-		return err
-	}
-	j, err := r.prepare(ctx, s)
-	if err != nil {
-		r.unreserve(s.Owner)
-		return err
-	}
-	j.id, j.epoch = id, epoch
-	return r.start(j)
-}
-
 // reserve takes the place of a running job. Some of them are spare, for users
 // who have no job here: whoever submits without end is refused, and others are
 // not. Nothing waits, so there is no queue to fill.

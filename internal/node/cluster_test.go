@@ -44,7 +44,7 @@ type cluster struct {
 }
 
 func (c *cluster) config(i int) Config {
-	config := Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t), ScrubRate: c.scrub}
+	config := Config{Dir: c.dirs[i], MemoryBytes: 64 << 20, Clients: c.clients, Logger: testLogger(c.t), ScrubRate: c.scrub, HelpAfter: 1000 * time.Second}
 	if c.log != nil {
 		config.Logger = c.log
 	}

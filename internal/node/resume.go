@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -15,18 +16,21 @@ import (
 
 // resumeOwn takes up again, once after the start, the jobs that an earlier
 // process of this node coordinated. No job is submitted here before they are
-// known, so that none of this process's is taken for one of them.
+// known, so that none of this process's is taken for one of them. Those that
+// cannot run yet are tried again.
 func (n *Node) resumeOwn(ctx context.Context) {
-	for {
+	var own []*wire.JobRecord
+	for known := false; ; {
 		changed := n.led.Wait()
-		all, err := queryAll[*wire.JobRecord](ctx, n, wire.CatalogQuery{What: wire.QueryJobs})
-		if err == nil {
-			close(n.resumed)
-			for _, rec := range all {
-				if _, here := n.runner.Job(rec.ID); rec.Coordinator == n.self && here != nil {
-					n.resume(ctx, rec)
-				}
+		if !known {
+			all, err := queryAll[*wire.JobRecord](ctx, n, wire.CatalogQuery{What: wire.QueryJobs})
+			if known = err == nil; known {
+				own = slices.DeleteFunc(all, func(rec *wire.JobRecord) bool { return rec.Coordinator != n.self })
+				close(n.resumed)
 			}
+		}
+		own = slices.DeleteFunc(own, func(rec *wire.JobRecord) bool { return !n.resume(ctx, rec) })
+		if known && len(own) == 0 {
 			return
 		}
 		select {
@@ -53,20 +57,30 @@ func (n *Node) resumeOrphans(ctx context.Context) {
 	}
 }
 
-// resume makes this node the coordinator of a running job, and runs it.
-func (n *Node) resume(ctx context.Context, rec *wire.JobRecord) {
-	if rec.End.Phase.Ended() {
-		return
+// resume makes this node the coordinator of a running job, and runs it. It
+// reports whether to try again: there was no place for it, or not all that it
+// takes.
+func (n *Node) resume(ctx context.Context, rec *wire.JobRecord) (again bool) {
+	if _, err := n.runner.Job(rec.ID); err == nil || rec.End.Phase.Ended() {
+		return false
 	}
-	taken, err := proposeFor[*wire.JobRecord](ctx, n, &wire.JobTake{Job: rec.ID, Epoch: rec.Epoch, Coordinator: n.self})
+	err := n.runner.Resume(ctx, rec.ID, specOf(rec), func(ctx context.Context) (holo.JobEpoch, error) {
+		taken, err := proposeFor[*wire.JobRecord](ctx, n, &wire.JobTake{Job: rec.ID, Epoch: rec.Epoch, Coordinator: n.self})
+		if err != nil {
+			return 0, err
+		}
+		return holo.JobEpoch(taken.Epoch), nil
+	})
 	if err == nil {
-		err = n.runner.Resume(ctx, taken.ID, holo.JobEpoch(taken.Epoch), specOf(taken))
+		n.log.Info("job resumed", "job", uint64(rec.ID))
+		return false
 	}
-	if err != nil {
-		n.log.Warn("job not resumed", "job", uint64(rec.ID), "error", err)
-		return
+	n.log.Warn("job not resumed", "job", uint64(rec.ID), "error", err)
+	switch holo.KindOf(err) {
+	case holo.Exhausted, holo.Unavailable:
+		return true
 	}
-	n.log.Info("job resumed", "job", uint64(rec.ID), "epoch", taken.Epoch)
+	return false
 }
 
 func specOf(rec *wire.JobRecord) jobs.Spec {
