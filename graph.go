@@ -3,6 +3,7 @@ package holocompute
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
@@ -18,6 +19,8 @@ import (
 //
 // The zero value is an empty graph. One goroutine may build it.
 type Graph struct {
+	// Keep makes the arrays that the graph writes its results, as Call.Keep does.
+	Keep   time.Duration
 	stages []*holov1.SubmitRequest
 	err    error // the first mistake, told by Submit
 }
@@ -51,6 +54,9 @@ func (g *Graph) Reduce(call Call, accBytes uint64, given ...Stage) Stage {
 
 func (g *Graph) add(kind string, call Call, req *holov1.SubmitRequest, given []Stage) Stage {
 	call.ask(kind, req)
+	if call.Keep != 0 {
+		g.wrong("stage %d: it is to keep its output for %s: a graph keeps all that it writes alike", len(g.stages), call.Keep)
+	}
 	for _, s := range given {
 		if s.graph != g || g.stages[s.number].Kind != "reduce" {
 			g.wrong("stage %d: it is given a result of what is no reduce of this graph", len(g.stages))
@@ -94,6 +100,10 @@ func (c *Cluster) Submit(ctx context.Context, g *Graph) (*Job, error) {
 	req := &holov1.SubmitRequest{
 		Kernel: first.Kernel, Function: first.Function, Kind: first.Kind, Inputs: first.Inputs, Output: first.Output,
 		Params: first.Params, AccBytes: first.AccBytes, GasPerTask: first.GasPerTask, Then: g.stages[1:],
+	}
+	var err error
+	if req.KeepSeconds, err = keepOf(g.Keep); err != nil {
+		return nil, err
 	}
 	what := fmt.Sprintf("submit a graph of %d stages", len(g.stages))
 	j, err := change(ctx, c.client, what, holov1connect.JobServiceSubmitProcedure, c.jobs.Submit, req)

@@ -170,12 +170,17 @@ type ArrayInfo struct {
 	Root     string `json:"root"`  // BLAKE3 over the pages' digests, of a sealed array
 	Bytes    uint64 `json:"bytes"`
 	Pages    uint64 `json:"pages"`
+	// ResultOf is the job whose result the array is, 0 for none; Expires is when
+	// the cluster deletes it, in seconds since 1970, once that job is done.
+	ResultOf uint64 `json:"result_of"`
+	Expires  int64  `json:"expires"`
 }
 
 func arrayInfoOf(a *holov1.Array) ArrayInfo {
 	return ArrayInfo{
 		ID: a.GetId(), Name: a.GetName(), Type: a.GetType(), Length: a.GetLength(), Extent: a.GetExtentElements(), Copies: int(a.GetCopies()),
 		Affinity: a.GetAffinity(), State: a.GetState(), Root: a.GetRoot(), Bytes: a.GetBytes(), Pages: a.GetPages(),
+		ResultOf: a.GetResultOf(), Expires: a.GetExpiresUnix(),
 	}
 }
 

@@ -3,6 +3,7 @@ package holocompute
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -19,6 +20,11 @@ type Call struct {
 	Inputs   []*Raw // of one affinity, length and extent
 	Params   []byte // handed to every task, at most 64 KiB
 	Gas      uint64 // each task's budget; 0: the cluster's default
+	// Keep makes the output of a map the job's result, which the cluster deletes:
+	// when the job fails or is cancelled, and so long after it is done. At least a
+	// second; 0: it stays until somebody deletes it. Stages of a graph have none:
+	// a Graph has.
+	Keep time.Duration
 }
 
 // Job is a job that was submitted.
@@ -47,7 +53,9 @@ type Progress struct {
 	Tasks          int        `json:"tasks"`
 	Committed      int        `json:"committed"`
 	Running        int        `json:"running"`
-	Retried        int        `json:"retried"` // attempts beyond each task's first
+	Retried        int        `json:"retried"`    // attempts beyond each task's first
+	Stolen         int        `json:"stolen"`     // attempts on a node that had nothing to do, not where the pages lie
+	Speculated     int        `json:"speculated"` // attempts while another of the same task was out
 	Nodes          []NodeWork `json:"nodes"`
 	Gas            uint64     `json:"gas"`
 	BytesProcessed uint64     `json:"bytes_processed"` // by committed tasks
@@ -68,6 +76,7 @@ type NodeWork struct {
 func progressOf(p *holov1.JobProgress) Progress {
 	out := Progress{
 		State: p.GetState(), Tasks: int(p.GetTasks()), Committed: int(p.GetCommitted()), Running: int(p.GetRunning()), Retried: int(p.GetRetried()),
+		Stolen: int(p.GetStolen()), Speculated: int(p.GetSpeculated()),
 		Nodes: []NodeWork{}, Gas: p.GetGas(), BytesProcessed: p.GetBytesProcessed(), BytesMoved: p.GetBytesMoved(),
 	}
 	for _, n := range p.GetNodes() {
@@ -108,6 +117,10 @@ func (c *Cluster) Reduce(ctx context.Context, call Call, accBytes uint64) (*Job,
 
 func (c *Cluster) submit(ctx context.Context, kind string, call Call, req *holov1.SubmitRequest) (*Job, error) {
 	call.ask(kind, req)
+	var err error
+	if req.KeepSeconds, err = keepOf(call.Keep); err != nil {
+		return nil, err
+	}
 	what := fmt.Sprintf("submit %s %s of kernel %s", kind, call.Function, call.Kernel)
 	j, err := change(ctx, c.client, what, holov1connect.JobServiceSubmitProcedure, c.jobs.Submit, req)
 	if err != nil {
@@ -123,6 +136,14 @@ func (call *Call) ask(kind string, req *holov1.SubmitRequest) {
 	for _, in := range call.Inputs {
 		req.Inputs = append(req.Inputs, in.info.ID)
 	}
+}
+
+// keepOf is a time to live in whole seconds.
+func keepOf(keep time.Duration) (uint64, error) {
+	if keep < 0 || keep > 0 && keep < time.Second {
+		return 0, holo.Errorf(Invalid, "keep results for %s: at least a second, or 0 for ever", keep)
+	}
+	return uint64((keep + time.Second - 1) / time.Second), nil
 }
 
 // Job finds a job by its number. It does not ask the cluster.
@@ -236,7 +257,8 @@ func (i JobInfo) Err() error {
 	return nil
 }
 
-// Cancel ends the job. What its tasks have already written stays.
+// Cancel ends the job. What its tasks have already written stays, unless the job
+// was submitted with a time to Keep it: then the array is deleted.
 func (j *Job) Cancel(ctx context.Context) error {
 	req := &holov1.CancelRequest{Job: j.id}
 	_, err := change(ctx, j.c.client, fmt.Sprintf("cancel job %d", j.id), holov1connect.JobServiceCancelProcedure, j.c.jobs.Cancel, req)

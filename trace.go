@@ -17,7 +17,7 @@ import (
 // Because are tasks of a job that are in one state for one reason.
 type Because struct {
 	State   string `json:"state"`   // waiting, queued, running, done, failed, not_run
-	Reason  string `json:"reason"`  // at_home, after_stage, window_full, no_home, back_off, refused, node_lost, trapped, faulted, the_cause, job_failed, job_cancelled
+	Reason  string `json:"reason"`  // at_home, after_stage, window_full, no_home, back_off, refused, node_lost, trapped, faulted, the_cause, job_failed, job_cancelled, stolen, speculated
 	Count   int    `json:"count"`   // of such tasks
 	Task    int    `json:"task"`    // the first of them; what follows is about it
 	Stage   int    `json:"stage"`   // of a graph

@@ -19,7 +19,7 @@ func submit(request []byte) (wire.Message, error) {
 	}
 	j := wire.JobRecord{
 		Kernel: first.Kernel, Function: first.Function, Kind: first.Kind, Inputs: first.Inputs, Output: first.Output, Params: first.Params,
-		AccBytes: first.AccBytes, Gas: first.Gas, End: wire.JobEnd{Phase: wire.JobRunning},
+		AccBytes: first.AccBytes, Gas: first.Gas, Keep: m.GetKeepSeconds(), End: wire.JobEnd{Phase: wire.JobRunning},
 	}
 	if len(first.Results) > 0 {
 		return nil, holo.Errorf(holo.Invalid, "submit job: its first stage is given results, and there are none before it")
@@ -39,8 +39,8 @@ func submit(request []byte) (wire.Message, error) {
 
 // later reads a stage after the first. It has no stages of its own.
 func later(number int, m *holov1.SubmitRequest) (wire.JobStage, error) {
-	if len(m.GetThen()) > 0 || len(m.ProtoReflect().GetUnknown()) > 0 {
-		return wire.JobStage{}, holo.Errorf(holo.Invalid, "submit job: stage %d has stages, or fields that are not known", number)
+	if len(m.GetThen()) > 0 || m.GetKeepSeconds() != 0 || len(m.ProtoReflect().GetUnknown()) > 0 {
+		return wire.JobStage{}, holo.Errorf(holo.Invalid, "submit job: stage %d has stages, a time to live, or fields that are not known", number)
 	}
 	s, err := StageOf(m)
 	if err != nil {

@@ -90,6 +90,9 @@ func checkSubmit(m *holov1.SubmitRequest) error {
 	}
 	for i, s := range m.GetThen() {
 		err := checkStage(s)
+		if err == nil && s.GetKeepSeconds() > 0 {
+			err = holo.Errorf(holo.Invalid, "submit job: a stage has a time to live: it is the job that has one")
+		}
 		if err == nil && len(s.GetThen()) > 0 {
 			err = holo.Errorf(holo.Invalid, "submit job: a stage has stages of its own")
 		}

@@ -184,6 +184,14 @@ func submitNeeds(m *holov1.SubmitRequest) []Access {
 	for _, s := range m.GetThen() {
 		list = append(list, stageNeeds(s, or)...)
 	}
+	if m.GetKeepSeconds() == 0 {
+		return list
+	}
+	for _, s := range append([]*holov1.SubmitRequest{m}, m.GetThen()...) { // it deletes them
+		if s.GetOutput() != 0 {
+			list = append(list, arrayID(holo.ActionFree, s.GetOutput())...)
+		}
+	}
 	return list
 }
 

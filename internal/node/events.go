@@ -16,6 +16,7 @@ var eventsOf = map[string][]string{
 		handshake.ReasonDowngrade, handshake.ReasonSuiteRefused, handshake.ReasonReflection, handshake.ReasonWrongCluster,
 		handshake.ReasonWrongKind, handshake.ReasonVersion, handshake.ReasonBadHello, transport.ReasonWrongPeer, reasonOldKey,
 	},
+	"authz.denied":            {catalog.ReasonNotGranted, catalog.ReasonNotReleased},
 	"clock.skew":              {handshake.ReasonClockSkew},
 	"node.duplicate_identity": {transport.ReasonDuplicate},
 	"msg.rejected": {

@@ -210,6 +210,7 @@ func progressOut(p *jobs.Progress) *holov1.JobProgress {
 	out := &holov1.JobProgress{
 		Job: uint64(p.Job), State: p.State.String(), Tasks: p.Tasks, Committed: p.Committed, Running: p.Running, Retried: p.Retried,
 		Gas: uint64(p.Gas), BytesProcessed: p.BytesProcessed, BytesMoved: p.BytesMoved,
+		Stolen: p.Stolen, Speculated: p.Speculated,
 	}
 	for _, w := range p.Nodes {
 		out.Nodes = append(out.Nodes, &holov1.NodeWork{

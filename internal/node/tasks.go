@@ -124,7 +124,11 @@ func (t taskSide) RecordEnd(ctx context.Context, j jobs.Job) error {
 	if j.Err != nil {
 		end.Failure = *wire.FailureOf(j.Err)
 	}
-	_, err := t.n.propose(ctx, &wire.JobState{Job: j.ID, Epoch: uint64(j.Epoch), End: end})
+	written := t.n.written(ctx, &j)
+	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, &wire.JobState{Job: j.ID, Epoch: uint64(j.Epoch), End: end})
+	if err == nil {
+		t.n.tidyResults(ctx, rec, written)
+	}
 	return err
 }
 

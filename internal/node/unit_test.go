@@ -39,7 +39,7 @@ func TestNodesMayNotProposeWhatIsTheKeepers(t *testing.T) {
 		&wire.JobPut{Job: wire.JobRecord{Coordinator: other}}, &wire.JobTake{Coordinator: other}, &wire.Heartbeat{},
 		&wire.ClusterKeyPut{}, &wire.ClusterKeySettle{}, &wire.ClusterKeyConfirm{Node: other},
 		&wire.ArrayCreate{}, &wire.ArraySealing{}, &wire.ArrayDelete{}, &wire.KernelPut{}, &wire.NodeDrain{Node: me}, &wire.JobPut{Job: wire.JobRecord{Coordinator: me}}, // clients ask for these, not nodes
-		&wire.NodeAddress{Node: me}, &wire.JobTake{Coordinator: me}, &wire.JobState{}, &wire.ArraySealed{}, &wire.ArrayPurge{}, &wire.ClusterKeyConfirm{Node: me}, // unsigned
+		&wire.NodeAddress{Node: me}, &wire.JobTake{Coordinator: me}, &wire.JobState{}, &wire.ArraySealed{}, &wire.ArrayPurge{}, &wire.ArrayExpire{}, &wire.ClusterKeyConfirm{Node: me}, // unsigned
 		&wire.Attested{Node: other, Body: &wire.NodeAddress{Node: me}},
 	}
 	for _, m := range refused {

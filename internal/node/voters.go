@@ -122,6 +122,7 @@ func (d *leadership) sweep(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if d.n.consensus.IsLeader() {
+			d.n.expire(ctx)
 			seen = d.sweepOnce(ctx, seen)
 			d.drained()
 			d.n.resumeOrphans(ctx)

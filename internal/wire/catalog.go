@@ -48,6 +48,10 @@ type ArrayDelete struct{ Array holo.ArrayID }
 // ArrayPurge says that every shard has dropped a deleted array.
 type ArrayPurge struct{ Array holo.ArrayID }
 
+// ArrayExpire says that the time of a job's result is over: it is deleted. The
+// command's time decides.
+type ArrayExpire struct{ Array holo.ArrayID }
+
 // KernelPut names a module, whose bytes the nodes hold.
 type KernelPut struct{ Kernel KernelRecord }
 
@@ -85,8 +89,9 @@ const (
 	typeArraySealed  = Type(0x0123)
 	typeArrayDelete  = Type(0x0124)
 	typeArrayPurge   = Type(0x0125)
+	typeArrayExpire  = Type(0x013b)
 	typeKernelPut    = Type(0x0126)
-	typeJobPut       = Type(0x012f) // 0x0127 had an access epoch, 0x012c no stages
+	typeJobPut       = Type(0x013c) // 0x0127 had an access epoch, 0x012c no stages, 0x012f kept all
 	typeJobTake      = Type(0x0128)
 	typeJobState     = Type(0x0129)
 	typeShardRecover = Type(0x012a)
@@ -95,7 +100,7 @@ const (
 // IsCommand reports whether a message may be a Command's body.
 func IsCommand(m Message) bool {
 	switch m.(type) {
-	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *KernelPut, *JobPut, *JobTake, *JobState,
+	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *ArrayExpire, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *Succession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
 		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
@@ -112,6 +117,7 @@ func (*ArraySealing) Type() Type { return typeArraySealing }
 func (*ArraySealed) Type() Type  { return typeArraySealed }
 func (*ArrayDelete) Type() Type  { return typeArrayDelete }
 func (*ArrayPurge) Type() Type   { return typeArrayPurge }
+func (*ArrayExpire) Type() Type  { return typeArrayExpire }
 func (*KernelPut) Type() Type    { return typeKernelPut }
 func (*JobPut) Type() Type       { return typeJobPut }
 func (*JobTake) Type() Type      { return typeJobTake }
@@ -120,7 +126,7 @@ func (*ShardRecover) Type() Type { return typeShardRecover }
 
 var _ = []struct{}{
 	register[Command](), register[ArrayCreate](), register[ArraySealing](), register[ArraySealed](), register[ArrayDelete](),
-	register[ArrayPurge](), register[KernelPut](), register[JobPut](), register[JobTake](), register[JobState](), register[ShardRecover](),
+	register[ArrayPurge](), register[ArrayExpire](), register[KernelPut](), register[JobPut](), register[JobTake](), register[JobState](), register[ShardRecover](),
 }
 
 // A command is its body's bytes behind the envelope, with no length between,
@@ -203,10 +209,13 @@ func (m *ArraySealed) decode(d *Decoder) {
 
 func (m *ArrayDelete) encode(e *Encoder) { e.U64(uint64(m.Array)) }
 func (m *ArrayDelete) decode(d *Decoder) { m.Array = holo.ArrayID(d.U64()) }
-func (m *ArrayPurge) encode(e *Encoder)  { e.U64(uint64(m.Array)) }
-func (m *ArrayPurge) decode(d *Decoder)  { m.Array = holo.ArrayID(d.U64()) }
-func (m *KernelPut) encode(e *Encoder)   { m.Kernel.encode(e) }
-func (m *KernelPut) decode(d *Decoder)   { m.Kernel.decode(d) }
+func (m *ArrayExpire) encode(e *Encoder) { e.U64(uint64(m.Array)) }
+func (m *ArrayExpire) decode(d *Decoder) { m.Array = holo.ArrayID(d.U64()) }
+
+func (m *ArrayPurge) encode(e *Encoder) { e.U64(uint64(m.Array)) }
+func (m *ArrayPurge) decode(d *Decoder) { m.Array = holo.ArrayID(d.U64()) }
+func (m *KernelPut) encode(e *Encoder)  { m.Kernel.encode(e) }
+func (m *KernelPut) decode(d *Decoder)  { m.Kernel.decode(d) }
 
 func (m *JobPut) encode(e *Encoder) {
 	m.Job.encode(e)

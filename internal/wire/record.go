@@ -52,6 +52,10 @@ type ArrayRecord struct {
 	// read them, to write this one. Reading it takes the right to read those,
 	// in order of name.
 	Sources []string
+	// Result is the job whose result the array is, 0 for none: it is deleted
+	// when that job fails or is cancelled, and at Expires when it is done.
+	Result  holo.JobID
+	Expires int64 // seconds since 1970; 0: that job is not done, or never
 }
 
 // MaxSources bounds the sources of an array.
@@ -128,6 +132,7 @@ type JobRecord struct {
 	Created     int64
 	End         JobEnd
 	Then        []JobStage // of a graph, the stages after the first
+	Keep        uint64     // seconds for which what it writes is kept when it is done; 0: for ever
 }
 
 // Limits of records.
@@ -135,10 +140,11 @@ const (
 	MaxKernelFunctions = 64
 	MaxJobResult       = 64 << 10
 	MaxJobReport       = 16 << 10
+	MaxKeep            = 3660 * 24 * 60 * 60 // seconds: ten years
 
-	typeArrayRecord  = Type(0x0136) // 0x0130 had no sealers
+	typeArrayRecord  = Type(0x0139) // 0x0130 had no sealers, 0x0136 no time to live
 	typeKernelRecord = Type(0x0131)
-	typeJobRecord    = Type(0x0138) // 0x0132 had no stages
+	typeJobRecord    = Type(0x013a) // 0x0132 had no stages, 0x0138 kept all
 	typeCatalogHead  = Type(0x0133)
 	typeAnswered     = Type(0x0134)
 )
@@ -190,6 +196,8 @@ func (r *ArrayRecord) encode(e *Encoder) {
 		e.U64(w)
 	}
 	encodeStrings(e, r.Sources)
+	e.U64(uint64(r.Result))
+	e.U64(uint64(r.Expires))
 }
 
 func (r *ArrayRecord) decode(d *Decoder) {
@@ -213,6 +221,8 @@ func (r *ArrayRecord) decode(d *Decoder) {
 		r.Lost[i] = d.U64()
 	}
 	r.Sources = decodeStrings(d, MaxSources, MaxName)
+	r.Result = holo.JobID(d.U64())
+	r.Expires = int64(d.U64())
 }
 
 func (r *KernelRecord) encode(e *Encoder) {
@@ -256,6 +266,7 @@ func (r *JobRecord) encode(e *Encoder) {
 	e.U64(uint64(r.Created))
 	r.End.encode(e)
 	r.encodeStages(e)
+	e.U64(r.Keep)
 }
 
 func (r *JobRecord) decode(d *Decoder) {
@@ -279,6 +290,8 @@ func (r *JobRecord) decode(d *Decoder) {
 	r.Created = int64(d.U64())
 	r.End.decode(d)
 	r.decodeStages(d)
+	r.Keep = d.U64()
+	d.Valid(r.Keep <= MaxKeep, "time to live")
 }
 
 func (r *JobEnd) encode(e *Encoder) {

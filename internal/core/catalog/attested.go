@@ -11,7 +11,7 @@ import (
 // attested applies what a node says of itself, of an array that it was asked to
 // seal, of a job that it coordinates. Nobody says it in another node's name: not
 // whoever leads, who only orders it.
-func (c *Catalog) attested(m *wire.Attested) (wire.Message, error) {
+func (c *Catalog) attested(m *wire.Attested, now int64) (wire.Message, error) {
 	if err := c.proveNode(m); err != nil {
 		return nil, err
 	}
@@ -28,10 +28,12 @@ func (c *Catalog) attested(m *wire.Attested) (wire.Message, error) {
 		return c.arraySealed(m)
 	case *wire.ArrayPurge:
 		return nil, c.arrayPurge(m)
+	case *wire.ArrayExpire:
+		return c.arrayExpire(m, now)
 	case *wire.JobTake:
 		return c.jobTake(m)
 	case *wire.JobState:
-		return c.jobState(m)
+		return c.jobState(m, now)
 	}
 	return nil, unclaimed(m.Body)
 }
@@ -60,7 +62,8 @@ func (c *Catalog) proveNode(m *wire.Attested) error {
 }
 
 // maySay refuses what is not the node's to say. That all shards have dropped a
-// deleted array any member may say: whoever finishes a deletion does.
+// deleted array any member may say: whoever finishes a deletion does. And that
+// time has passed, which the command's own time shows.
 func (c *Catalog) maySay(node holo.NodeID, body wire.Message) error {
 	may := false
 	switch m := body.(type) {
@@ -71,7 +74,7 @@ func (c *Catalog) maySay(node holo.NodeID, body wire.Message) error {
 	case *wire.ArraySealed:
 		a, ok := c.arrays[m.Array]
 		may = !ok || a.State != wire.ArrayClosing || slices.Contains(a.Sealers, node) // else it is refused for its state
-	case *wire.ArrayPurge:
+	case *wire.ArrayPurge, *wire.ArrayExpire:
 		may = true
 	case *wire.JobTake:
 		may = m.Coordinator == node && c.orphan(m.Job, node)

@@ -61,6 +61,7 @@ func TestNodesWordsNeedTheirSignature(t *testing.T) {
 		w.said(ReasonNotTheirs, w.attest(3, body)) // by its own key
 	}
 	w.forged(ReasonUnsigned, &wire.ArrayPurge{Array: a})
+	w.forged(ReasonUnsigned, &wire.ArrayExpire{Array: a})
 	stranger := w.attest(7, &wire.ArrayPurge{Array: a})
 	if _, err := w.propose(now, "", stranger); holo.KindOf(err) != holo.NotFound {
 		t.Errorf("a node that is no member: %v", err)

@@ -173,6 +173,26 @@ func TestGraphNeedsTheRightsOfAllItsStages(t *testing.T) {
 	}
 }
 
+// The attack: who may write an array, and not delete it, submits a job that
+// deletes it.
+func TestResultsNeedTheRightToDeleteThem(t *testing.T) {
+	w, q := lab(t)
+	next := w.later(q, "k")
+	w.tokenKey("token key", wire.TokenKeyPrepared, wire.TokenKeyActive)
+	run := "RUN:" + holo.ModuleID{7}.Hex()
+	caps := []string{run, "READ:lab/*", "WRITE:lab/*"}
+	q.KeepSeconds = 60
+	by := func(caps []string) *wire.Asked {
+		return under(w.issue(nil, caps...), "client", w.ask("client", submitJob, q))
+	}
+	w.refused(ReasonToken, by(caps))
+	q.Then = []*holov1.SubmitRequest{next}
+	w.refused(ReasonToken, by(append(caps, "FREE:lab/out"))) // of the first stage's only
+	if r := w.do(by(append(caps, "FREE:lab/*"))).(*wire.JobRecord); r.Keep != 60 {
+		t.Errorf("job %+v", r)
+	}
+}
+
 // The attack: the first stage computes on what may not be read and writes an
 // array of the attacker's, the second one reads that. The first would bind its
 // output, but after the right to read it was decided.

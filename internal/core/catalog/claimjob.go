@@ -29,8 +29,24 @@ func (c *Catalog) claimJob(who asker, m *wire.JobPut) error {
 		}
 		bound = append(bound, more...)
 	}
+	if err := c.claimResults(who, j); err != nil {
+		return err
+	}
 	if len(j.Then) > 0 && len(bound) > 0 {
 		return holo.Refuse(holo.Denied, ReasonNotReleased, "put job: it is a graph, and array a%d may only be computed on: a graph needs READ on all that it reads", uint64(bound[0]))
+	}
+	return nil
+}
+
+// claimResults: what deletes an array when it ends needs the right to.
+func (c *Catalog) claimResults(who asker, j *wire.JobRecord) error {
+	if j.Keep == 0 {
+		return nil
+	}
+	for _, id := range outputs(j) {
+		if err := c.allowedOn(who, holo.ActionFree, id); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ func (c *Catalog) jobPut(m *wire.JobPut, now int64) (wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkResults(&r); err != nil {
+		return nil, err
+	}
 	if err := c.roomForJob(); err != nil {
 		return nil, err
 	}
@@ -43,6 +46,7 @@ func (c *Catalog) jobPut(m *wire.JobPut, now int64) (wire.Message, error) {
 	c.lastJob++
 	r.ID, r.Epoch, r.Created, r.End = c.lastJob, 1, now, wire.JobEnd{Phase: wire.JobRunning}
 	c.jobs[r.ID] = r
+	c.beginResults(&r)
 	return &r, nil
 }
 
@@ -98,7 +102,7 @@ func (c *Catalog) jobTake(m *wire.JobTake) (wire.Message, error) {
 	return &r, nil
 }
 
-func (c *Catalog) jobState(m *wire.JobState) (wire.Message, error) {
+func (c *Catalog) jobState(m *wire.JobState, now int64) (wire.Message, error) {
 	r, err := c.runningJob("end", m.Job, m.Epoch)
 	if err != nil {
 		return nil, err
@@ -108,6 +112,7 @@ func (c *Catalog) jobState(m *wire.JobState) (wire.Message, error) {
 	}
 	r.End = m.End
 	c.jobs[r.ID] = r
+	c.endResults(&r, now)
 	return &r, nil
 }
 

@@ -1098,6 +1098,8 @@ type Array struct {
 	Root           string                 `protobuf:"bytes,9,opt,name=root,proto3" json:"root,omitempty"`   // hexadecimal, of a sealed array
 	Bytes          uint64                 `protobuf:"varint,10,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Pages          uint64                 `protobuf:"varint,11,opt,name=pages,proto3" json:"pages,omitempty"`
+	ResultOf       uint64                 `protobuf:"varint,12,opt,name=result_of,json=resultOf,proto3" json:"result_of,omitempty"`          // the job whose result it is, and that deletes it if it fails; 0: none
+	ExpiresUnix    int64                  `protobuf:"varint,13,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"` // when it is deleted; 0: not known, or never
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1205,6 +1207,20 @@ func (x *Array) GetBytes() uint64 {
 func (x *Array) GetPages() uint64 {
 	if x != nil {
 		return x.Pages
+	}
+	return 0
+}
+
+func (x *Array) GetResultOf() uint64 {
+	if x != nil {
+		return x.ResultOf
+	}
+	return 0
+}
+
+func (x *Array) GetExpiresUnix() int64 {
+	if x != nil {
+		return x.ExpiresUnix
 	}
 	return 0
 }
@@ -2118,7 +2134,11 @@ type SubmitRequest struct {
 	Then []*SubmitRequest `protobuf:"bytes,30,rep,name=then,proto3" json:"then,omitempty"`
 	// Of a stage: the reduces before it, by their number, this first one 0, whose
 	// results follow the parameters in this order.
-	Results       []uint32 `protobuf:"varint,31,rep,packed,name=results,proto3" json:"results,omitempty"`
+	Results []uint32 `protobuf:"varint,31,rep,packed,name=results,proto3" json:"results,omitempty"`
+	// Of a job, not of a later stage. The arrays that it writes are its results:
+	// they are deleted when it fails or is cancelled, and so many seconds after
+	// it is done. 0: they are nobody's but their owner's to delete.
+	KeepSeconds   uint64 `protobuf:"varint,32,opt,name=keep_seconds,json=keepSeconds,proto3" json:"keep_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2221,6 +2241,13 @@ func (x *SubmitRequest) GetResults() []uint32 {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *SubmitRequest) GetKeepSeconds() uint64 {
+	if x != nil {
+		return x.KeepSeconds
+	}
+	return 0
 }
 
 type WatchRequest struct {
@@ -2563,6 +2590,8 @@ type JobProgress struct {
 	Gas            uint64                 `protobuf:"varint,8,opt,name=gas,proto3" json:"gas,omitempty"`
 	BytesProcessed uint64                 `protobuf:"varint,9,opt,name=bytes_processed,json=bytesProcessed,proto3" json:"bytes_processed,omitempty"` // input and output bytes of committed tasks
 	BytesMoved     uint64                 `protobuf:"varint,10,opt,name=bytes_moved,json=bytesMoved,proto3" json:"bytes_moved,omitempty"`            // page bytes that crossed between nodes, and partial results
+	Stolen         uint32                 `protobuf:"varint,11,opt,name=stolen,proto3" json:"stolen,omitempty"`                                      // attempts on a node that had nothing to do, not where the pages lie
+	Speculated     uint32                 `protobuf:"varint,12,opt,name=speculated,proto3" json:"speculated,omitempty"`                              // attempts while another of the same task was out
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2663,6 +2692,20 @@ func (x *JobProgress) GetBytesProcessed() uint64 {
 func (x *JobProgress) GetBytesMoved() uint64 {
 	if x != nil {
 		return x.BytesMoved
+	}
+	return 0
+}
+
+func (x *JobProgress) GetStolen() uint32 {
+	if x != nil {
+		return x.Stolen
+	}
+	return 0
+}
+
+func (x *JobProgress) GetSpeculated() uint32 {
+	if x != nil {
+		return x.Speculated
 	}
 	return 0
 }
@@ -2859,7 +2902,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x0erole_signature\x18\x06 \x01(\fR\rroleSignature\x12\x16\n" +
 	"\x06client\x18\a \x01(\bR\x06client\"4\n" +
 	"\x14CreateInviteResponse\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\tR\taddresses\"\x8a\x02\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\"\xca\x02\n" +
 	"\x05Array\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2872,7 +2915,9 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04root\x18\t \x01(\tR\x04root\x12\x14\n" +
 	"\x05bytes\x18\n" +
 	" \x01(\x04R\x05bytes\x12\x14\n" +
-	"\x05pages\x18\v \x01(\x04R\x05pages\"\xb1\x01\n" +
+	"\x05pages\x18\v \x01(\x04R\x05pages\x12\x1b\n" +
+	"\tresult_of\x18\f \x01(\x04R\bresultOf\x12!\n" +
+	"\fexpires_unix\x18\r \x01(\x03R\vexpiresUnix\"\xb1\x01\n" +
 	"\x12CreateArrayRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
@@ -2926,7 +2971,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06module\x18\x02 \x01(\tR\x06module\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1c\n" +
-	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xa4\x02\n" +
+	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xc7\x02\n" +
 	"\rSubmitRequest\x12\x16\n" +
 	"\x06kernel\x18\x01 \x01(\tR\x06kernel\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
@@ -2938,7 +2983,8 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fgas_per_task\x18\b \x01(\x04R\n" +
 	"gasPerTask\x12*\n" +
 	"\x04then\x18\x1e \x03(\v2\x16.holo.v1.SubmitRequestR\x04then\x12\x18\n" +
-	"\aresults\x18\x1f \x03(\rR\aresults\" \n" +
+	"\aresults\x18\x1f \x03(\rR\aresults\x12!\n" +
+	"\fkeep_seconds\x18  \x01(\x04R\vkeepSeconds\" \n" +
 	"\fWatchRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\x04R\x03job\"!\n" +
 	"\rGetJobRequest\x12\x10\n" +
@@ -2960,7 +3006,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"error_kind\x18\b \x01(\tR\terrorKind\x12!\n" +
 	"\ferror_reason\x18\t \x01(\tR\verrorReason\x120\n" +
 	"\bprogress\x18\n" +
-	" \x01(\v2\x14.holo.v1.JobProgressR\bprogress\"\xa2\x02\n" +
+	" \x01(\v2\x14.holo.v1.JobProgressR\bprogress\"\xda\x02\n" +
 	"\vJobProgress\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
@@ -2973,7 +3019,11 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x0fbytes_processed\x18\t \x01(\x04R\x0ebytesProcessed\x12\x1f\n" +
 	"\vbytes_moved\x18\n" +
 	" \x01(\x04R\n" +
-	"bytesMoved\"\xc2\x01\n" +
+	"bytesMoved\x12\x16\n" +
+	"\x06stolen\x18\v \x01(\rR\x06stolen\x12\x1e\n" +
+	"\n" +
+	"speculated\x18\f \x01(\rR\n" +
+	"speculated\"\xc2\x01\n" +
 	"\bNodeWork\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +
 	"\tcommitted\x18\x02 \x01(\rR\tcommitted\x12\x18\n" +

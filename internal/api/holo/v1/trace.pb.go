@@ -123,7 +123,7 @@ func (x *WhyResponse) GetTasks() []*TasksBecause {
 type TasksBecause struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`   // waiting, queued, running, done, failed, not_run
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // at_home, after_stage, window_full, no_home, back_off, refused, node_lost, trapped, faulted, the_cause, job_failed, job_cancelled
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // at_home, after_stage, window_full, no_home, back_off, refused, node_lost, trapped, faulted, the_cause, job_failed, job_cancelled, stolen, speculated
 	Count         uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
 	Task          uint32                 `protobuf:"varint,4,opt,name=task,proto3" json:"task,omitempty"`       // the first of them
 	Stage         uint32                 `protobuf:"varint,5,opt,name=stage,proto3" json:"stage,omitempty"`     // of it
@@ -334,7 +334,7 @@ type Span struct {
 	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`                       // hexadecimal
 	StartNs       uint64                 `protobuf:"varint,5,opt,name=start_ns,json=startNs,proto3" json:"start_ns,omitempty"` // since the coordinator began
 	EndNs         uint64                 `protobuf:"varint,6,opt,name=end_ns,json=endNs,proto3" json:"end_ns,omitempty"`
-	Outcome       string                 `protobuf:"bytes,7,opt,name=outcome,proto3" json:"outcome,omitempty"` // done, late, or the reason or kind of its failure
+	Outcome       string                 `protobuf:"bytes,7,opt,name=outcome,proto3" json:"outcome,omitempty"` // done, late, recalled, or the reason or kind of its failure
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+// atWork is what the workers of this process use: processor time in hundredths
+// of a second, of those that live and of those that ended, memory in pages, and
+// how many run or want to.
+type atWork struct{ ticks, resident, running int }
+
+func lookAtWorkers(t *testing.T) (sum atWork) {
+	t.Helper()
+	self, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := statFields(self)
+	sum.ticks = number(fields[13]) + number(fields[14]) // fields 16 and 17, of children that were waited for
+	names, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		stat, _ := os.ReadFile(name) // it may have ended
+		if f := statFields(stat); len(f) > 21 && f[1] == strconv.Itoa(os.Getpid()) {
+			sum.ticks += number(f[11]) + number(f[12])
+			sum.resident += number(f[21])
+			if f[0] == "R" {
+				sum.running++
+			}
+		}
+	}
+	return sum
+}
+
+// statFields are those from the third on, the state.
+func statFields(stat []byte) []string {
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+}
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+// K-07. A job of a minute and more is cancelled while it works. Its workers use
+// no second of processor time after that, and no memory is left behind.
+func TestCancelledJobReleasesProcessorAndMemory(t *testing.T) {
+	l := newLAN(t, 2, Options{})
+	s := l.endless()
+	s.Gas = DefaultGas // ten seconds
+	s.Inputs = []holo.ArrayID{l.longs("y", 1, ramp(0, 12*16384))}
+	cancelled := func() (idle atWork) {
+		before := lookAtWorkers(t)
+		id, err := l.peers[0].runner.Submit(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the job works", func() bool { return lookAtWorkers(t).ticks > before.ticks+busyTicks })
+		if j, err := l.peers[0].runner.Cancel(t.Context(), id); err != nil || j.State != Cancelled {
+			t.Fatalf("%+v, %v", j, err)
+		}
+		at, still := lookAtWorkers(t), 0
+		await(t, "no worker runs", func() bool {
+			now := lookAtWorkers(t)
+			if still++; now.running > 0 || now.ticks != idle.ticks {
+				still = 0
+			}
+			idle = now
+			return still == 20
+		})
+		if used := idle.ticks - at.ticks; used > 100 {
+			t.Errorf("%d hundredths of a second of processor time after the job was cancelled", used)
+		}
+		return idle
+	}
+	first := cancelled()
+	for range 3 {
+		if again := cancelled(); again.resident > first.resident+first.resident/4 {
+			t.Errorf("the workers have %d pages after the first job, and %d after another one", first.resident, again.resident)
+		}
+	}
+}
