@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -20,6 +21,20 @@ func jobID(s string) (uint64, error) {
 		return 0, usage("job %q: want a number", s)
 	}
 	return id, nil
+}
+
+// onJob is a command about one job, whose number is its argument.
+func (a *app) onJob(use, short string, run func(ctx context.Context, j *holocompute.Job) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " JOB", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := jobID(args[0])
+			if err != nil {
+				return err
+			}
+			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error { return run(cmd.Context(), c.Job(id)) })
+		},
+	}
 }
 
 func jobList(a *app) *cobra.Command {
@@ -45,12 +60,12 @@ func jobList(a *app) *cobra.Command {
 }
 
 func jobHead(w *tabwriter.Writer) {
-	row(w, "JOB", "STATE", "KIND", "KERNEL", "FUNCTION", "TASKS", "DONE", "RETRIED", "PROCESSED", "MOVED", "GAS")
+	row(w, "JOB", "STATE", "KIND", "KERNEL", "FUNCTION", "TASKS", "DONE", "RETRIED", "HELPED", "PROCESSED", "MOVED", "GAS")
 }
 
 func jobRow(w *tabwriter.Writer, j holocompute.JobInfo) {
 	p := j.Progress
-	row(w, j.ID, j.State, j.Kind, j.Kernel, j.Function, p.Tasks, p.Committed, p.Retried, size(p.BytesProcessed), size(p.BytesMoved), p.Gas)
+	row(w, j.ID, j.State, j.Kind, j.Kernel, j.Function, p.Tasks, p.Committed, p.Retried, p.Stolen+p.Speculated, size(p.BytesProcessed), size(p.BytesMoved), p.Gas)
 }
 
 func jobTable(w *tabwriter.Writer, j holocompute.JobInfo) {
@@ -71,45 +86,24 @@ func jobTable(w *tabwriter.Writer, j holocompute.JobInfo) {
 
 func jobShow(a *app) *cobra.Command {
 	var as string
-	cmd := &cobra.Command{
-		Use:   "show JOB",
-		Short: "Show a job, where its work was done, and its result",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				info, err := c.Job(id).Info(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return a.emitJob(info, as)
-			})
-		},
-	}
+	cmd := a.onJob("show", "Show a job, where its work was done, and its result", func(ctx context.Context, j *holocompute.Job) error {
+		info, err := j.Info(ctx)
+		if err != nil {
+			return err
+		}
+		return a.emitJob(info, as)
+	})
 	cmd.Flags().StringVar(&as, "as", "i64", asUsage)
 	return cmd
 }
 
 func jobCancel(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "cancel JOB",
-		Short: "End a job; what its tasks have written stays",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				if err := c.Job(id).Cancel(cmd.Context()); err != nil {
-					return err
-				}
-				value := map[string]any{"job": id, "state": "cancelled"}
-				return a.emit("Job", value, func(w *tabwriter.Writer) { row(w, fmt.Sprintf("job %d cancelled", id)) })
-			})
-		},
-	}
+	const short = "End a job; what its tasks have written stays, unless it was run with --ttl"
+	return a.onJob("cancel", short, func(ctx context.Context, j *holocompute.Job) error {
+		if err := j.Cancel(ctx); err != nil {
+			return err
+		}
+		value := map[string]any{"job": j.ID(), "state": "cancelled"}
+		return a.emit("Job", value, func(w *tabwriter.Writer) { row(w, fmt.Sprintf("job %d cancelled", j.ID())) })
+	})
 }

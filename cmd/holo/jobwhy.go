@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -10,36 +12,26 @@ import (
 
 func jobWhy(a *app) *cobra.Command {
 	var task int64
-	cmd := &cobra.Command{
-		Use:   "why JOB",
-		Short: "Show why a job's tasks wait, run, were moved or failed, and what proves it",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobID(args[0])
-			if err != nil {
-				return err
-			}
-			if task < -1 || task > 1<<32-1 {
-				return usage("job why: task %d: want a task's number", task)
-			}
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				list, err := whyJob(cmd, c.Job(id), task)
-				if err != nil {
-					return err
-				}
-				return a.emit("JobWhy", listOf(list), func(w *tabwriter.Writer) { becauseTable(w, list) })
-			})
-		},
-	}
+	const short = "Show why a job's tasks wait, run, were moved or failed, and what proves it"
+	cmd := a.onJob("why", short, func(ctx context.Context, j *holocompute.Job) error {
+		list, err := whyJob(ctx, j, task)
+		if err != nil {
+			return err
+		}
+		return a.emit("JobWhy", listOf(list), func(w *tabwriter.Writer) { becauseTable(w, list) })
+	})
 	cmd.Flags().Int64Var(&task, "task", -1, "one task only (default: all, by state and reason)")
 	return cmd
 }
 
-func whyJob(cmd *cobra.Command, j *holocompute.Job, task int64) ([]holocompute.Because, error) {
-	if task < 0 {
-		return j.Why(cmd.Context())
+func whyJob(ctx context.Context, j *holocompute.Job, task int64) ([]holocompute.Because, error) {
+	switch {
+	case task < -1 || task > math.MaxUint32:
+		return nil, usage("job why: task %d: want a task's number", task)
+	case task < 0:
+		return j.Why(ctx)
 	}
-	one, err := j.WhyTask(cmd.Context(), uint32(task))
+	one, err := j.WhyTask(ctx, uint32(task))
 	return []holocompute.Because{one}, err
 }
 
@@ -52,34 +44,24 @@ func becauseTable(w *tabwriter.Writer, list []holocompute.Because) {
 
 func jobTrace(a *app) *cobra.Command {
 	var path string
-	cmd := &cobra.Command{
-		Use:   "trace JOB",
-		Short: "Write when a job's tasks ran, and where, for chrome://tracing or ui.perfetto.dev",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobID(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				t, err := c.Job(id).Trace(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if path == "-" {
-					return t.WriteChrome(a.out)
-				}
-				if err := replaceFile(path, t.WriteChrome); err != nil {
-					return err
-				}
-				value := map[string]any{"job": id, "file": path, "spans": len(t.Spans), "dropped": t.Dropped}
-				return a.emit("JobTrace", value, func(w *tabwriter.Writer) {
-					row(w, "SPANS", "DROPPED", "FILE")
-					row(w, len(t.Spans), t.Dropped, path)
-				})
-			})
-		},
-	}
+	const short = "Write when a job's tasks ran, and where, for chrome://tracing or ui.perfetto.dev"
+	cmd := a.onJob("trace", short, func(ctx context.Context, j *holocompute.Job) error {
+		t, err := j.Trace(ctx)
+		if err != nil {
+			return err
+		}
+		if path == "-" {
+			return t.WriteChrome(a.out)
+		}
+		if err := replaceFile(path, t.WriteChrome); err != nil {
+			return err
+		}
+		value := map[string]any{"job": j.ID(), "file": path, "spans": len(t.Spans), "dropped": t.Dropped}
+		return a.emit("JobTrace", value, func(w *tabwriter.Writer) {
+			row(w, "SPANS", "DROPPED", "FILE")
+			row(w, len(t.Spans), t.Dropped, path)
+		})
+	})
 	cmd.Flags().StringVar(&path, "file", "-", "the file to write; - is standard output")
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ type runFlags struct {
 	gas        uint64
 	as         string
 	detach     bool
+	keep       time.Duration
 }
 
 func jobRun(a *app) *cobra.Command {
@@ -43,6 +45,9 @@ func jobRun(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (f.output == "") == (f.accBytes == 0) {
 				return usage("job run: want --output-array for a map, or --acc-bytes for a reduce")
+			}
+			if f.keep != 0 && f.output == "" {
+				return usage("job run: --ttl says how long the output array is kept, and a reduce has none")
 			}
 			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
 				job, err := submit(cmd.Context(), c, args[0], args[1], f)
@@ -60,6 +65,7 @@ func jobRun(a *app) *cobra.Command {
 	flags.Uint64Var(&f.accBytes, "acc-bytes", 0, "size of the accumulator of a reduce")
 	flags.StringVar(&f.paramsHex, "params", "", "parameters, in hexadecimal")
 	flags.StringVar(&f.paramsFile, "params-file", "", "parameters, from a file")
+	flags.DurationVar(&f.keep, "ttl", 0, "delete the output array so long after the job is done, and at once if it fails or is cancelled (default: never)")
 	flags.Uint64Var(&f.gas, "gas", 0, "gas budget of each task (default: the cluster's)")
 	flags.StringVar(&f.as, "as", "i64", asUsage)
 	flags.BoolVar(&f.detach, "detach", false, "print the job's number and leave it running")
@@ -68,7 +74,7 @@ func jobRun(a *app) *cobra.Command {
 }
 
 func submit(ctx context.Context, c *holocompute.Cluster, kernel, function string, f runFlags) (*holocompute.Job, error) {
-	call := holocompute.Call{Kernel: kernel, Function: function, Gas: f.gas}
+	call := holocompute.Call{Kernel: kernel, Function: function, Gas: f.gas, Keep: f.keep}
 	var err error
 	if call.Params, err = f.params(); err != nil {
 		return nil, err

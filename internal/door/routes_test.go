@@ -428,3 +428,22 @@ func TestCallsOfOnePrincipalAreLimited(t *testing.T) {
 		t.Errorf("%d principals are counted", n)
 	}
 }
+
+// A job that deletes what it wrote takes the right to, on each of its outputs.
+func TestResultsThatAreDeletedTakeFree(t *testing.T) {
+	m := &holov1.SubmitRequest{Kernel: "k", Inputs: []uint64{1}, Output: 2, Then: []*holov1.SubmitRequest{{Kernel: "k", Inputs: []uint64{2}, Output: 3}}}
+	freed := func() (list []string) {
+		for _, a := range submitNeeds(m) {
+			if a.Action == holo.ActionFree {
+				list = append(list, a.On.Array)
+			}
+		}
+		return list
+	}
+	if list := freed(); len(list) != 0 {
+		t.Errorf("a job that keeps all needs FREE on %v", list)
+	}
+	if m.KeepSeconds = 1; !slices.Equal(freed(), []string{"#2", "#3"}) {
+		t.Errorf("a job that deletes needs FREE on %v", freed())
+	}
+}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,6 @@ func TestJobsThatCannotBeAreRefused(t *testing.T) {
 		"reduce with output": {holo.Invalid, "a reduce none", func(s *Spec) { s.Kind, s.AccBytes = wire.TaskReduce, 8 }},
 		"acc too large":      {holo.Invalid, "1048577 bytes", func(s *Spec) { s.Kind, s.Output, s.AccBytes = wire.TaskReduce, 0, wire.MaxAcc+1 }},
 		"params too large":   {holo.Invalid, "bytes of parameters", func(s *Spec) { s.Params = make([]byte, wire.MaxParams+1) }},
-		"gas too much":       {holo.Invalid, "gas for each task", func(s *Spec) { s.Gas = MaxGas + 1 }},
 		"longer input":       {holo.Invalid, "has 101 elements", func(s *Spec) { s.Inputs[1] = longer }},
 		"longer output":      {holo.Invalid, "has 101 elements", func(s *Spec) { s.Output = longer }},
 		"other extent":       {holo.Invalid, "extents of 8192", func(s *Spec) { s.Inputs[1] = other }},
@@ -57,6 +57,41 @@ func TestJobsThatCannotBeAreRefused(t *testing.T) {
 	}
 	if j := l.do(l.addJob(in, in, in)); j.State != Done {
 		t.Error("after refusals a good job does not run")
+	}
+}
+
+// K-14. What no node could ever run is refused at once, nothing recorded: the
+// refusal names what is missing and what would fit.
+func TestJobsThatFitNowhereAreRefusedAtOnce(t *testing.T) {
+	l := newLAN(t, 1, Options{})
+	in := l.longs("x", 1, ramp(0, 100))
+	greedy := kernels.Get("basic")
+	at := bytes.Index(greedy, []byte{5, 3, 1, 0}) // the memory: one, no maximum
+	if at < 0 {
+		t.Fatal("the kernel's memory is not where it was")
+	}
+	greedy = slices.Concat(greedy[:at], []byte{5, 4, 1, 0, 0x81, 0x08}, greedy[at+5:]) // 1025 pages
+	for name, c := range map[string]struct {
+		ask   func(*Spec)
+		words []string
+	}{
+		"gas":    {func(s *Spec) { s.Gas = MaxGas + 5 }, []string{"5 more than a task may have", "ask for 40000000000000 at most"}},
+		"memory": {func(s *Spec) { s.Module = l.add(greedy) }, []string{"starts with 65600 KiB", "64 KiB more than a task may have", "build it for 65536 KiB at most"}},
+	} {
+		s := l.addJob(in, in, in)
+		c.ask(&s)
+		_, err := l.peers[0].runner.Submit(t.Context(), s)
+		if holo.KindOf(err) != holo.Exhausted || holo.ReasonOf(err) != ReasonInfeasible {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, w := range c.words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q does not say %q", name, err, w)
+			}
+		}
+	}
+	if len(l.peers[0].runner.Jobs()) != 0 || l.lastJob != 0 {
+		t.Error("a refused job was recorded")
 	}
 }
 

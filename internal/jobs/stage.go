@@ -38,7 +38,11 @@ func (r *Runner) stage(ctx context.Context, spec Spec) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := spec.checkFunctions(m, s.inputs[0].Shape.Extents()); err != nil {
+	err = spec.checkFunctions(m, s.inputs[0].Shape.Extents())
+	if err == nil {
+		err = spec.fitsATask(m)
+	}
+	if err != nil {
 		release()
 		return nil, err
 	}

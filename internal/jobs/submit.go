@@ -140,10 +140,8 @@ func (s *Spec) check() error {
 		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map none", s.AccBytes, wire.MaxAcc)
 	case isMap != (s.Output != 0):
 		return s.bad("output array %d: a map has one, a reduce none", s.Output)
-	case s.Gas > MaxGas:
-		return s.bad("%d gas for each task, at most %d", s.Gas, MaxGas)
 	}
-	return nil
+	return s.fitsATask(nil)
 }
 
 // checkFunctions looks for the kernels that the job will need. A reduce over

@@ -15,7 +15,7 @@ import (
 func TestAdmissionCountsCopiesAgainstMemory(t *testing.T) {
 	w := settled(t, 3)
 	err := w.refused(ReasonQuota, create("big", 512, 2))
-	for _, figure := range []string{"2 copies of 512 MiB are 1024 MiB", "0 MiB of 768 MiB", "memory 768 MiB", "spill 0 MiB", "3 living nodes"} {
+	for _, figure := range []string{"2 copies of 512 MiB are 1024 MiB", "0 MiB of 768 MiB", "memory 768 MiB", "spill 0 MiB", "3 living nodes", "256 MiB more are needed, and 384 MiB in each copy would fit"} {
 		if !strings.Contains(err.Error(), figure) {
 			t.Errorf("the refusal does not say %q: %v", figure, err)
 		}

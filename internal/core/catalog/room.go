@@ -27,6 +27,12 @@ func (c *Catalog) Room() (r Room) {
 	return r
 }
 
+// fits is the size of the largest array that a class has room for, in whole pages.
+func (r Room) fits(class holo.Class) uint64 {
+	offers := r.Memory + r.Spill
+	return (offers - min(offers, r.Taken)) / uint64(class) / holo.PageSize * holo.PageSize
+}
+
 func footprint(r *wire.ArrayRecord) uint64 {
 	return uint64(r.Class) * r.Shape.Pages() * holo.PageSize
 }
@@ -38,8 +44,9 @@ func (c *Catalog) checkRoom(r *wire.ArrayRecord) error {
 		return nil
 	}
 	return holo.Refuse(holo.Exhausted, ReasonQuota,
-		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes that do not drain)",
-		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Open()))
+		"create array %s: %d copies of %s are %s; %s of %s are taken (memory %s, spill %s, on %d living nodes that do not drain): %s more are needed, and %s in each copy would fit",
+		r.Name, r.Class, mib(want/uint64(r.Class)), mib(want), mib(room.Taken), mib(room.Memory+room.Spill), mib(room.Memory), mib(room.Spill), len(c.table.Open()),
+		mib(room.Taken+want-room.Memory-room.Spill), mib(room.fits(r.Class)))
 }
 
 func mib(bytes uint64) string {

@@ -10,8 +10,8 @@ import (
 
 // Fair is one node's queue of tasks, shared between the users whose tasks they
 // are: whoever has used the least gas of those that wait has the next slot, and
-// of one user's the task that came first. A node alone can keep this, because a
-// task waits only where its pages lie.
+// of one user's the task that came first. A node alone can keep this: a task waits
+// at one node only, where its pages lie or where it was taken to help.
 //
 // A user who was away is no better off for it: the clock of who comes back is
 // set to that of the user who is furthest behind. And no better off for going:
