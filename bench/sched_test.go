@@ -51,7 +51,7 @@ func BenchmarkSchedule(b *testing.B) {
 			out = append(out, j.Next(0, home)...)
 			a := out[0]
 			out = out[1:]
-			j.Done(a, sched.Result{})
+			j.Done(0, a, sched.Result{})
 			each = append(each, float64(time.Since(start)))
 		}
 	}

@@ -73,24 +73,28 @@ func beNode(in io.Reader, out io.Writer) error {
 // cluster is a node in this process, which coordinates and answers clients, and
 // others in processes of their own, which can be killed.
 type cluster struct {
-	*testing.T
+	testing.TB
 	*node.Node
 	ctx      context.Context
 	root     string
 	children map[string]*exec.Cmd // by node ID
 }
 
-func newCluster(t *testing.T, size int) *cluster {
+func newCluster(t testing.TB, size int) *cluster { return newClusterThatHelps(t, size, helpAfter) }
+
+// newClusterThatHelps is a cluster whose coordinator has nodes help each other
+// when so much is saved.
+func newClusterThatHelps(t testing.TB, size int, after time.Duration) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	c := &cluster{T: t, ctx: ctx, root: t.TempDir(), children: map[string]*exec.Cmd{}}
+	c := &cluster{TB: t, ctx: ctx, root: t.TempDir(), children: map[string]*exec.Cmd{}}
 	dir := filepath.Join(c.root, "n0")
 	if _, err := node.Init(ctx, node.InitConfig{Dir: dir, ConfigDir: c.configDir(), NodeName: "n0", MemoryBytes: memory}); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if c.Node, err = node.Start(ctx, node.Config{Dir: dir, MemoryBytes: memory, HelpAfter: helpAfter}); err != nil {
+	if c.Node, err = node.Start(ctx, node.Config{Dir: dir, MemoryBytes: memory, HelpAfter: after}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
