@@ -51,20 +51,20 @@ func number(s string) int {
 	return n
 }
 
-// K-07. A job of a minute and more is cancelled while it works. Its workers use
+// K-07. A job of a minute is cancelled while it works. Its workers use
 // no second of processor time after that, and no memory is left behind.
 func TestCancelledJobReleasesProcessorAndMemory(t *testing.T) {
 	l := newLAN(t, 2, Options{})
 	s := l.endless()
-	s.Gas = DefaultGas // ten seconds
-	s.Inputs = []holo.ArrayID{l.longs("y", 1, ramp(0, 12*16384))}
+	s.Gas = DefaultGas / 4 // two and a half seconds, of each of 24 tasks
+	s.Inputs = []holo.ArrayID{l.longs("y", 1, ramp(0, 24*16384))}
 	cancelled := func() (idle atWork) {
 		before := lookAtWorkers(t)
 		id, err := l.peers[0].runner.Submit(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the job works", func() bool { return lookAtWorkers(t).ticks > before.ticks+busyTicks })
+		await(t, "the job works", func() bool { return lookAtWorkers(t).ticks > before.ticks+50 })
 		if j, err := l.peers[0].runner.Cancel(t.Context(), id); err != nil || j.State != Cancelled {
 			t.Fatalf("%+v, %v", j, err)
 		}
