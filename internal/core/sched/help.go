@@ -57,8 +57,15 @@ func (j *Job) own(n *node, id holo.TaskID) holo.Duration {
 	return j.takes(n, id)*holo.Duration(max(j.opt.Slots, len(n.out)+1)) + moved
 }
 
-// worth is how late a task must be where it is for a node to help.
-func (j *Job) worth(n *node, id holo.TaskID) holo.Duration { return 2*j.own(n, id) + j.opt.Overhead }
+// worth is how late a task must be at v for n to help. What has not answered yet
+// may still be fetching and compiling the kernel.
+func (j *Job) worth(n, v *node, id holo.TaskID) holo.Duration {
+	need := 2*j.own(n, id) + j.opt.Overhead
+	if v.pace.rate() == 0 {
+		need += j.opt.Start
+	}
+	return need
+}
 
 // steal takes the last task that waits for the node which would come to it last.
 func (j *Job) steal(now holo.Time, n *node) (Assign, bool) {
@@ -70,7 +77,7 @@ func (j *Job) steal(now holo.Time, n *node) (Assign, bool) {
 			continue
 		}
 		id := q.tasks[len(q.tasks)-1]
-		left, need := j.left(now, v, id), j.worth(n, id)
+		left, need := j.left(now, v, id), j.worth(n, v, id)
 		if left < need {
 			j.lookAt(now, v.pace.last.Add(need))
 			continue
@@ -132,7 +139,7 @@ func (j *Job) second(now holo.Time, n *node) (Assign, bool) {
 			if v == n || !j.maySecond(o.Task) {
 				continue
 			}
-			due, need := j.due(v, place, o), j.worth(n, o.Task)
+			due, need := j.due(v, place, o), j.worth(n, v, o.Task)
 			left := max(due.Sub(now), now.Sub(due)) // what is late by so much is taken to be late by as much again
 			if left < need {
 				j.lookAt(now, due.Add(need))

@@ -206,7 +206,7 @@ func (f *farm) allowed() float64 {
 		speed += s
 		own := f.work[0]/s + f.moves.Seconds()
 		moved := float64(len(f.work)) * f.moves.Seconds() / float64(len(speeds))
-		best = min(best, work/speed/float64(f.opt.Slots)+moved+4*own+2*f.opt.Overhead.Seconds())
+		best = min(best, work/speed/float64(f.opt.Slots)+moved+4*own+2*f.opt.Overhead.Seconds()+f.opt.Start.Seconds())
 	}
 	return best
 }
@@ -297,7 +297,7 @@ func late(t *testing.T, s Stage) (j *Job, first, again Assign, now holo.Time) {
 
 func TestTheFirstToAnswerCountsAndTheOtherIsRecalled(t *testing.T) {
 	j, first, again, now := late(t, Stage{})
-	if again != (Assign{1, 2, nodeID(0)}) || now != holo.Time(2200*holo.Millisecond) {
+	if again != (Assign{1, 2, nodeID(0)}) || now != holo.Time(4200*holo.Millisecond) {
 		t.Fatalf("%v at %d", again, now)
 	}
 	wantWhy(t, j, 1, TaskRunning, Speculated)

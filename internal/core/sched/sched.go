@@ -36,6 +36,9 @@ type Options struct {
 	// own time: what a task costs that is no work, and what estimates are wrong
 	// by. Default 200 ms: a job that is over sooner stays where its pages lie.
 	Overhead holo.Duration
+	// Start is what a node's first answer may take longer than the others.
+	// Default 2 s.
+	Start holo.Duration
 	// Bandwidth is what a node that helps is taken to get of another's pages, in
 	// bytes a second. Default 64 MiB, half of what gigabit Ethernet carries.
 	Bandwidth uint64
@@ -62,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Overhead <= 0 {
 		o.Overhead = 200 * holo.Millisecond
+	}
+	if o.Start <= 0 {
+		o.Start = 2 * holo.Second
 	}
 	if o.Bandwidth == 0 {
 		o.Bandwidth = 64 << 20
