@@ -18,20 +18,20 @@ import (
 	"github.com/holocompute/holocompute/internal/remote"
 )
 
-// What became of a user's key in a cluster.
+// What became of a key in a cluster.
 const (
 	KeyReplaced = "replaced" // everything that was the old key's is the new one's
 	KeyUnknown  = "unknown"  // the cluster knows neither
 )
 
-// KeyPlace is a cluster in which a user's key was to be replaced.
+// KeyPlace is a cluster in which a key was to be replaced.
 type KeyPlace struct {
 	Where   string `json:"where"` // the socket of this machine's node, or addresses
 	Outcome string `json:"outcome"`
 }
 
-// UserRotation is what RotateUserKey came to.
-type UserRotation struct {
+// KeyRotation is what RotateUserKey or RotateOwnerKey came to.
+type KeyRotation struct {
 	Old    string     `json:"old"` // public keys, hexadecimal
 	New    string     `json:"new"`
 	Places []KeyPlace `json:"places"`
@@ -44,8 +44,21 @@ type UserRotation struct {
 // every token that was bound to it or issued for it. It may be repeated after it
 // broke off, at whichever moment: until every cluster has changed over both keys
 // lie in the folder, and then the new one takes the place of the old one's file.
-func RotateUserKey(ctx context.Context, o Options) (*UserRotation, error) {
-	const what = "replace the user's key"
+func RotateUserKey(ctx context.Context, o Options) (*KeyRotation, error) {
+	return o.rotate(ctx, replacing{
+		what: "replace the user's key", file: identity.UserKeyFile, next: identity.NextKeyFile, ask: (*succession).askUser,
+	})
+}
+
+// replacing is which key is replaced, and how a cluster is asked to.
+type replacing struct {
+	what       string
+	file, next string // in the configuration folder
+	ask        func(*succession, context.Context, *Cluster) error
+}
+
+func (o Options) rotate(ctx context.Context, r replacing) (*KeyRotation, error) {
+	what := r.what
 	if o.Token != "" {
 		return nil, holo.Errorf(Invalid, "%s: it takes the key itself, and not a token", what)
 	}
@@ -53,7 +66,7 @@ func RotateUserKey(ctx context.Context, o Options) (*UserRotation, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, nextPath := filepath.Join(config, identity.UserKeyFile), filepath.Join(config, identity.NextKeyFile)
+	path, nextPath := filepath.Join(config, r.file), filepath.Join(config, r.next)
 	release, err := identity.Exclusive(path)
 	if err != nil {
 		return nil, err
@@ -63,7 +76,7 @@ func RotateUserKey(ctx context.Context, o Options) (*UserRotation, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := o.keyPlaces(config)
+	places, err := o.keyPlaces(what, config)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +84,8 @@ func RotateUserKey(ctx context.Context, o Options) (*UserRotation, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &UserRotation{Old: holo.PrincipalID(old.Public()).Hex(), New: holo.PrincipalID(next.Public()).Hex()}
-	s := succession{o: o, config: config, old: old, next: next}
+	out := &KeyRotation{Old: holo.PrincipalID(old.Public()).Hex(), New: holo.PrincipalID(next.Public()).Hex()}
+	s := &succession{replacing: r, o: o, config: config, old: old, next: next}
 	replaced := false
 	for _, at := range places {
 		outcome, err := s.in(ctx, at)
@@ -91,7 +104,7 @@ func RotateUserKey(ctx context.Context, o Options) (*UserRotation, error) {
 // keyPlaces are the clusters that a user of this machine has to do with. A node
 // in the folder counts though it does not run: its cluster would know a key that
 // is gone.
-func (o Options) keyPlaces(config string) (list []place, err error) {
+func (o Options) keyPlaces(what, config string) (list []place, err error) {
 	socket, err := o.socket()
 	if err != nil {
 		return nil, err
@@ -110,7 +123,7 @@ func (o Options) keyPlaces(config string) (list []place, err error) {
 		list = append(list, place{remote: remote.Wanted{Addresses: pin.Addresses, Fingerprint: pin.Fingerprint()}})
 	}
 	if len(list) == 0 {
-		return nil, holo.Refuse(NotFound, reasonNoNode, "replace the user's key: there is no node on this machine at %s, and no cluster is pinned", socket)
+		return nil, holo.Refuse(NotFound, reasonNoNode, "%s: there is no node on this machine at %s, and no cluster is pinned", what, socket)
 	}
 	return list, nil
 }
@@ -124,6 +137,7 @@ func (p place) where() string {
 
 // succession is one key that takes the place of another.
 type succession struct {
+	replacing
 	o         Options
 	config    string
 	old, next key.Signer
@@ -142,7 +156,7 @@ func (s *succession) in(ctx context.Context, at place) (outcome string, err erro
 	case err != nil:
 		return "", err
 	}
-	asked := errors.Join(s.ask(ctx, c), c.Close())
+	asked := errors.Join(s.ask(s, ctx, c), c.Close())
 	if asked == nil {
 		return KeyReplaced, nil
 	}
@@ -191,9 +205,9 @@ func (s *succession) client(ctx context.Context, at place, by key.Signer) (*clie
 	return newClient(func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", at.socket) }, by, ""), nil
 }
 
-// ask signs the succession over the access epoch of now, again when somebody
+// askUser signs the succession over the access epoch of now, again when somebody
 // else changed something first.
-func (s *succession) ask(ctx context.Context, c *Cluster) error {
+func (s *succession) askUser(ctx context.Context, c *Cluster) error {
 	cluster, err := c.client.clusterID(ctx)
 	for try := 1; err == nil; try++ {
 		list, listed := c.listTokens(ctx)

@@ -224,7 +224,7 @@ func TestUserKeyIsKeptWhereAClusterDoesNotAnswer(t *testing.T) {
 		t.Fatalf("the key is %s, %v, was %s", after, err, before)
 	}
 	w.nodes[0] = startNode(t, w.dir(0))
-	var r *holocompute.UserRotation
+	var r *holocompute.KeyRotation
 	await(t, "the rotation goes on", func() bool { r, err = holocompute.RotateUserKey(t.Context(), o); return err == nil })
 	if after, err := holocompute.UserKey(o); err != nil || after != r.New || after == before {
 		t.Errorf("the key is %s, %v, want %s", after, err, r.New)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"text/tabwriter"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func keyRotateCommand(a *app) *cobra.Command {
-	return group("rotate", "Replace keys while they are used", keyRotateUser(a), keyRotateNode(a), keyRotateData(a))
+	return group("rotate", "Replace keys while they are used", keyRotateUser(a), keyRotateOwner(a), keyRotateNode(a), keyRotateData(a))
 }
 
 func keyRotateUser(a *app) *cobra.Command {
@@ -24,25 +25,46 @@ func keyRotateUser(a *app) *cobra.Command {
 			"is repeated: until then both keys lie in the configuration folder.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := a.options()
-			if err != nil {
-				return err
-			}
-			if o.Socket == "" {
-				o.Socket = a.socket
-			}
-			r, err := holocompute.RotateUserKey(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return a.emit("UserRotation", r, func(w *tabwriter.Writer) {
-				row(w, "CLUSTER AT", "KEY", "OUTCOME")
-				for _, p := range r.Places {
-					row(w, p.Where, short(r.New), p.Outcome)
-				}
-			})
+			return a.rotate(cmd.Context(), "UserRotation", holocompute.RotateUserKey)
 		},
 	}
+}
+
+func keyRotateOwner(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "owner",
+		Short: "Replace the owner's key, in every cluster that it owns",
+		Long: "Replace the owner's key: a new one takes its place in the cluster of this machine's node and in all that are pinned,\n" +
+			"each of which must answer. The old key signs for the new one, and every node verifies that for itself; from then on\n" +
+			"nothing that the old key signs is accepted, whoever holds it. Clients that know the old key follow it to the new one.\n" +
+			"The cluster's fingerprint is another afterwards. Invites that nobody has used yet are void: make new ones. Whoever had\n" +
+			"the old key before may have signed with it: look through holo node list, holo grant list and holo token key list.\n" +
+			"A command that broke off is repeated: until then both keys lie in the configuration folder.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.rotate(cmd.Context(), "OwnerRotation", holocompute.RotateOwnerKey)
+		},
+	}
+}
+
+func (a *app) rotate(ctx context.Context, kind string, do func(context.Context, holocompute.Options) (*holocompute.KeyRotation, error)) error {
+	o, err := a.options()
+	if err != nil {
+		return err
+	}
+	if o.Socket == "" {
+		o.Socket = a.socket
+	}
+	r, err := do(ctx, o)
+	if err != nil {
+		return err
+	}
+	return a.emit(kind, r, func(w *tabwriter.Writer) {
+		row(w, "CLUSTER AT", "KEY", "OUTCOME")
+		for _, p := range r.Places {
+			row(w, p.Where, short(r.New), p.Outcome)
+		}
+	})
 }
 
 func keyRotateNode(a *app) *cobra.Command {

@@ -30,6 +30,14 @@ func PolicyProof(cluster holo.ClusterID, prev [32]byte, need uint8) []byte {
 	return ownerProof("holo/policy/1", cluster, prev[:], []byte{need})
 }
 
+// OwnerProof is what the owner and the next owner sign so that the one takes the
+// other's place, at the end of the chain as it is. The chain's past is in prev,
+// and stands is the hash of the admissions of those who are members then: both
+// vouch for them, and for nobody whom the old key may have let in elsewhere.
+func OwnerProof(cluster holo.ClusterID, prev [32]byte, old, next holo.PrincipalID, stands [32]byte) []byte {
+	return ownerProof("holo/owner/1", cluster, prev[:], old[:], next[:], stands[:])
+}
+
 // VoteProof is what a member's node key, or the owner, signs so that a node may
 // join: the record of the policy under which it counts, the node, the invite and
 // the handshake by which it asked, and what it will be called.

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/code":       {"internal/holo", "internal/key"},
 	"internal/workers":    {"internal/holo", "internal/module", "internal/sandbox", "internal/confine", "internal/code"},
 	"internal/format":     {"internal/holo"},
+	"internal/ownership":  {"internal/holo", "internal/key", "internal/wire", "internal/api", "internal/core/catalog"},
 	"internal/receipt":    {"internal/holo", "internal/key", "internal/wire"},
 	"internal/question":   {"internal/holo", "kernels/std"},
 	"internal/guest":      {"internal/holo", "internal/module", "kernels"},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
 
 	// The faces: all clients of the same door.
-	".":           {"internal/holo", "internal/checkpoint", "internal/key", "internal/identity", "internal/remote", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
+	".":           {"internal/holo", "internal/checkpoint", "internal/key", "internal/identity", "internal/remote", "internal/ownership", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
 	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
 	"kernels":     {},
 	"kernels/std": {"internal/holo"},

@@ -390,6 +390,15 @@ func (m *memory) SucceedUser(_ context.Context, c Caller, _ *holov1.SucceedUserR
 	return &holov1.SucceedUserResponse{}, nil
 }
 
+func (m *memory) OwnerState(context.Context, Caller, *holov1.OwnerStateRequest) (*holov1.OwnerStateResponse, error) {
+	return &holov1.OwnerStateResponse{}, nil
+}
+
+func (m *memory) SucceedOwner(_ context.Context, c Caller, _ *holov1.SucceedOwnerRequest) (*holov1.SucceedOwnerResponse, error) {
+	m.changed(c)
+	return &holov1.SucceedOwnerResponse{}, nil
+}
+
 func (m *memory) SubmitJob(_ context.Context, c Caller, _ *holov1.SubmitRequest) (*holov1.Job, error) {
 	m.changed(c)
 	return &holov1.Job{Id: 1, State: "running"}, nil

@@ -57,9 +57,11 @@ var routes = map[string]route{
 	holov1connect.DrainServiceSetProcedure:      change("node.drain", checkDrain, cluster[*holov1.SetDrainRequest](holo.ActionDrain)),
 
 	// A key is replaced by itself: its signature is in the request.
-	holov1connect.KeyServiceDataProcedure:        read(nothing[holov1.DataKeyRequest], cluster[*holov1.DataKeyRequest](holo.ActionObserve)),
-	holov1connect.KeyServiceRotateDataProcedure:  change("key.rotate_data", checkRotateData, cluster[*holov1.RotateDataRequest](holo.ActionKeyRotate)),
-	holov1connect.KeyServiceSucceedUserProcedure: change("key.succeed_user", checkSucceed, cluster[*holov1.SucceedUserRequest](holo.ActionObserve)),
+	holov1connect.KeyServiceDataProcedure:         read(nothing[holov1.DataKeyRequest], cluster[*holov1.DataKeyRequest](holo.ActionObserve)),
+	holov1connect.KeyServiceRotateDataProcedure:   change("key.rotate_data", checkRotateData, cluster[*holov1.RotateDataRequest](holo.ActionKeyRotate)),
+	holov1connect.KeyServiceSucceedUserProcedure:  change("key.succeed_user", checkSucceed, cluster[*holov1.SucceedUserRequest](holo.ActionObserve)),
+	holov1connect.KeyServiceOwnerStateProcedure:   read(nothing[holov1.OwnerStateRequest], cluster[*holov1.OwnerStateRequest](holo.ActionKeyRotate)),
+	holov1connect.KeyServiceSucceedOwnerProcedure: change("key.succeed_owner", checkSucceedOwner, cluster[*holov1.SucceedOwnerRequest](holo.ActionKeyRotate)),
 
 	holov1connect.ArrayServiceListProcedure:   read(nothing[holov1.ListArraysRequest], cluster[*holov1.ListArraysRequest](holo.ActionObserve)),
 	holov1connect.ArrayServiceGetProcedure:    read(checkGetArray, func(m *holov1.GetArrayRequest) []Access { return array(holo.ActionObserve, m.GetName()) }),

@@ -47,6 +47,8 @@ func sample(procedure string) proto.Message {
 		m.Node = make([]byte, 32)
 	case *holov1.SucceedUserRequest:
 		m.Next, m.Signature, m.NextSignature = make([]byte, 32), make([]byte, 64), make([]byte, 64)
+	case *holov1.SucceedOwnerRequest:
+		m.Succession = make([]byte, 300)
 	case *holov1.ApproveRequest:
 		m.Node = make([]byte, 32)
 	case *holov1.PolicyRequest:

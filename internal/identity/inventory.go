@@ -32,6 +32,7 @@ var inventory = []struct {
 	{UserKeyFile, "the user's calls", "Ed25519", false, 365 * day},
 	{NextKeyFile, "the user's calls, next (holo key rotate user broke off)", "Ed25519", false, day},
 	{BackupKeyFile, "checkpoints of arrays", "HKDF-SHA-256, 256 bits", false, 2 * 365 * day},
+	{NextOwnerFile, "admission and eviction of nodes, next (holo key rotate owner broke off)", "Ed25519", false, day},
 	{OwnerKeyFile, "admission and eviction of nodes", "Ed25519", false, 2 * 365 * day},
 }
 

@@ -20,7 +20,7 @@ const ReasonPinMismatch = "pin_mismatch"
 
 const (
 	maxKnown     = 64
-	maxKnownFile = 128 << 10
+	maxKnownFile = 256 << 10 // 64 pins of 8 addresses and 15 former owners
 )
 
 // Known is the clusters that a user has pinned, ordered by ID. An address is
@@ -51,11 +51,11 @@ func (k *Known) At(address string) (Pin, bool) {
 // Check refuses a pin that contradicts what is known: another owner of the
 // cluster, or an address where another cluster was found.
 func (k *Known) Check(p Pin) error {
-	if known, ok := k.Find(p.Cluster); ok && !known.Same(p) {
+	if known, ok := k.Find(p.Cluster); ok && !known.Same(p) && !known.Succeeds(p.Owner) {
 		return Mismatch("cluster "+p.Cluster.String(), known, p)
 	}
 	for _, address := range p.Addresses {
-		if known, ok := k.At(address); ok && !known.Same(p) {
+		if known, ok := k.At(address); ok && known.Cluster != p.Cluster {
 			return Mismatch(address, known, p)
 		}
 	}
@@ -75,6 +75,7 @@ func (k *Known) Put(p Pin) error {
 		return err
 	}
 	if known, ok := k.Find(p.Cluster); ok {
+		p.Owner, p.Former = known.Owner, known.Former // a pin never goes back
 		for _, address := range known.Addresses {
 			if !slices.Contains(p.Addresses, address) && len(p.Addresses) < MaxPinAddresses {
 				p.Addresses = append(slices.Clip(p.Addresses), address)
@@ -120,6 +121,7 @@ type pinJSON struct {
 	Cluster   string   `json:"cluster"`
 	Owner     string   `json:"owner"`
 	Addresses []string `json:"addresses"`
+	Former    []string `json:"former_owners,omitempty"`
 }
 
 // ReadKnown reads the file of a configuration folder; one that is not there is
@@ -148,10 +150,11 @@ func decodeKnown(data []byte) (*Known, error) {
 	for _, line := range j.Pins {
 		cluster, err := holo.ParseClusterID(line.Cluster)
 		owner, err2 := holo.ParsePrincipalID(line.Owner)
-		if err := errors.Join(err, err2); err != nil {
+		former, err3 := parseOwners(line.Former)
+		if err := errors.Join(err, err2, err3); err != nil {
 			return nil, err
 		}
-		if err := k.Put(Pin{Cluster: cluster, Owner: owner, Addresses: line.Addresses}); err != nil {
+		if err := k.Put(Pin{Cluster: cluster, Owner: owner, Addresses: line.Addresses, Former: former}); err != nil {
 			return nil, err
 		}
 	}
@@ -168,13 +171,31 @@ func decodeKnown(data []byte) (*Known, error) {
 	return k, nil
 }
 
+func parseOwners(hex []string) (owners []holo.PrincipalID, err error) {
+	for _, h := range hex {
+		owner, err := holo.ParsePrincipalID(h)
+		if err != nil {
+			return nil, err
+		}
+		owners = append(owners, owner)
+	}
+	return owners, nil
+}
+
+func hexOwners(owners []holo.PrincipalID) (hex []string) {
+	for _, owner := range owners {
+		hex = append(hex, owner.Hex())
+	}
+	return hex
+}
+
 func (k *Known) encode() ([]byte, error) {
 	j := knownJSON{Version: 1, Pins: []pinJSON{}}
 	if k.Default != (holo.ClusterID{}) {
 		j.Default = k.Default.String()
 	}
 	for _, p := range k.Pins {
-		j.Pins = append(j.Pins, pinJSON{p.Cluster.String(), p.Owner.Hex(), p.Addresses})
+		j.Pins = append(j.Pins, pinJSON{p.Cluster.String(), p.Owner.Hex(), p.Addresses, hexOwners(p.Former)})
 	}
 	data, err := json.MarshalIndent(j, "", "  ")
 	if err != nil || len(data) >= maxKnownFile {

@@ -12,6 +12,9 @@ import (
 // beside that until every cluster has changed over.
 const NextKeyFile = "user.next.key"
 
+// NextOwnerFile is the same for the owner's key.
+const NextOwnerFile = "owner.next.key"
+
 // NextSigner reads the key that is to take the place of the one at path, or
 // makes it at next where there is none: protected, where that one is, under the
 // passphrase that Ask gives for next.

@@ -14,7 +14,8 @@ import (
 type Pin struct {
 	Cluster   holo.ClusterID
 	Owner     holo.PrincipalID
-	Addresses []string // host:port of nodes, at most MaxPinAddresses
+	Addresses []string           // host:port of nodes, at most MaxPinAddresses
+	Former    []holo.PrincipalID // owners before that one, which have vouched for it; it is not passed on
 }
 
 // MaxPinAddresses is the most addresses that a pin remembers.
@@ -45,9 +46,12 @@ func (p Pin) Fingerprint() string {
 }
 
 // Matches reports whether people who wrote the fingerprint, in capitals or
-// without the dashes perhaps, mean this pin.
+// without the dashes perhaps, mean this pin: as it is, or as it was before the
+// owner's key was replaced.
 func (p Pin) Matches(fingerprint string) bool {
-	return bare(fingerprint) == bare(p.Fingerprint())
+	return bare(fingerprint) == bare(p.Fingerprint()) || slices.ContainsFunc(p.Former, func(owner holo.PrincipalID) bool {
+		return bare(fingerprint) == bare(Pin{Cluster: p.Cluster, Owner: owner}.Fingerprint())
+	})
 }
 
 func bare(fingerprint string) string {
@@ -84,6 +88,8 @@ func (p Pin) check() error {
 		return holo.Errorf(holo.Invalid, "it names no cluster")
 	case key.CheckPublic(p.Owner) != nil:
 		return holo.Errorf(holo.Invalid, "the owner's key is no key")
+	case len(p.Former) > MaxFormer || slices.Contains(p.Former, p.Owner):
+		return holo.Errorf(holo.Invalid, "%d owners before the one pinned, at most %d others", len(p.Former), MaxFormer)
 	case len(p.Addresses) == 0 || len(p.Addresses) > MaxPinAddresses:
 		return holo.Errorf(holo.Invalid, "%d addresses, want 1 to %d", len(p.Addresses), MaxPinAddresses)
 	}

@@ -95,6 +95,7 @@ func (n *Node) followAccess(ctx context.Context) {
 	if head == nil || head.Epoch <= known {
 		return
 	}
+	n.knowOwner(ctx, head.Owner)
 	if err := n.learnAccess(head, records); err != nil {
 		n.log.Error("policy refused: this node answers no client", "epoch", head.Epoch, "error", err)
 		return
@@ -155,10 +156,12 @@ func (n *Node) learnAccess(head *wire.AccessHead, records []wire.GrantRecord) (e
 	defer n.access.saving.Unlock()
 	s := n.access.set.Load()
 	switch {
-	case n.access.epoch() == 0:
-		s, err = policy.New(n.home.settings.Owner, head.Epoch, records)
-	case head.Epoch <= s.Epoch():
+	case head.Owner != n.members.owner():
+		return holo.Refuse(holo.Stale, reasonMembership, "learn policy %d: it is that of owner %s, by the chain known here it is %s", head.Epoch, head.Owner, n.members.owner())
+	case n.access.epoch() > 0 && head.Epoch <= s.Epoch():
 		return nil
+	case n.access.epoch() == 0 || s.Owner() != head.Owner:
+		s, err = policy.New(head.Owner, head.Epoch, records)
 	default:
 		s, err = s.Next(head.Epoch, records)
 	}
@@ -210,8 +213,8 @@ func (n *Node) recalled(b []byte) (*policy.Set, error) {
 		return nil, err
 	}
 	head, records, err := accessOf(found)
-	if err != nil || head == nil {
+	if err != nil || head == nil || head.Owner != n.members.owner() {
 		return nil, err
 	}
-	return policy.New(n.home.settings.Owner, head.Epoch, records)
+	return policy.New(head.Owner, head.Epoch, records)
 }

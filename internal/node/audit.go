@@ -104,14 +104,18 @@ func (n *Node) recordMembers(records []wire.ChainRecord) {
 		if !ok {
 			continue
 		}
-		r := &wire.AuditRecord{Event: name, Resource: wire.AuditText(fmt.Sprintf("node %s %s", records[i].Node.Hex(), records[i].Name))}
+		what := fmt.Sprintf("node %s %s", records[i].Node.Hex(), records[i].Name)
+		if records[i].Kind == wire.ChainOwner {
+			what = "next owner " + records[i].Owner.Hex()
+		}
+		r := &wire.AuditRecord{Event: name, Resource: wire.AuditText(what)}
 		if err := n.audit.Report(r); err != nil {
 			n.log.Error("membership not recorded", "event", name, "error", err)
 		}
 	}
 }
 
-var chainEvents = map[wire.ChainKind]string{wire.ChainAdmit: "member.admitted", wire.ChainEvict: "member.removed"}
+var chainEvents = map[wire.ChainKind]string{wire.ChainAdmit: "member.admitted", wire.ChainEvict: "member.removed", wire.ChainOwner: "owner.replaced"}
 
 // lookAtRefusals is how often refusals without a record are looked at. The
 // first of a reason is recorded within this time.

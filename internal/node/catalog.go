@@ -24,9 +24,9 @@ type replica struct {
 	}
 }
 
-func newReplica(cluster holo.ClusterID, owner holo.PrincipalID) *replica {
+func newReplica(cluster holo.ClusterID, founder holo.PrincipalID) *replica {
 	r := &replica{refused: func(error) {}}
-	r.mu.Catalog = catalog.New(cluster, owner, claim.Reader{})
+	r.mu.Catalog = catalog.New(cluster, founder, claim.Reader{})
 	return r
 }
 

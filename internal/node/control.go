@@ -210,7 +210,7 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 func mayPropose(from holo.NodeID, msg wire.Message) error {
 	allowed := false
 	switch m := msg.(type) {
-	case *wire.InvitePut, *wire.ClientEnrol, *wire.Admit, *wire.AdmitVote, *wire.PolicyPut, *wire.Evict, *wire.ClusterRekey, *wire.TokenKeyChange, *wire.TokenIssued, *wire.TokenRevoke, *wire.GrantPut, *wire.GrantRevoke, *wire.Succession, // the evidence is in them
+	case *wire.InvitePut, *wire.ClientEnrol, *wire.Admit, *wire.AdmitVote, *wire.PolicyPut, *wire.Evict, *wire.ClusterRekey, *wire.TokenKeyChange, *wire.TokenIssued, *wire.TokenRevoke, *wire.GrantPut, *wire.GrantRevoke, *wire.Succession, *wire.OwnerSuccession, // the evidence is in them
 		*wire.Asked:
 		allowed = true
 	case *wire.Attested:

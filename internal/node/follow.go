@@ -44,8 +44,8 @@ func (n *Node) followOnce(ctx context.Context) {
 		if f == nil {
 			return
 		}
-		n.followTokens(ctx, f.Access, own)
 		if more := n.learnMembers(f); !more {
+			n.followTokens(ctx, f.Access, own)
 			n.learnKey(ctx, f)
 			return
 		}

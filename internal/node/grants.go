@@ -77,6 +77,7 @@ func (n *Node) changeAccess(ctx context.Context, cmd wire.Message) (*holov1.Gran
 func (n *Node) learnNow(ctx context.Context) {
 	head, records, err := n.accessNow(ctx)
 	if err == nil {
+		n.knowOwner(ctx, head.Owner)
 		err = n.learnAccess(head, records)
 	}
 	if err != nil {
@@ -87,7 +88,7 @@ func (n *Node) learnNow(ctx context.Context) {
 // WhoAmI tells the caller who it is and what is granted to it, as far as is
 // known here.
 func (n *Node) WhoAmI(_ context.Context, c door.Caller) (*holov1.WhoAmIResponse, error) {
-	out := &holov1.WhoAmIResponse{Principal: c.Principal.Hex(), Owner: c.Principal == n.home.settings.Owner, Epoch: n.access.epoch()}
+	out := &holov1.WhoAmIResponse{Principal: c.Principal.Hex(), Owner: c.Principal == n.members.owner(), Epoch: n.access.epoch()}
 	if s := n.access.set.Load(); s != nil {
 		out.Grants = grantsOut(s.Grants(c.Principal))
 	}

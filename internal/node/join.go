@@ -21,19 +21,20 @@ import (
 // JoinConfig says where a node joins and as what. Dir, ConfigDir and Invite
 // are required.
 type JoinConfig struct {
-	Dir         string        // the node's folder
-	ConfigDir   string        // where the user's key is, or is made
-	Invite      string        // as pasted
-	Addresses   []string      // to try before those of the invite
-	NodeName    string        // empty: the machine's name, with the node's own behind it where that is taken
-	Listen      string        // host:port; empty: a free port of the address from which the invite's nodes are reached
-	Also        []string      // further addresses to listen on
-	Allow       []string      // networks to talk with, CIDR; empty: all
-	Advertise   []string      // addresses to tell others; empty: where it listens
-	MemoryBytes uint64        // page memory offered; 0: DefaultMemory
-	Policy      Policy        // of the link
-	Keys        identity.Keys // how keys that are there already are read
-	Logger      *slog.Logger  // nil: nothing is logged
+	Dir         string           // the node's folder
+	ConfigDir   string           // where the user's key is, or is made
+	Invite      string           // as pasted
+	Addresses   []string         // to try before those of the invite
+	Known       holo.PrincipalID // an owner that the cluster must have, or have had; zero: the invite's word is enough
+	NodeName    string           // empty: the machine's name, with the node's own behind it where that is taken
+	Listen      string           // host:port; empty: a free port of the address from which the invite's nodes are reached
+	Also        []string         // further addresses to listen on
+	Allow       []string         // networks to talk with, CIDR; empty: all
+	Advertise   []string         // addresses to tell others; empty: where it listens
+	MemoryBytes uint64           // page memory offered; 0: DefaultMemory
+	Policy      Policy           // of the link
+	Keys        identity.Keys    // how keys that are there already are read
+	Logger      *slog.Logger     // nil: nothing is logged
 	// Waiting is told how many votes there are and how many are wanted, when
 	// that is news. Nil: nobody is.
 	Waiting func(have, need int)
@@ -165,7 +166,8 @@ func (j *joiner) local() handshake.Local {
 	return j.config.Policy.apply(handshake.Local{
 		Kind: handshake.KindJoin, Static: j.static, PSK: j.invite.PSK(),
 		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
-			return catalog.VerifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
+			_, err := catalog.VerifyProof(j.invite.Cluster, j.invite.Owner, peer, proof)
+			return err
 		},
 	})
 }
@@ -210,7 +212,7 @@ func (j *joiner) request(hash [32]byte) *wire.JoinRequest {
 	return r
 }
 
-// accept verifies the chain that came with the cluster's key: it must begin at
+// accept verifies the chain that came with the cluster's key: it must lead to
 // the owner that the invite names, and this node and the one that answered must
 // be in it.
 func (j *joiner) accept(from holo.NodeID, m *wire.JoinAnswer) (err error) {
@@ -236,7 +238,10 @@ func (j *joiner) accept(from holo.NodeID, m *wire.JoinAnswer) (err error) {
 	if !verified.has(from) { // one record cannot show that the votes were there, or that it was not evicted
 		return holo.Refuse(holo.Denied, reasonMembership, "join: node %s, which answered, is no member by the chain that it gave", from)
 	}
-	j.home.records, j.home.contacts = records, m.Contacts
+	if known := j.config.Known; known != (holo.PrincipalID{}) && !verified.ruled(known) {
+		return holo.Refuse(holo.Denied, identity.ReasonPinMismatch, "join: the cluster that answers was never that of owner %s, whose node this is", known)
+	}
+	j.home.records, j.home.contacts, j.home.settings.Owner = records, m.Contacts, verified.owner()
 	j.home.clusterKey, err = key.NewSecret(m.ClusterKey[:])
 	return err
 }

@@ -111,7 +111,7 @@ func (n *Node) local() handshake.Local {
 		accept = append(accept, handshake.KindClient)
 	}
 	return n.config.Policy.apply(handshake.Local{
-		Kind: handshake.KindNode, Accept: accept, Owner: n.home.settings.Owner,
+		Kind: handshake.KindNode, Accept: accept, Owner: n.members.owner(),
 		Static: n.static(), PSK: n.clusterPSK(), Proof: n.members.proof(),
 		FindPSK: func(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
 			psk, ok := n.findPSK(kind, id)

@@ -15,16 +15,18 @@ import (
 )
 
 // members is who belongs to the cluster, as this node verified for itself from
-// the owner's key, and where they were last known to be. It never forgets a
+// an owner's key, and where they were last known to be. It never forgets a
 // record: a chain that tells another past is refused.
 type members struct {
 	cluster holo.ClusterID
-	owner   holo.PrincipalID
+	anchor  holo.PrincipalID // an owner that the cluster has, or had
 	self    holo.NodeID
+	kept    holo.PrincipalID // the owner that cluster.json names; under Node.saving
 	changed wait.Signal
 	mu      struct {
 		sync.RWMutex
 		records  []wire.ChainRecord
+		verified *catalog.Verified // nil: nothing is known yet
 		members  map[holo.NodeID]catalog.ChainMember
 		order    []holo.NodeID // in order of admission
 		contacts map[holo.NodeID]string
@@ -32,8 +34,8 @@ type members struct {
 	}
 }
 
-func newMembers(cluster holo.ClusterID, owner holo.PrincipalID, self holo.NodeID) *members {
-	m := &members{cluster: cluster, owner: owner, self: self}
+func newMembers(cluster holo.ClusterID, anchor holo.PrincipalID, self holo.NodeID) *members {
+	m := &members{cluster: cluster, anchor: anchor, self: self, kept: anchor}
 	m.mu.members = map[holo.NodeID]catalog.ChainMember{}
 	m.mu.contacts = map[holo.NodeID]string{}
 	return m
@@ -52,13 +54,13 @@ func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.
 	if err != nil {
 		return nil, nil, err
 	}
-	verified, err := catalog.VerifyChain(m.cluster, m.owner, chain)
+	verified, err := catalog.ReadChain(m.cluster, m.anchor, chain)
 	if err != nil {
 		return nil, nil, err
 	}
-	now := make(map[holo.NodeID]catalog.ChainMember, len(verified))
-	order := make([]holo.NodeID, len(verified))
-	for i, v := range verified {
+	now := make(map[holo.NodeID]catalog.ChainMember, len(verified.Members))
+	order := make([]holo.NodeID, len(verified.Members))
+	for i, v := range verified.Members {
 		now[v.Node], order[i] = v, v.Node
 	}
 	for id := range m.mu.members {
@@ -68,7 +70,7 @@ func (m *members) extend(first int, records []wire.ChainRecord) (removed []holo.
 		}
 	}
 	fresh = chain[len(m.mu.records):]
-	m.mu.records, m.mu.members, m.mu.order = chain, now, order
+	m.mu.records, m.mu.verified, m.mu.members, m.mu.order = chain, verified, now, order
 	return removed, fresh, nil
 }
 
@@ -145,15 +147,31 @@ func (m *members) state() ([]wire.ChainRecord, []wire.Contact) {
 	return m.mu.records, contacts
 }
 
-// proof is this node's own admission, which it shows in handshakes.
+// proof is that of this node's own admission, which it shows in handshakes.
 func (m *members) proof() []byte {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	self, ok := m.mu.members[m.self]
-	if !ok {
+	if m.mu.verified == nil {
 		return nil
 	}
-	return wire.Encode(&m.mu.records[self.Position])
+	return m.mu.verified.Proof(m.self)
+}
+
+// owner is whose signatures count now, as far as this node has verified.
+func (m *members) owner() holo.PrincipalID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mu.verified == nil {
+		return m.anchor
+	}
+	return m.mu.verified.Owner()
+}
+
+// ruled reports whether a key is or was the owner's.
+func (m *members) ruled(by holo.PrincipalID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.verified != nil && slices.Contains(m.mu.verified.Owners, by)
 }
 
 // admit decides inside a handshake about the peer: a node must be a member

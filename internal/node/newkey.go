@@ -125,7 +125,7 @@ func (s *swap) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	if invite.Client || invite.Cluster != s.old.ID || invite.Owner != s.old.Owner {
+	if invite.Client || invite.Cluster != s.old.ID { // whose it is shows the chain, when the new key joins
 		return holo.Refuse(holo.Invalid, catalog.ReasonInviteKind, "replace node key: the invite is not for a node of cluster %s", s.old.ID)
 	}
 	old, err := s.config.Keys.ReadSigner(s.at(identity.NodeKeyFile))
@@ -159,7 +159,7 @@ func (s *swap) prepare() (err error) {
 func (s *swap) join(ctx context.Context) error {
 	_, err := Join(ctx, JoinConfig{
 		Dir: s.next, ConfigDir: s.config.ConfigDir, Invite: s.config.Invite, NodeName: s.old.NodeName,
-		Listen: s.old.Listen, Also: s.old.Also, Allow: s.old.Allow, Advertise: s.old.Advertise,
+		Known: s.old.Owner, Listen: s.old.Listen, Also: s.old.Also, Allow: s.old.Allow, Advertise: s.old.Advertise,
 		Policy: s.config.Policy, Keys: s.config.Keys, Logger: s.config.Logger, Waiting: s.config.Waiting,
 	})
 	if holo.ReasonOf(err) == catalog.ReasonNameTaken {

@@ -158,7 +158,7 @@ func assemble(c Config, h *home) *Node {
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
 		clock: newClock(), group: wait.NewGroup(), refusals: newRefusals(), blames: newBlames(), quotas: newQuotas(),
-		catalog: newReplica(h.settings.ID, h.settings.Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
+		catalog: newReplica(h.settings.ID, h.records[0].Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
 		modules: newModules(h.path(modulesDir)),
 		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
@@ -265,6 +265,9 @@ func (n *Node) saveMembers() error {
 	defer n.saving.Unlock()
 	records, contacts := n.members.state()
 	if err := identity.WritePublic(n.home.path(identity.ChainFile), sealChain(records)); err != nil {
+		return err
+	}
+	if err := n.saveOwner(); err != nil {
 		return err
 	}
 	return n.home.writeContacts(contacts)

@@ -266,14 +266,14 @@ func TestLyingLeaderMintsNothingAndUnrevokesNothing(t *testing.T) {
 	record := wire.TokenKeyRecord{Key: k.Public(), Registrant: owner.Public(), State: wire.TokenKeyActive, Authority: owner.Public(), Epoch: 3}
 	copy(record.Sig[:], owner.Sign(wire.TokenKeyProof(cluster, wire.TokenKeyPrepared, record.Key, record.Registrant, record.Authority, record.Epoch)))
 	revocation := wire.Revocation{Kind: wire.RevokeSubject, Name: [32]byte{5}, Before: now, Expires: now + 100}
-	must(t, a.learn(&wire.TokenFeed{Epoch: 4, Keys: []wire.TokenKeyRecord{record}, Revocations: []wire.Revocation{revocation}}, now))
+	must(t, a.learn(&wire.TokenFeed{Epoch: 4, Keys: []wire.TokenKeyRecord{record}, Revocations: []wire.Revocation{revocation}}, holo.PrincipalID(owner.Public()), now))
 
 	made := record
 	made.Key = key.GenerateSigner().Public()
 	for name, forged := range map[string]wire.TokenKeyRecord{"another key": made, "another registrant": {
 		Key: record.Key, Registrant: holo.PrincipalID(key.GenerateSigner().Public()), State: record.State, Authority: record.Authority, Epoch: 9, Sig: record.Sig,
 	}, "no authority": {Key: made.Key, Registrant: made.Key, State: record.State, Authority: made.Key, Epoch: 3, Sig: record.Sig}} {
-		if err := a.learn(&wire.TokenFeed{Epoch: 5, Keys: []wire.TokenKeyRecord{forged}}, now); err == nil {
+		if err := a.learn(&wire.TokenFeed{Epoch: 5, Keys: []wire.TokenKeyRecord{forged}}, holo.PrincipalID(owner.Public()), now); err == nil {
 			t.Errorf("%s was believed", name)
 		}
 	}
@@ -282,13 +282,13 @@ func TestLyingLeaderMintsNothingAndUnrevokesNothing(t *testing.T) {
 	}
 	revoked := record
 	revoked.State, revoked.Retired = wire.TokenKeyRevoked, now
-	must(t, a.learn(&wire.TokenFeed{Epoch: 6, Keys: []wire.TokenKeyRecord{revoked}}, now))
+	must(t, a.learn(&wire.TokenFeed{Epoch: 6, Keys: []wire.TokenKeyRecord{revoked}}, holo.PrincipalID(owner.Public()), now))
 	earlier := revocation
 	earlier.Before -= 50
 	for _, feed := range []*wire.TokenFeed{
 		{Epoch: 7, Keys: []wire.TokenKeyRecord{record}}, {Epoch: 8}, {Epoch: 2, Keys: []wire.TokenKeyRecord{record}, Revocations: []wire.Revocation{earlier}},
 	} {
-		must(t, a.learn(feed, now))
+		must(t, a.learn(feed, holo.PrincipalID(owner.Public()), now))
 		if got, known := a.key(key.Thumbprint(record.Key)); known && !got.Revoked {
 			t.Errorf("epoch %d: the key is good again", feed.Epoch)
 		}
@@ -296,7 +296,7 @@ func TestLyingLeaderMintsNothingAndUnrevokesNothing(t *testing.T) {
 			t.Errorf("epoch %d: the revocation is %+v", feed.Epoch, r)
 		}
 	}
-	must(t, a.learn(&wire.TokenFeed{Epoch: 9}, now+101))
+	must(t, a.learn(&wire.TokenFeed{Epoch: 9}, holo.PrincipalID(owner.Public()), now+101))
 	if len(a.mu.revoked) != 0 {
 		t.Error("a revocation is kept for ever")
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -23,10 +24,10 @@ var _ door.Verifier = (*Node)(nil)
 // later. It is kept on disk, so it holds from the first moment after a restart.
 type tokenView struct {
 	cluster holo.ClusterID
-	owner   holo.PrincipalID
 	changed wait.Signal
 	mu      struct {
 		sync.RWMutex
+		owner   holo.PrincipalID // by whom the keys are registered
 		epoch   uint64
 		keys    map[holo.Thumbprint]wire.TokenKeyRecord
 		revoked map[revokedName]wire.Revocation
@@ -39,7 +40,8 @@ type revokedName struct {
 }
 
 func newTokenView(cluster holo.ClusterID, owner holo.PrincipalID) *tokenView {
-	a := &tokenView{cluster: cluster, owner: owner}
+	a := &tokenView{cluster: cluster}
+	a.mu.owner = owner
 	a.mu.keys = map[holo.Thumbprint]wire.TokenKeyRecord{}
 	a.mu.revoked = map[revokedName]wire.Revocation{}
 	return a
@@ -52,11 +54,19 @@ func (a *tokenView) epoch() uint64 {
 	return a.mu.epoch
 }
 
-// learn takes a feed after verifying it. An error means that nothing changed.
-func (a *tokenView) learn(f *wire.TokenFeed, now int64) error {
+// registrar is the owner by whose word the keys that are known are registered.
+func (a *tokenView) registrar() holo.PrincipalID {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.mu.owner
+}
+
+// learn takes a feed after verifying it by the owner of now. An error means that
+// nothing changed.
+func (a *tokenView) learn(f *wire.TokenFeed, owner holo.PrincipalID, now int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	keys, err := a.mergeKeys(f.Keys)
+	keys, err := a.mergeKeys(f.Keys, owner)
 	if err != nil {
 		return err
 	}
@@ -64,18 +74,21 @@ func (a *tokenView) learn(f *wire.TokenFeed, now int64) error {
 	if err != nil {
 		return err
 	}
-	a.mu.epoch, a.mu.keys, a.mu.revoked = f.Epoch, keys, revoked
+	a.mu.owner, a.mu.epoch, a.mu.keys, a.mu.revoked = owner, f.Epoch, keys, revoked
 	a.changed.Fire()
 	return nil
 }
 
-func (a *tokenView) mergeKeys(news []wire.TokenKeyRecord) (map[holo.Thumbprint]wire.TokenKeyRecord, error) {
+// mergeKeys believes in no key that may verify and that the owner has not
+// registered. One that was revoked opens nothing, whoever says so.
+func (a *tokenView) mergeKeys(news []wire.TokenKeyRecord, owner holo.PrincipalID) (map[holo.Thumbprint]wire.TokenKeyRecord, error) {
 	merged := make(map[holo.Thumbprint]wire.TokenKeyRecord, len(news))
 	for _, r := range news {
 		id := key.Thumbprint(r.Key)
 		known, again := a.mu.keys[id]
-		if !again || known.Sig != r.Sig || known.Epoch != r.Epoch {
-			if err := catalog.VerifyTokenKey(a.cluster, a.owner, &r); err != nil {
+		same := again && known.Sig == r.Sig && known.Epoch == r.Epoch && known.Authority == r.Authority && owner == a.mu.owner
+		if !same && r.Verifiable() {
+			if err := catalog.VerifyTokenKey(a.cluster, owner, &r); err != nil {
 				return nil, err
 			}
 		}
@@ -166,7 +179,7 @@ func refuseToken(reason, format string, args ...any) error {
 
 // VerifyToken judges a token by what this node knows and by its clock.
 func (n *Node) VerifyToken(chain string) (*token.Grant, error) {
-	owner := n.home.settings.Owner
+	owner := n.tokens.registrar()
 	v := &token.Verifier{
 		Cluster: n.cluster, Key: n.tokens.key, Now: unixNow(),
 		MayIssue: func(registrant, subject holo.PrincipalID) bool {
@@ -207,7 +220,13 @@ func (n *Node) followTokens(ctx context.Context, epoch uint64, own bool) {
 			return
 		}
 	}
-	if err := n.tokens.learn(f, unixNow()); err != nil {
+	for _, k := range f.Keys {
+		if k.Verifiable() {
+			n.knowOwner(ctx, k.Authority)
+			break
+		}
+	}
+	if err := n.tokens.learn(f, n.members.owner(), unixNow()); err != nil {
 		n.refusals.addErr(err)
 		n.log.Error("access refused", "error", err)
 		return
@@ -243,10 +262,25 @@ func (n *Node) readTokens() error {
 	msg, err := wire.Decode(b)
 	f, ok := msg.(*wire.TokenFeed)
 	if err == nil && ok {
-		err = n.tokens.learn(f, unixNow())
+		n.dropFormer(f)
+		err = n.tokens.learn(f, n.members.owner(), unixNow())
 	}
 	if err != nil || !ok {
 		return holo.Refuse(holo.Corrupt, reasonTokens, "read %s: it is not what this node wrote: %v: remove it, and the node learns it anew", path, err)
 	}
 	return nil
+}
+
+// dropFormer leaves out what was registered by a former owner: the node ended
+// between a succession and the keys that the next owner vouches for. That it does
+// not know these is asked about first.
+func (n *Node) dropFormer(f *wire.TokenFeed) {
+	owner := n.members.owner()
+	f.Keys = slices.DeleteFunc(f.Keys, func(r wire.TokenKeyRecord) bool {
+		former := r.Verifiable() && r.Authority != owner && n.members.ruled(r.Authority)
+		if former {
+			f.Epoch = 0
+		}
+		return former
+	})
 }

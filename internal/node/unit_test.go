@@ -100,13 +100,14 @@ func TestMembersBelieveTheOwnerAndNobodyElse(t *testing.T) {
 	if _, _, err := m.extend(0, foundedBy(owner, cluster).records); err == nil {
 		t.Error("a second chain of the same owner replaced the first")
 	}
-	must(t, catalog.VerifyProof(cluster, owner.Public(), h.self(), m.proof()))
+	_, err = catalog.VerifyProof(cluster, owner.Public(), h.self(), m.proof())
+	must(t, err)
 	for _, proof := range [][]byte{nil, {1, 2, 3}, wire.Encode(&wire.Heartbeat{})} {
-		if catalog.VerifyProof(cluster, owner.Public(), h.self(), proof) == nil {
+		if _, err := catalog.VerifyProof(cluster, owner.Public(), h.self(), proof); err == nil {
 			t.Errorf("proof %x was believed", proof)
 		}
 	}
-	if catalog.VerifyProof(cluster, owner.Public(), holo.NodeID{9}, m.proof()) == nil {
+	if _, err := catalog.VerifyProof(cluster, owner.Public(), holo.NodeID{9}, m.proof()); err == nil {
 		t.Error("one node's proof served another")
 	}
 	back, err := decodeChain(encodeChain(h.records))

@@ -16,7 +16,7 @@ import (
 // policy of the chain that it verified for itself.
 func (n *Node) Approve(ctx context.Context, _ door.Caller, m *holov1.ApproveRequest) (*holov1.ApproveResponse, error) {
 	id := holo.NodeID(m.GetNode())
-	vote := wire.Vote{Voter: n.home.settings.Owner}
+	vote := wire.Vote{Voter: n.members.owner()}
 	if sig := m.GetOwnerSignature(); len(sig) > 0 {
 		copy(vote.Sig[:], sig)
 	} else {

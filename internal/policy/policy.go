@@ -90,6 +90,9 @@ func (s *Set) with(records []wire.GrantRecord, known map[uint64]grant) (*Set, er
 // Epoch is the access epoch that the set is of.
 func (s *Set) Epoch() uint64 { return s.epoch }
 
+// Owner is whose key may say who may do what.
+func (s *Set) Owner() holo.PrincipalID { return s.owner }
+
 // Knows reports whether anything at all is granted to a principal at a time.
 func (s *Set) Knows(p holo.PrincipalID, unix int64) bool {
 	if p == s.owner {

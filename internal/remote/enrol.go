@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -30,7 +32,7 @@ func Enrol(ctx context.Context, config string, signer key.Signer, invite identit
 	path := filepath.Join(config, identity.KnownFile)
 	known, err := identity.ReadKnown(path)
 	if err == nil {
-		err = known.Check(pin)
+		pin, err = pinFor(known, pin)
 	}
 	if err != nil {
 		return identity.Pin{}, err
@@ -40,21 +42,34 @@ func Enrol(ctx context.Context, config string, signer key.Signer, invite identit
 		return identity.Pin{}, err
 	}
 	defer d.socket.Close()
-	if pin.Addresses, err = d.enrol(ctx, pin, invite); err != nil {
+	p := &proven{}
+	if pin.Addresses, err = d.enrol(ctx, pin, invite, p); err != nil {
 		return identity.Pin{}, err
 	}
+	pin = pin.Follow(p.owners)
 	return pin, identity.ChangeKnown(path, func(k *identity.Known) error {
 		k.Default = pin.Cluster
-		return k.Put(pin)
+		return errors.Join(k.Follow(pin.Cluster, p.owners), k.Put(pin))
 	})
+}
+
+// pinFor is the pin to verify the cluster of an invite by: the one that is known
+// where there is one, even if the invite names a later owner. That one then has to
+// vouch for it.
+func pinFor(known *identity.Known, invited identity.Pin) (identity.Pin, error) {
+	if pin, ok := known.Find(invited.Cluster); ok {
+		pin.Addresses = invited.Addresses
+		return pin, nil
+	}
+	return invited, known.Check(invited)
 }
 
 // enrol asks at the invite's addresses in turn, until one enrols or refuses, and
 // gives the addresses to keep, the one that did first.
-func (d *dialler) enrol(ctx context.Context, pin identity.Pin, invite identity.Invite) ([]string, error) {
+func (d *dialler) enrol(ctx context.Context, pin identity.Pin, invite identity.Invite, p *proven) ([]string, error) {
 	var last error
 	for _, address := range invite.Addresses {
-		others, err := d.enrolAt(ctx, pin, invite, address)
+		others, err := d.enrolAt(ctx, pin, invite, address, p)
 		if err == nil {
 			all := merge(merge([]string{address}, others), invite.Addresses)
 			if !loopback(address) {
@@ -74,13 +89,14 @@ func (d *dialler) enrol(ctx context.Context, pin identity.Pin, invite identity.I
 	return nil, holo.Refuse(holo.KindOf(last), reason, "enrol: %w", last)
 }
 
-func (d *dialler) enrolAt(ctx context.Context, pin identity.Pin, invite identity.Invite, address string) ([]string, error) {
+func (d *dialler) enrolAt(ctx context.Context, pin identity.Pin, invite identity.Invite, address string, p *proven) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, enrolWithin)
 	defer cancel()
-	local, err := d.local(pin, address)
+	local, err := d.local(pin, address, p)
 	if err != nil {
 		return nil, err
 	}
+	local.Admit = also(local.Admit, pin, invite, p)
 	local.Kind, local.PSK = handshake.KindJoin, invite.PSK()
 	var s *transport.Session
 	err = patiently(ctx, func() error {
@@ -102,6 +118,20 @@ func (d *dialler) enrolAt(ctx context.Context, pin identity.Pin, invite identity
 		return m.Addresses, nil
 	}
 	return nil, holo.Errorf(holo.Corrupt, "node %s answers with message %#04x", s.Peer(), uint16(answer.Type()))
+}
+
+// also wants the owner that the invite names to be one of the cluster's, besides
+// the one that is pinned.
+func also(admit func(handshake.Kind, holo.NodeID, string, []byte) error, pin identity.Pin, invite identity.Invite, p *proven) func(handshake.Kind, holo.NodeID, string, []byte) error {
+	return func(kind handshake.Kind, peer holo.NodeID, name string, proof []byte) error {
+		if err := admit(kind, peer, name, proof); err != nil {
+			return err
+		}
+		if !slices.Contains(p.owners, invite.Owner) && !pin.Succeeds(invite.Owner) {
+			return identity.Mismatch("enrol", pin, identity.Pin{Cluster: invite.Cluster, Owner: invite.Owner})
+		}
+		return nil
+	}
 }
 
 func enrolRequest(pin identity.Pin, invite identity.Invite, client key.Signer, hash [32]byte) *wire.EnrolRequest {

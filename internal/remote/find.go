@@ -59,12 +59,12 @@ func (d *dialler) meet(ctx context.Context, known *identity.Known, w Wanted) (pi
 			continue
 		}
 		pin = identity.Pin{Cluster: i.Cluster, Owner: i.Owner, Addresses: w.Addresses}
+		if old, ok := known.Find(pin.Cluster); ok { // a new address of a cluster that is pinned, or its next owner
+			old.Addresses = merge(w.Addresses, old.Addresses)
+			return old, false, agrees(old, w)
+		}
 		if err := known.Check(pin); err != nil {
 			return identity.Pin{}, false, err
-		}
-		if old, ok := known.Find(pin.Cluster); ok { // a new address of a cluster that is pinned
-			pin.Addresses = merge(w.Addresses, old.Addresses)
-			return pin, false, agrees(pin, w)
 		}
 		return pin, true, decide(pin, address, w)
 	}

@@ -56,6 +56,7 @@ func (l *Link) open(ctx context.Context, w Wanted) error {
 	if _, err := l.session(ctx); err != nil || !first {
 		return err
 	}
+	pin = l.Pin()
 	pin.Addresses = merge([]string{l.mu.at}, nil)
 	return identity.ChangeKnown(l.known(), func(k *identity.Known) error { return k.Put(pin) })
 }
@@ -139,7 +140,6 @@ func (l *Link) session(ctx context.Context) (*transport.Session, error) {
 	for _, address := range addresses {
 		s, err := l.try(ctx, pin, address, len(addresses) > 1)
 		if err == nil {
-			l.keep(s, address)
 			return s, nil
 		}
 		if ctx.Err() != nil || holo.ReasonOf(err) == identity.ReasonPinMismatch {
@@ -168,7 +168,33 @@ func (l *Link) try(ctx context.Context, pin identity.Pin, address string, others
 		ctx, cancel = context.WithTimeout(ctx, oneOfSeveral)
 		defer cancel()
 	}
-	return l.dialler.link(ctx, pin, address)
+	var p proven
+	s, err := l.dialler.link(ctx, pin, address, &p)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.follow(pin, p.owners); err != nil {
+		s.Close("its owner is not the one pinned")
+		return nil, err
+	}
+	l.keep(s, address)
+	return s, nil
+}
+
+// follow moves the pin on, here and in the folder, when the key that is pinned has
+// vouched for its successor.
+func (l *Link) follow(pin identity.Pin, owners []holo.PrincipalID) error {
+	next := pin.Follow(owners)
+	if next.Owner == pin.Owner {
+		return nil
+	}
+	if err := identity.ChangeKnown(l.known(), func(k *identity.Known) error { return k.Follow(pin.Cluster, owners) }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.pin.Owner, l.mu.pin.Former = next.Owner, next.Former
+	return nil
 }
 
 // state gives the session, nil when there is none, and the addresses to try:

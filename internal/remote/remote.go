@@ -33,6 +33,7 @@ const (
 	ReasonUnknownCluster = "unknown_cluster" // a first contact that nobody decided about
 	ReasonUnreachable    = "unreachable"     // no node answers at any address
 	ReasonInviteRefused  = "invite_refused"  // no node knows the invite: it expired, or is another cluster's
+	ReasonFormerOwner    = "former_owner"    // a node shows what only an owner before the one pinned has signed
 )
 
 // anywhere is the address that a client dials from.
@@ -54,27 +55,48 @@ func newDialler(signer key.Signer) (*dialler, error) {
 	return &dialler{signer: signer, socket: socket}, nil
 }
 
+// proven is what a node has proven: the owners that the cluster had, the one of
+// now last.
+type proven struct{ owners []holo.PrincipalID }
+
 // local is this side of a handshake with a pinned cluster. The node that
 // answers is verified before it is told who we are.
-func (d *dialler) local(pin identity.Pin, where string) (handshake.Local, error) {
+func (d *dialler) local(pin identity.Pin, where string, p *proven) (handshake.Local, error) {
 	static, err := handshake.NewStatic(d.signer, pin.Cluster, Label(), time.Now().Unix())
 	return handshake.Local{
 		Kind: handshake.KindClient, Static: static,
 		Admit: func(_ handshake.Kind, peer holo.NodeID, _ string, proof []byte) error {
-			if err := catalog.VerifyProof(pin.Cluster, pin.Owner, peer, proof); err != nil {
-				return holo.Refuse(holo.Denied, identity.ReasonPinMismatch,
-					"ALARM at %s: node %s was not let in by the owner that is pinned (fingerprint %s); nothing was told to it and the pin stays: %w",
-					where, peer, pin.Fingerprint(), err)
+			owners, err := catalog.VerifyProof(pin.Cluster, pin.Owner, peer, proof)
+			if err != nil {
+				return unproven(pin, where, peer, proof, err)
 			}
+			p.owners = owners
 			return nil
 		},
 	}, err
 }
 
+// unproven is the error of a node that the owner who is pinned has not let in. One
+// that an owner before it has is behind, or somebody has that key: it is not told
+// anything either, but another node may do. A successor whom the one pinned does
+// not know is an alarm: an owner has one.
+func unproven(pin identity.Pin, where string, peer holo.NodeID, proof []byte, err error) error {
+	for _, former := range pin.Former {
+		owners, once := catalog.VerifyProof(pin.Cluster, former, peer, proof)
+		if once == nil && pin.Succeeds(owners[len(owners)-1]) {
+			return holo.Refuse(holo.Unavailable, ReasonFormerOwner,
+				"at %s: node %s shows only what an owner key has signed that was replaced: it does not know that yet, or the key was stolen; nothing was told to it: try again, or at another node", where, peer)
+		}
+	}
+	return holo.Refuse(holo.Denied, identity.ReasonPinMismatch,
+		"ALARM at %s: node %s was not let in by the owner that is pinned (fingerprint %s); nothing was told to it and the pin stays: %w",
+		where, peer, pin.Fingerprint(), err)
+}
+
 // link makes a session with the node at an address, of the pinned cluster and
 // no other.
-func (d *dialler) link(ctx context.Context, pin identity.Pin, address string) (*transport.Session, error) {
-	local, err := d.local(pin, address)
+func (d *dialler) link(ctx context.Context, pin identity.Pin, address string, p *proven) (*transport.Session, error) {
+	local, err := d.local(pin, address, p)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +105,9 @@ func (d *dialler) link(ctx context.Context, pin identity.Pin, address string) (*
 		s, err = d.socket.Dial(ctx, address, local, transport.Data, holo.NodeID{})
 		return err
 	})
+	if holo.ReasonOf(err) == ReasonFormerOwner { // a handshake only knows refusals for good
+		return nil, holo.Refuse(holo.Unavailable, ReasonFormerOwner, "%w", err)
+	}
 	if err != nil {
 		return nil, d.explain(ctx, pin, address, err)
 	}
@@ -130,7 +155,7 @@ func (d *dialler) explain(ctx context.Context, pin identity.Pin, address string,
 	switch found := (identity.Pin{Cluster: i.Cluster, Owner: i.Owner}); {
 	case asked != nil:
 		return silent(asked)
-	case !found.Same(pin):
+	case found.Cluster != pin.Cluster: // another owner of the same one proves itself, or does not
 		return identity.Mismatch(address, pin, found)
 	}
 	return err

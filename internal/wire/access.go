@@ -55,6 +55,7 @@ type GrantRecord struct {
 type AccessHead struct {
 	Epoch     uint64 // counts the changes of who may do what
 	LastGrant uint64
+	Owner     holo.PrincipalID // in that epoch, by the chain
 }
 
 // JoinUserProof is what the invite key signs: who the newcomer's user is.
@@ -66,7 +67,7 @@ const (
 	typeGrantPut    = Type(0x0500)
 	typeGrantRevoke = Type(0x0501)
 	typeGrantRecord = Type(0x0502)
-	typeAccessHead  = Type(0x0503)
+	typeAccessHead  = Type(0x0505)
 	typeSuccession  = Type(0x0504)
 )
 
@@ -177,9 +178,11 @@ func (m *GrantRecord) decode(d *Decoder) {
 func (m *AccessHead) encode(e *Encoder) {
 	e.U64(m.Epoch)
 	e.U64(m.LastGrant)
+	e.Fixed(m.Owner[:])
 }
 
 func (m *AccessHead) decode(d *Decoder) {
 	m.Epoch = d.U64()
 	m.LastGrant = d.U64()
+	d.Fixed(m.Owner[:])
 }

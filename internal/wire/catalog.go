@@ -101,7 +101,7 @@ const (
 func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *ArrayExpire, *KernelPut, *JobPut, *JobTake, *JobState,
-		*GrantPut, *GrantRevoke, *Succession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
+		*GrantPut, *GrantRevoke, *Succession, *OwnerSuccession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
 		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
 		*TokenKeyChange, *TokenIssued, *TokenRevoke:

@@ -14,6 +14,7 @@ const (
 	ChainAdmit                        // an invite made a node a member
 	ChainEvict                        // the owner removed a node
 	ChainPolicy                       // the owner said how many votes an admission needs
+	ChainOwner                        // another key took the place of the owner's
 	chainKinds
 )
 
@@ -27,7 +28,7 @@ type ChainRecord struct {
 	Node holo.NodeID
 
 	Name  string           // of the node: genesis, admit
-	Owner holo.PrincipalID // genesis
+	Owner holo.PrincipalID // genesis: the first; owner: the next
 
 	InviteKey     [32]byte // admit: the invite's public key
 	Expires       int64    // admit: of the invite, seconds since 1970
@@ -38,7 +39,9 @@ type ChainRecord struct {
 	Admission [32]byte // evict: hash of the record that admitted the node
 	LoseData  bool     // evict: the owner accepts the loss of what only this node holds
 	Need      uint8    // policy: votes that an admission needs from here on; 0: the invite is enough
-	OwnerSig  [64]byte // over GenesisProof, api.InviteProof, api.EvictProof or api.PolicyProof
+	Stands    [32]byte // owner: hash of the admissions of those who are members then
+	NextSig   [64]byte // owner: by the next owner, over api.OwnerProof
+	OwnerSig  [64]byte // over GenesisProof, api.InviteProof, api.EvictProof, api.PolicyProof or api.OwnerProof
 }
 
 // MaxVotes is how many votes an admission may need: records stay small enough

@@ -22,6 +22,10 @@ func (m *ChainRecord) encode(e *Encoder) {
 		encodeVotes(e, m.Votes)
 	case ChainPolicy:
 		e.U8(m.Need)
+	case ChainOwner:
+		e.Fixed(m.Owner[:])
+		e.Fixed(m.Stands[:])
+		e.Fixed(m.NextSig[:])
 	case ChainEvict:
 		e.Fixed(m.Admission[:])
 		e.Bool(m.LoseData)
@@ -49,6 +53,10 @@ func (m *ChainRecord) decode(d *Decoder) {
 	case ChainPolicy:
 		m.Need = d.U8()
 		d.Valid(m.Need <= MaxVotes, "number of votes")
+	case ChainOwner:
+		d.Fixed(m.Owner[:])
+		d.Fixed(m.Stands[:])
+		d.Fixed(m.NextSig[:])
 	case ChainEvict:
 		d.Fixed(m.Admission[:])
 		m.LoseData = d.Bool()

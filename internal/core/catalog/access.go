@@ -30,9 +30,9 @@ func newAccess() access { return access{epoch: FirstEpoch, grants: map[uint64]wi
 // AccessEpoch counts the changes of who may do what.
 func (c *Catalog) AccessEpoch() uint64 { return c.access.epoch }
 
-// AccessHead is the epoch, and how many grants there ever were.
+// AccessHead is the epoch, how many grants there ever were, and whose key rules.
 func (c *Catalog) AccessHead() *wire.AccessHead {
-	return &wire.AccessHead{Epoch: c.access.epoch, LastGrant: c.access.last}
+	return &wire.AccessHead{Epoch: c.access.epoch, LastGrant: c.access.last, Owner: c.chain.owner}
 }
 
 // Grants lists the grants by number, those whose time is over until they give
@@ -123,7 +123,7 @@ func checkAccess(a *wire.Access, now int64) error {
 // The right to grant has a scope of its own. Whoever reads an array may let a
 // module compute on it.
 func (c *Catalog) covers(by holo.PrincipalID, a *wire.Access, now int64) bool {
-	if by == c.owner {
+	if by == c.chain.owner {
 		return true
 	}
 	if !c.holds(by, holo.ActionPolicyWrite, a, now) {
@@ -155,7 +155,7 @@ func (c *Catalog) holds(by holo.PrincipalID, action holo.Action, a *wire.Access,
 // mayGrant reports whether a principal may change who may do what at all; how
 // far, covers says of each change.
 func (c *Catalog) mayGrant(by holo.PrincipalID, now int64) bool {
-	if by == c.owner {
+	if by == c.chain.owner {
 		return true
 	}
 	for _, r := range c.access.grants {

@@ -116,7 +116,9 @@ func (c *Catalog) byToken(who asker, m *wire.Asked) (asker, error) {
 		r, ok := c.tokenKeys[id]
 		return r, ok
 	}
-	mayIssue := func(registrant, subject holo.PrincipalID) bool { return MayIssueFor(c.owner, registrant, subject) }
+	mayIssue := func(registrant, subject holo.PrincipalID) bool {
+		return MayIssueFor(c.chain.owner, registrant, subject)
+	}
 	links, covers, err := c.reader.Token(m.Token, c.cluster, who.now, keyOf, mayIssue)
 	switch {
 	case err != nil:

@@ -32,42 +32,44 @@ const (
 
 // Reasons of this package's refusals.
 const (
-	ReasonQuota         = "quota"
-	ReasonFull          = "catalog_full"
-	ReasonBadChain      = "bad_chain"
-	ReasonUnknownInvite = "unknown_invite"
-	ReasonInviteExpired = "invite_expired"
-	ReasonInviteBound   = "invite_bound"
-	ReasonInviteSig     = "bad_invite_signature"
-	ReasonInviteKind    = "invite_kind" // of a node, used by a client, or the other way round
-	ReasonOwnerSig      = "bad_owner_signature"
-	ReasonState         = "wrong_state"
-	ReasonFewNodes      = "under_replicated"
-	ReasonStaleJob      = "stale_job_epoch"
-	ReasonGrantSig      = "bad_grant_signature"
-	ReasonStaleAccess   = "stale_policy"
-	ReasonNotGranted    = "not_granted"
-	ReasonWider         = "grant_too_wide"
-	ReasonAmount        = "amount"
-	ReasonNotReleased   = "not_released"
-	ReasonNameTaken     = "name_taken"
-	ReasonDataLoss      = "data_loss"
-	ReasonKeyEpoch      = "stale_key_epoch"
-	ReasonTokenKeySig   = "bad_token_key_signature"
-	ReasonOwnerOnly     = "owner_only"
-	ReasonVote          = "bad_vote"
-	ReasonVoteTwice     = "voted_already"
-	ReasonUnsigned      = "unsigned_command"
-	ReasonRequestSig    = "bad_request_signature"
-	ReasonSession       = "foreign_session"
-	ReasonReplayed      = "request_replayed"
-	ReasonStaleStamp    = "stale_stamp"
-	ReasonToken         = "bad_request_token"
-	ReasonClaim         = "unknown_claim" // a signed request that asks for no command
-	ReasonNodeSig       = "bad_node_signature"
-	ReasonNotTheirs     = "not_theirs" // of a node to say
-	ReasonSuccessionSig = "bad_succession_signature"
-	ReasonKeyInUse      = "key_in_use" // a next key that is somebody's already
+	ReasonQuota            = "quota"
+	ReasonFull             = "catalog_full"
+	ReasonBadChain         = "bad_chain"
+	ReasonUnknownInvite    = "unknown_invite"
+	ReasonInviteExpired    = "invite_expired"
+	ReasonInviteBound      = "invite_bound"
+	ReasonInviteSig        = "bad_invite_signature"
+	ReasonInviteKind       = "invite_kind" // of a node, used by a client, or the other way round
+	ReasonOwnerSig         = "bad_owner_signature"
+	ReasonState            = "wrong_state"
+	ReasonFewNodes         = "under_replicated"
+	ReasonStaleJob         = "stale_job_epoch"
+	ReasonGrantSig         = "bad_grant_signature"
+	ReasonStaleAccess      = "stale_policy"
+	ReasonNotGranted       = "not_granted"
+	ReasonWider            = "grant_too_wide"
+	ReasonAmount           = "amount"
+	ReasonNotReleased      = "not_released"
+	ReasonNameTaken        = "name_taken"
+	ReasonDataLoss         = "data_loss"
+	ReasonKeyEpoch         = "stale_key_epoch"
+	ReasonTokenKeySig      = "bad_token_key_signature"
+	ReasonOwnerOnly        = "owner_only"
+	ReasonVote             = "bad_vote"
+	ReasonVoteTwice        = "voted_already"
+	ReasonUnsigned         = "unsigned_command"
+	ReasonRequestSig       = "bad_request_signature"
+	ReasonSession          = "foreign_session"
+	ReasonReplayed         = "request_replayed"
+	ReasonStaleStamp       = "stale_stamp"
+	ReasonToken            = "bad_request_token"
+	ReasonClaim            = "unknown_claim" // a signed request that asks for no command
+	ReasonNodeSig          = "bad_node_signature"
+	ReasonNotTheirs        = "not_theirs" // of a node to say
+	ReasonSuccessionSig    = "bad_succession_signature"
+	ReasonStaleChain       = "stale_chain" // signed for another end of it
+	ReasonInviteSuperseded = "invite_superseded"
+	ReasonKeyInUse         = "key_in_use" // a next key that is somebody's already
 )
 
 // Catalog is the machine. It belongs to one goroutine, or to a lock of its
@@ -75,7 +77,6 @@ const (
 // as it is.
 type Catalog struct {
 	cluster holo.ClusterID
-	owner   holo.PrincipalID
 	version uint64
 
 	table   *placement.Table
@@ -107,12 +108,12 @@ type Catalog struct {
 	words  stamps // under what nodes say: a node that says much pushes out no client's
 }
 
-// New makes an empty catalogue, which reads clients' requests with the help of
-// r. Nothing but ClusterInit, or Restore, begins it.
-func New(cluster holo.ClusterID, owner holo.PrincipalID, r Reader) *Catalog {
+// New makes an empty catalogue of the cluster that a key has founded, which reads
+// clients' requests with the help of r. Nothing but ClusterInit, or Restore, begins it.
+func New(cluster holo.ClusterID, founder holo.PrincipalID, r Reader) *Catalog {
 	return &Catalog{
 		reader: r, stamps: newStamps(), words: newStamps(),
-		cluster: cluster, owner: owner, table: placement.NewTable(), chain: newChain(cluster, owner),
+		cluster: cluster, table: placement.NewTable(), chain: newChain(cluster, founder),
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
 		kernels: map[string]wire.KernelRecord{}, jobs: map[holo.JobID]wire.JobRecord{},
@@ -174,6 +175,8 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.grantRevoke(m, cmd.Time)
 	case *wire.Succession:
 		return c.succession(m, cmd.Time)
+	case *wire.OwnerSuccession:
+		return c.ownerSuccession(m, cmd.Time)
 	case *wire.ClusterKeyPut:
 		return nil, c.clusterKeyPut(m)
 	case *wire.ClusterKeySettle:

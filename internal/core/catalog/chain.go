@@ -20,45 +20,15 @@ type ChainMember struct {
 }
 
 // VerifyChain checks every record of a membership chain against the owner's
-// key and gives the members, in the order of their admission. It believes no
+// key, or that of any of its owners, and gives the members, in the order of
+// their admission. It believes no
 // node: the evidence is in the records.
 func VerifyChain(cluster holo.ClusterID, owner holo.PrincipalID, records []wire.ChainRecord) ([]ChainMember, error) {
-	c := newChain(cluster, owner)
-	for i := range records {
-		if err := c.append(&records[i]); err != nil {
-			return nil, err
-		}
+	v, err := ReadChain(cluster, owner, records)
+	if err != nil {
+		return nil, err
 	}
-	if len(records) == 0 {
-		return nil, chainError(0, "the chain is empty")
-	}
-	return c.members, nil
-}
-
-// VerifyMembership checks the one record by which a node was founded or
-// admitted. It proves that the owner let the node in, not that it is still a
-// member: for that the whole chain is needed.
-func VerifyMembership(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeID, record *wire.ChainRecord) error {
-	c := newChain(cluster, owner)
-	switch {
-	case record.Node != node:
-		return chainError(0, "it admits node %s, not %s", record.Node, node)
-	case record.Kind == wire.ChainGenesis:
-		return c.checkGenesis(record)
-	case record.Kind == wire.ChainAdmit:
-		return c.checkEvidence(record)
-	}
-	return chainError(0, "it admits nobody")
-}
-
-// VerifyProof is VerifyMembership of a record as a handshake carries it.
-func VerifyProof(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeID, proof []byte) error {
-	msg, err := wire.Decode(proof)
-	record, ok := msg.(*wire.ChainRecord)
-	if err != nil || !ok {
-		return chainError(0, "node %s shows no membership record", node)
-	}
-	return VerifyMembership(cluster, owner, node, record)
+	return v.Members, nil
 }
 
 // SpliceChain extends a chain that was verified before by records that begin
@@ -83,7 +53,9 @@ func sameRecord(a, b wire.ChainRecord) bool { return RecordHash(&a) == RecordHas
 // chain is a verified membership chain that grows.
 type chain struct {
 	cluster holo.ClusterID
-	owner   holo.PrincipalID
+	owner   holo.PrincipalID   // now
+	ruled   []holo.PrincipalID // every owner so far, the founder first
+	stood   [][32]byte         // admissions that the last succession vouches for
 	records []wire.ChainRecord
 	members []ChainMember
 	used    map[[32]byte]holo.NodeID // invite keys, and whom they admitted
@@ -93,7 +65,7 @@ type chain struct {
 }
 
 func newChain(cluster holo.ClusterID, owner holo.PrincipalID) *chain {
-	return &chain{cluster: cluster, owner: owner, used: map[[32]byte]holo.NodeID{}}
+	return &chain{cluster: cluster, owner: owner, ruled: []holo.PrincipalID{owner}, used: map[[32]byte]holo.NodeID{}}
 }
 
 func (c *chain) append(r *wire.ChainRecord) error {
@@ -106,6 +78,9 @@ func (c *chain) append(r *wire.ChainRecord) error {
 		c.members = slices.Delete(slices.Clone(c.members), c.find(r.Node), c.find(r.Node)+1)
 	case wire.ChainPolicy:
 		c.policy, c.need = hash, r.Need
+	case wire.ChainOwner:
+		c.stood = c.standing()
+		c.owner, c.ruled = r.Owner, append(slices.Clip(c.ruled), r.Owner)
 	default:
 		c.members = append(slices.Clip(c.members), ChainMember{r.Node, r.Name, hash, len(c.records)})
 	}
@@ -136,6 +111,8 @@ func (c *chain) check(r *wire.ChainRecord) error {
 		return c.checkEvict(r)
 	case wire.ChainPolicy:
 		return c.checkPolicy(r)
+	case wire.ChainOwner:
+		return c.checkOwner(r)
 	}
 	return chainError(n, "its kind is not known")
 }

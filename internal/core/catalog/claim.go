@@ -137,7 +137,7 @@ type granted struct {
 // allowed decides about one right by the grants, as internal/policy does, and
 // narrows it by the token, which has its own name for a resource.
 func (c *Catalog) allowed(who asker, action holo.Action, name, resource string) (g granted, err error) {
-	free := who.principal == c.owner && holo.RoleOwner.May(action)
+	free := who.principal == c.chain.owner && holo.RoleOwner.May(action)
 	found := free
 	for i := range who.grants {
 		a := &who.grants[i]

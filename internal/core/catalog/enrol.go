@@ -21,8 +21,13 @@ func (c *Catalog) clientEnrol(m *wire.ClientEnrol, now int64) (wire.Message, err
 	switch bound := invite.Bound == m.Client; {
 	case bound && !granted:
 		return nil, holo.Refuse(holo.Denied, ReasonInviteBound, "enrol client %s: its role was revoked since this invite gave it", m.Client)
-	case !bound && granted, m.Client == c.owner:
+	case !bound && granted, m.Client == c.chain.owner:
 		return nil, holo.Errorf(holo.Exists, "enrol client %s: the cluster knows this key already", m.Client)
+	}
+	if invite.Bound != m.Client {
+		if err := c.checkSuperseded(&invite.Invite); err != nil {
+			return nil, err
+		}
 	}
 	r, err := c.giveRole(m.Client, m.Label, &invite.Invite, now)
 	if err == nil {

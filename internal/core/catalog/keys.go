@@ -82,7 +82,7 @@ func (c *Catalog) clusterKeySettle(m *wire.ClusterKeySettle) error {
 
 func (c *Catalog) clusterRekey(m *wire.ClusterRekey) error {
 	switch {
-	case !key.Verify(c.owner, api.RekeyProof(c.cluster, m.Epoch), m.OwnerSig[:]):
+	case !key.Verify(c.chain.owner, api.RekeyProof(c.cluster, m.Epoch), m.OwnerSig[:]):
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "replace cluster key %d: not signed by this cluster's owner", m.Epoch)
 	case m.Epoch != c.keys.newest().Epoch:
 		return holo.Refuse(holo.Stale, ReasonKeyEpoch, "replace cluster key %d: the key now is %d", m.Epoch, c.keys.newest().Epoch)

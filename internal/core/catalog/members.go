@@ -33,7 +33,7 @@ func (c *Catalog) invitePut(m *wire.InvitePut, now int64) error {
 	switch {
 	case key.CheckPublic(m.InviteKey) != nil:
 		return holo.Errorf(holo.Invalid, "put invite: its public key is no good")
-	case !key.Verify(c.owner, proof(c.cluster, m.InviteKey[:], m.Expires), m.OwnerSig[:]):
+	case !key.Verify(c.chain.owner, proof(c.cluster, m.InviteKey[:], m.Expires), m.OwnerSig[:]):
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "put invite: not signed by this cluster's owner")
 	case now <= 0 || now > m.Expires:
 		return holo.Refuse(holo.Denied, ReasonInviteExpired, "put invite: it expired at %d, now %d", m.Expires, now)
@@ -72,10 +72,13 @@ func (c *Catalog) admit(m *wire.Admit, now int64) (wire.Message, error) {
 		return nil, err
 	}
 	i := c.chain.find(m.Node)
+	superseded := c.checkSuperseded(&invite.Invite)
 	switch {
 	case invite.Bound == m.Node && i >= 0:
 		record := c.chain.records[c.chain.members[i].Position]
 		return &record, nil
+	case superseded != nil:
+		return nil, superseded
 	case invite.Bound == m.Node && !c.waits(m.Node):
 		return nil, holo.Refuse(holo.Denied, ReasonInviteBound, "admit node %s: it was removed since this invite admitted it", m.Node)
 	case i >= 0:

@@ -16,11 +16,11 @@ func (c *Catalog) Version() uint64 { return c.version }
 // Shards is the shard table. Only Apply changes it.
 func (c *Catalog) Shards() *placement.Table { return c.table }
 
-// Cluster and Owner are what the catalogue was made with.
+// Cluster is what the catalogue was made for.
 func (c *Catalog) Cluster() holo.ClusterID { return c.cluster }
 
-// Owner is the key that founded the cluster.
-func (c *Catalog) Owner() holo.PrincipalID { return c.owner }
+// Owner is the key that rules the cluster now.
+func (c *Catalog) Owner() holo.PrincipalID { return c.chain.owner }
 
 // Chain is the verified membership chain. The caller must not modify it.
 func (c *Catalog) Chain() []wire.ChainRecord { return c.chain.records }

@@ -13,7 +13,7 @@ import (
 // its length in front. Equal catalogues give equal bytes.
 func (c *Catalog) Snapshot() []byte {
 	w := &writer{}
-	w.put(&wire.CatalogHead{Cluster: c.cluster, Owner: c.owner, Version: c.version, LastArray: c.lastArray, LastJob: c.lastJob})
+	w.put(&wire.CatalogHead{Cluster: c.cluster, Owner: c.chain.ruled[0], Version: c.version, LastArray: c.lastArray, LastJob: c.lastJob})
 	w.put(c.table.Record())
 	writeAll(w, c.chain.records)
 	writeAll(w, c.Nodes())
@@ -62,7 +62,7 @@ func writeAll[R any, P interface {
 // the restored catalogue gives. On an error the catalogue is as before. The
 // snapshot must not be modified afterwards.
 func (c *Catalog) Restore(snapshot []byte) error {
-	next := New(c.cluster, c.owner, c.reader)
+	next := New(c.cluster, c.chain.ruled[0], c.reader)
 	rest, began := snapshot, false
 	for len(rest) > 0 {
 		if len(rest) < 4 || uint64(binary.LittleEndian.Uint32(rest)) > uint64(len(rest)-4) {
@@ -99,7 +99,7 @@ func corrupt(format string, args ...any) error {
 func (c *Catalog) load(msg wire.Message) error {
 	switch m := msg.(type) {
 	case *wire.CatalogHead:
-		if m.Cluster != c.cluster || m.Owner != c.owner {
+		if m.Cluster != c.cluster || m.Owner != c.chain.ruled[0] {
 			return holo.Errorf(holo.Denied, "it is cluster %s of owner %s", m.Cluster, m.Owner)
 		}
 		c.version, c.lastArray, c.lastJob = m.Version, m.LastArray, m.LastJob
@@ -124,6 +124,9 @@ func (c *Catalog) load(msg wire.Message) error {
 	case *wire.JobRecord:
 		c.jobs[m.ID] = *m
 	case *wire.AccessHead:
+		if m.Owner != c.chain.owner {
+			return holo.Errorf(holo.Corrupt, "the access of owner %s, by the chain %s", m.Owner, c.chain.owner)
+		}
 		c.access.epoch, c.access.last = m.Epoch, m.LastGrant
 	case *wire.GrantRecord:
 		c.access.grants[m.ID] = *m

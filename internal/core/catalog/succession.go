@@ -28,8 +28,8 @@ func (c *Catalog) succession(m *wire.Succession, now int64) (wire.Message, error
 }
 
 // checkSuccession: the signatures first, so that nobody is told anything who is
-// not who they say. The owner's key is in every node's folder and every pin: it
-// has no successor here.
+// not who they say. The owner's key has a
+// succession of its own: that of the chain.
 func (c *Catalog) checkSuccession(m *wire.Succession, now int64) error {
 	proof := api.SuccessionProof(c.cluster, m.Epoch, m.Old, m.Next)
 	switch {
@@ -39,11 +39,11 @@ func (c *Catalog) checkSuccession(m *wire.Succession, now int64) error {
 		return holo.Refuse(holo.Denied, ReasonSuccessionSig, "replace key: not signed by %s, which is to take the place", m.Next)
 	case m.Epoch != c.access.epoch:
 		return holo.Refuse(holo.Conflict, ReasonStaleAccess, "replace key: it was signed at access epoch %d, now %d", m.Epoch, c.access.epoch)
-	case m.Old == c.owner:
+	case m.Old == c.chain.owner:
 		return holo.Refuse(holo.Denied, ReasonState, "replace key: %s is the owner's, and not a user's", m.Old)
 	case now <= 0 || !c.known(m.Old, now):
 		return holo.Refuse(holo.Denied, ReasonNotGranted, "replace key: nothing is granted to %s", m.Old)
-	case m.Next == c.owner || c.chain.find(holo.NodeID(m.Next)) >= 0 || len(c.grantsOf(m.Next)) > 0:
+	case slices.Contains(c.chain.ruled, m.Next) || c.chain.find(holo.NodeID(m.Next)) >= 0 || len(c.grantsOf(m.Next)) > 0:
 		return holo.Refuse(holo.Conflict, ReasonKeyInUse, "replace key: %s is somebody's already", m.Next)
 	}
 	return nil

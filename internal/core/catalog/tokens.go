@@ -40,7 +40,7 @@ func MayIssueFor(owner, registrant, subject holo.PrincipalID) bool {
 // it is asked for the first time.
 func (c *Catalog) mayChange(what string, authority holo.PrincipalID, epoch uint64, proof []byte, sig [64]byte) error {
 	switch {
-	case !MayManageTokens(c.owner, authority):
+	case !MayManageTokens(c.chain.owner, authority):
 		return holo.Refuse(holo.Denied, ReasonOwnerOnly, "%s: %s may not: it takes the cluster's owner", what, authority)
 	case !key.Verify(authority, proof, sig[:]):
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "%s: not signed by this cluster's owner", what)
@@ -153,7 +153,7 @@ func (c *Catalog) tokenIssued(m *wire.TokenIssued, now int64) error {
 		return holo.Refuse(holo.Denied, ReasonState, "list token %s: its token key is not active", t.ID.Hex())
 	case !key.Verify(k.Key, wire.TokenIssuedProof(c.cluster, t), m.Sig[:]):
 		return holo.Refuse(holo.Denied, ReasonTokenKeySig, "list token %s: not signed by its token key", t.ID.Hex())
-	case !MayIssueFor(c.owner, k.Registrant, t.Subject):
+	case !MayIssueFor(c.chain.owner, k.Registrant, t.Subject):
 		return holo.Refuse(holo.Denied, ReasonOwnerOnly, "list token %s: its token key may not issue for %s", t.ID.Hex(), t.Subject)
 	case t.Expires <= t.Issued || t.Expires > t.Issued+holo.MaxTokenLife || t.Issued > now+holo.TokenLeeway || t.Expires+holo.TokenLeeway <= now:
 		return holo.Errorf(holo.Invalid, "list token %s: issued at %d until %d, now %d", t.ID.Hex(), t.Issued, t.Expires, now)
@@ -228,7 +228,7 @@ func VerifyTokenKey(cluster holo.ClusterID, owner holo.PrincipalID, r *wire.Toke
 
 func (c *Catalog) loadTokenKey(r *wire.TokenKeyRecord) error {
 	c.tokenKeys[key.Thumbprint(r.Key)] = *r
-	return VerifyTokenKey(c.cluster, c.owner, r)
+	return VerifyTokenKey(c.cluster, c.chain.owner, r)
 }
 
 // TokenKeys lists the token keys by thumbprint.

@@ -40,7 +40,7 @@ func (c *Catalog) giveRole(to holo.PrincipalID, label string, invite *wire.Invit
 		r := c.access.grants[id]
 		return &r, nil
 	}
-	return c.addGrant(wire.GrantRecord{Access: a, By: c.owner, Sig: invite.RoleSig}, now)
+	return c.addGrant(wire.GrantRecord{Access: a, By: c.chain.owner, Sig: invite.RoleSig}, now)
 }
 
 // checkRole checks an invite's role: the owner's signature, and that it can be
@@ -52,7 +52,7 @@ func (c *Catalog) checkRole(m *wire.InvitePut) error {
 	if m.Role == 0 {
 		return nil
 	}
-	if !key.Verify(c.owner, api.InviteRoleProof(c.cluster, m.InviteKey[:], m.Role), m.RoleSig[:]) {
+	if !key.Verify(c.chain.owner, api.InviteRoleProof(c.cluster, m.InviteKey[:], m.Role), m.RoleSig[:]) {
 		return holo.Refuse(holo.Denied, ReasonOwnerSig, "put invite: its role is not signed by this cluster's owner")
 	}
 	return (&holo.Scope{}).Check(m.Role, false)

@@ -297,6 +297,192 @@ func (x *SucceedUserResponse) GetEpoch() uint64 {
 	return 0
 }
 
+// OwnerStateRequest asks for what a succession of the owner's key is signed over.
+type OwnerStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	First         uint32                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"` // position of the first record of the chain that is wanted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnerStateRequest) Reset() {
+	*x = OwnerStateRequest{}
+	mi := &file_holo_v1_key_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnerStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnerStateRequest) ProtoMessage() {}
+
+func (x *OwnerStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_key_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnerStateRequest.ProtoReflect.Descriptor instead.
+func (*OwnerStateRequest) Descriptor() ([]byte, []int) {
+	return file_holo_v1_key_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OwnerStateRequest) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+type OwnerStateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chain         [][]byte               `protobuf:"bytes,1,rep,name=chain,proto3" json:"chain,omitempty"`   // encoded records; none: there are no more, and access is set
+	Access        []byte                 `protobuf:"bytes,2,opt,name=access,proto3" json:"access,omitempty"` // the encoded TokenFeed: token keys, and the access epoch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnerStateResponse) Reset() {
+	*x = OwnerStateResponse{}
+	mi := &file_holo_v1_key_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnerStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnerStateResponse) ProtoMessage() {}
+
+func (x *OwnerStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_key_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnerStateResponse.ProtoReflect.Descriptor instead.
+func (*OwnerStateResponse) Descriptor() ([]byte, []int) {
+	return file_holo_v1_key_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OwnerStateResponse) GetChain() [][]byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *OwnerStateResponse) GetAccess() []byte {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+// SucceedOwnerRequest: another key takes the place of the owner's.
+type SucceedOwnerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Succession    []byte                 `protobuf:"bytes,1,opt,name=succession,proto3" json:"succession,omitempty"` // an encoded OwnerSuccession, which both keys have signed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedOwnerRequest) Reset() {
+	*x = SucceedOwnerRequest{}
+	mi := &file_holo_v1_key_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedOwnerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedOwnerRequest) ProtoMessage() {}
+
+func (x *SucceedOwnerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_key_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedOwnerRequest.ProtoReflect.Descriptor instead.
+func (*SucceedOwnerRequest) Descriptor() ([]byte, []int) {
+	return file_holo_v1_key_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SucceedOwnerRequest) GetSuccession() []byte {
+	if x != nil {
+		return x.Succession
+	}
+	return nil
+}
+
+type SucceedOwnerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // the access epoch that it began
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedOwnerResponse) Reset() {
+	*x = SucceedOwnerResponse{}
+	mi := &file_holo_v1_key_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedOwnerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedOwnerResponse) ProtoMessage() {}
+
+func (x *SucceedOwnerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_key_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedOwnerResponse.ProtoReflect.Descriptor instead.
+func (*SucceedOwnerResponse) Descriptor() ([]byte, []int) {
+	return file_holo_v1_key_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SucceedOwnerResponse) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 var File_holo_v1_key_proto protoreflect.FileDescriptor
 
 const file_holo_v1_key_proto_rawDesc = "" +
@@ -321,13 +507,27 @@ const file_holo_v1_key_proto_rawDesc = "" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\x12%\n" +
 	"\x0enext_signature\x18\x04 \x01(\fR\rnextSignature\"+\n" +
 	"\x13SucceedUserResponse\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch2\xbc\x01\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\")\n" +
+	"\x11OwnerStateRequest\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\rR\x05first\"B\n" +
+	"\x12OwnerStateResponse\x12\x14\n" +
+	"\x05chain\x18\x01 \x03(\fR\x05chain\x12\x16\n" +
+	"\x06access\x18\x02 \x01(\fR\x06access\"5\n" +
+	"\x13SucceedOwnerRequest\x12\x1e\n" +
+	"\n" +
+	"succession\x18\x01 \x01(\fR\n" +
+	"succession\",\n" +
+	"\x14SucceedOwnerResponse\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch2\xca\x02\n" +
 	"\n" +
 	"KeyService\x121\n" +
 	"\x04Data\x12\x17.holo.v1.DataKeyRequest\x1a\x10.holo.v1.DataKey\x126\n" +
 	"\n" +
 	"RotateData\x12\x16.holo.v1.SignedRequest\x1a\x10.holo.v1.DataKey\x12C\n" +
-	"\vSucceedUser\x12\x16.holo.v1.SignedRequest\x1a\x1c.holo.v1.SucceedUserResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
+	"\vSucceedUser\x12\x16.holo.v1.SignedRequest\x1a\x1c.holo.v1.SucceedUserResponse\x12E\n" +
+	"\n" +
+	"OwnerState\x12\x1a.holo.v1.OwnerStateRequest\x1a\x1b.holo.v1.OwnerStateResponse\x12E\n" +
+	"\fSucceedOwner\x12\x16.holo.v1.SignedRequest\x1a\x1d.holo.v1.SucceedOwnerResponseB@Z>github.com/holocompute/holocompute/internal/api/holo/v1;holov1b\x06proto3"
 
 var (
 	file_holo_v1_key_proto_rawDescOnce sync.Once
@@ -341,24 +541,32 @@ func file_holo_v1_key_proto_rawDescGZIP() []byte {
 	return file_holo_v1_key_proto_rawDescData
 }
 
-var file_holo_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_holo_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_holo_v1_key_proto_goTypes = []any{
-	(*DataKeyRequest)(nil),      // 0: holo.v1.DataKeyRequest
-	(*RotateDataRequest)(nil),   // 1: holo.v1.RotateDataRequest
-	(*DataKey)(nil),             // 2: holo.v1.DataKey
-	(*SucceedUserRequest)(nil),  // 3: holo.v1.SucceedUserRequest
-	(*SucceedUserResponse)(nil), // 4: holo.v1.SucceedUserResponse
-	(*SignedRequest)(nil),       // 5: holo.v1.SignedRequest
+	(*DataKeyRequest)(nil),       // 0: holo.v1.DataKeyRequest
+	(*RotateDataRequest)(nil),    // 1: holo.v1.RotateDataRequest
+	(*DataKey)(nil),              // 2: holo.v1.DataKey
+	(*SucceedUserRequest)(nil),   // 3: holo.v1.SucceedUserRequest
+	(*SucceedUserResponse)(nil),  // 4: holo.v1.SucceedUserResponse
+	(*OwnerStateRequest)(nil),    // 5: holo.v1.OwnerStateRequest
+	(*OwnerStateResponse)(nil),   // 6: holo.v1.OwnerStateResponse
+	(*SucceedOwnerRequest)(nil),  // 7: holo.v1.SucceedOwnerRequest
+	(*SucceedOwnerResponse)(nil), // 8: holo.v1.SucceedOwnerResponse
+	(*SignedRequest)(nil),        // 9: holo.v1.SignedRequest
 }
 var file_holo_v1_key_proto_depIdxs = []int32{
 	0, // 0: holo.v1.KeyService.Data:input_type -> holo.v1.DataKeyRequest
-	5, // 1: holo.v1.KeyService.RotateData:input_type -> holo.v1.SignedRequest
-	5, // 2: holo.v1.KeyService.SucceedUser:input_type -> holo.v1.SignedRequest
-	2, // 3: holo.v1.KeyService.Data:output_type -> holo.v1.DataKey
-	2, // 4: holo.v1.KeyService.RotateData:output_type -> holo.v1.DataKey
-	4, // 5: holo.v1.KeyService.SucceedUser:output_type -> holo.v1.SucceedUserResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	9, // 1: holo.v1.KeyService.RotateData:input_type -> holo.v1.SignedRequest
+	9, // 2: holo.v1.KeyService.SucceedUser:input_type -> holo.v1.SignedRequest
+	5, // 3: holo.v1.KeyService.OwnerState:input_type -> holo.v1.OwnerStateRequest
+	9, // 4: holo.v1.KeyService.SucceedOwner:input_type -> holo.v1.SignedRequest
+	2, // 5: holo.v1.KeyService.Data:output_type -> holo.v1.DataKey
+	2, // 6: holo.v1.KeyService.RotateData:output_type -> holo.v1.DataKey
+	4, // 7: holo.v1.KeyService.SucceedUser:output_type -> holo.v1.SucceedUserResponse
+	6, // 8: holo.v1.KeyService.OwnerState:output_type -> holo.v1.OwnerStateResponse
+	8, // 9: holo.v1.KeyService.SucceedOwner:output_type -> holo.v1.SucceedOwnerResponse
+	5, // [5:10] is the sub-list for method output_type
+	0, // [0:5] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -376,7 +584,7 @@ func file_holo_v1_key_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_key_proto_rawDesc), len(file_holo_v1_key_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

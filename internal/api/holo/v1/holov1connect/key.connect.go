@@ -41,6 +41,10 @@ const (
 	KeyServiceRotateDataProcedure = "/holo.v1.KeyService/RotateData"
 	// KeyServiceSucceedUserProcedure is the fully-qualified name of the KeyService's SucceedUser RPC.
 	KeyServiceSucceedUserProcedure = "/holo.v1.KeyService/SucceedUser"
+	// KeyServiceOwnerStateProcedure is the fully-qualified name of the KeyService's OwnerState RPC.
+	KeyServiceOwnerStateProcedure = "/holo.v1.KeyService/OwnerState"
+	// KeyServiceSucceedOwnerProcedure is the fully-qualified name of the KeyService's SucceedOwner RPC.
+	KeyServiceSucceedOwnerProcedure = "/holo.v1.KeyService/SucceedOwner"
 )
 
 // KeyServiceClient is a client for the holo.v1.KeyService service.
@@ -48,6 +52,8 @@ type KeyServiceClient interface {
 	Data(context.Context, *connect.Request[v1.DataKeyRequest]) (*connect.Response[v1.DataKey], error)
 	RotateData(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.DataKey], error)
 	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error)
+	OwnerState(context.Context, *connect.Request[v1.OwnerStateRequest]) (*connect.Response[v1.OwnerStateResponse], error)
+	SucceedOwner(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedOwnerResponse], error)
 }
 
 // NewKeyServiceClient constructs a client for the holo.v1.KeyService service. By default, it uses
@@ -79,14 +85,28 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("SucceedUser")),
 			connect.WithClientOptions(opts...),
 		),
+		ownerState: connect.NewClient[v1.OwnerStateRequest, v1.OwnerStateResponse](
+			httpClient,
+			baseURL+KeyServiceOwnerStateProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("OwnerState")),
+			connect.WithClientOptions(opts...),
+		),
+		succeedOwner: connect.NewClient[v1.SignedRequest, v1.SucceedOwnerResponse](
+			httpClient,
+			baseURL+KeyServiceSucceedOwnerProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("SucceedOwner")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // keyServiceClient implements KeyServiceClient.
 type keyServiceClient struct {
-	data        *connect.Client[v1.DataKeyRequest, v1.DataKey]
-	rotateData  *connect.Client[v1.SignedRequest, v1.DataKey]
-	succeedUser *connect.Client[v1.SignedRequest, v1.SucceedUserResponse]
+	data         *connect.Client[v1.DataKeyRequest, v1.DataKey]
+	rotateData   *connect.Client[v1.SignedRequest, v1.DataKey]
+	succeedUser  *connect.Client[v1.SignedRequest, v1.SucceedUserResponse]
+	ownerState   *connect.Client[v1.OwnerStateRequest, v1.OwnerStateResponse]
+	succeedOwner *connect.Client[v1.SignedRequest, v1.SucceedOwnerResponse]
 }
 
 // Data calls holo.v1.KeyService.Data.
@@ -104,11 +124,23 @@ func (c *keyServiceClient) SucceedUser(ctx context.Context, req *connect.Request
 	return c.succeedUser.CallUnary(ctx, req)
 }
 
+// OwnerState calls holo.v1.KeyService.OwnerState.
+func (c *keyServiceClient) OwnerState(ctx context.Context, req *connect.Request[v1.OwnerStateRequest]) (*connect.Response[v1.OwnerStateResponse], error) {
+	return c.ownerState.CallUnary(ctx, req)
+}
+
+// SucceedOwner calls holo.v1.KeyService.SucceedOwner.
+func (c *keyServiceClient) SucceedOwner(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedOwnerResponse], error) {
+	return c.succeedOwner.CallUnary(ctx, req)
+}
+
 // KeyServiceHandler is an implementation of the holo.v1.KeyService service.
 type KeyServiceHandler interface {
 	Data(context.Context, *connect.Request[v1.DataKeyRequest]) (*connect.Response[v1.DataKey], error)
 	RotateData(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.DataKey], error)
 	SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error)
+	OwnerState(context.Context, *connect.Request[v1.OwnerStateRequest]) (*connect.Response[v1.OwnerStateResponse], error)
+	SucceedOwner(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedOwnerResponse], error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -136,6 +168,18 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("SucceedUser")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceOwnerStateHandler := connect.NewUnaryHandler(
+		KeyServiceOwnerStateProcedure,
+		svc.OwnerState,
+		connect.WithSchema(keyServiceMethods.ByName("OwnerState")),
+		connect.WithHandlerOptions(opts...),
+	)
+	keyServiceSucceedOwnerHandler := connect.NewUnaryHandler(
+		KeyServiceSucceedOwnerProcedure,
+		svc.SucceedOwner,
+		connect.WithSchema(keyServiceMethods.ByName("SucceedOwner")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/holo.v1.KeyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeyServiceDataProcedure:
@@ -144,6 +188,10 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceRotateDataHandler.ServeHTTP(w, r)
 		case KeyServiceSucceedUserProcedure:
 			keyServiceSucceedUserHandler.ServeHTTP(w, r)
+		case KeyServiceOwnerStateProcedure:
+			keyServiceOwnerStateHandler.ServeHTTP(w, r)
+		case KeyServiceSucceedOwnerProcedure:
+			keyServiceSucceedOwnerHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -163,4 +211,12 @@ func (UnimplementedKeyServiceHandler) RotateData(context.Context, *connect.Reque
 
 func (UnimplementedKeyServiceHandler) SucceedUser(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedUserResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.KeyService.SucceedUser is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) OwnerState(context.Context, *connect.Request[v1.OwnerStateRequest]) (*connect.Response[v1.OwnerStateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.KeyService.OwnerState is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) SucceedOwner(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SucceedOwnerResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.KeyService.SucceedOwner is not implemented"))
 }
