@@ -154,5 +154,9 @@ func (n *Node) Cause() error {
 	if !n.over.Load() {
 		return nil
 	}
-	return holo.Refuse(holo.Denied, reasonEvicted, "node %s (%s) was removed from cluster %s by its owner", n.home.settings.NodeName, n.self, n.cluster)
+	when := ""
+	if at := n.removed.Load(); at != 0 {
+		when = " at " + time.Unix(at, 0).UTC().Format(time.RFC3339) + ", while it was off"
+	}
+	return holo.Refuse(holo.Denied, reasonEvicted, "node %s (%s) was removed from cluster %s by its owner%s", n.home.settings.NodeName, n.self, n.cluster, when)
 }

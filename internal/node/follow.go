@@ -85,6 +85,7 @@ func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
 		return false
 	}
 	n.recordMembers(fresh)
+	n.notePartings(fresh)
 	n.learnDrains(f.Nodes)
 	more = len(f.Chain) == feedRecords
 	version, _ := n.members.at()

@@ -78,6 +78,16 @@ func (k *keyring) secret() key.Secret {
 	return k.mu.newest.secret
 }
 
+// secrets are all keys in force here, to derive others from.
+func (k *keyring) secrets() []key.Secret {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.mu.former.secret.IsZero() {
+		return []key.Secret{k.mu.newest.secret}
+	}
+	return []key.Secret{k.mu.newest.secret, k.mu.former.secret}
+}
+
 // at says which epoch the newest key is, and whether the former is gone.
 func (k *keyring) at() (epoch uint64, settled bool) {
 	k.mu.RLock()

@@ -157,6 +157,21 @@ func (m *members) proof() []byte {
 	return m.mu.verified.Proof(m.self)
 }
 
+// parting is what a node that was put out may be told.
+func (m *members) parting(evict wire.ChainRecord) []byte {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.verified.Parting(evict)
+}
+
+// admission is the record by which a member was admitted.
+func (m *members) admission(id holo.NodeID) ([32]byte, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	member, ok := m.mu.members[id]
+	return member.Admission, ok
+}
+
 // owner is whose signatures count now, as far as this node has verified.
 func (m *members) owner() holo.PrincipalID {
 	m.mu.RLock()

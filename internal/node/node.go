@@ -102,6 +102,7 @@ type Node struct {
 	raft       *raftStreams
 	catalog    *replica
 	members    *members
+	partings   partings
 	keys       *keyring
 	access     *access
 	tokens     *tokenView
@@ -119,6 +120,7 @@ type Node struct {
 	doorOpen   chan struct{} // closed when door is set
 
 	over    atomic.Bool
+	removed atomic.Int64  // when, seconds since 1970, by who told it while this node was off; 0: it was there
 	ended   chan struct{} // closed when this node was evicted
 	resumed chan struct{} // closed when the jobs of an earlier process are known
 
@@ -249,6 +251,7 @@ func (n *Node) run() {
 	n.group.Run(n.leadership.rekey)
 	n.group.Run(n.leadership.sweep)
 	n.group.Run(n.follow)
+	n.group.Run(n.askWhy)
 	n.group.Run(n.announce)
 	n.group.Run(n.watchHomes)
 	n.group.Run(n.resumeOwn)

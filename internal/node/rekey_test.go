@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -263,4 +264,58 @@ func TestNodeThatWasOffDuringRotationsComesBack(t *testing.T) {
 		t.Error("the old key let a stranger in")
 	}
 	refused(t, n, handshake.ReasonUnknownPSK, before)
+}
+
+// A node that was put out while it was off is told so by the owner's word, though
+// its key opens nothing any more: it says why, ends, and has learned nothing else.
+func TestNodeThatWasPutOutWhileItWasOffLearnsWhy(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	i := (c.leads() + 1) % 3
+	out := c.nodes[i]
+	must(t, out.Close())
+	c.nodes[i] = nil
+	c.evict(c.live()[0], out.self)
+	c.awaitKey(2, c.live()...)
+	records, _ := out.members.state()
+	before := sum(c.live(), handshake.ReasonParted)
+	back, err := Start(context.Background(), c.config(i))
+	must(t, err)
+	defer back.Close()
+	overSoon(t, back)
+	wantRefused(t, back.Cause(), holo.Denied, reasonEvicted)
+	if why := back.Cause().Error(); !strings.Contains(why, "by its owner at 2") || !strings.Contains(why, "while it was off") {
+		t.Errorf("the reason is %q", why)
+	}
+	if now, _ := back.members.state(); len(now) != len(records) || back.holdsLease() || back.keys.secret().Equal(c.live()[0].keys.secret()) {
+		t.Error("it learned of the chain, or has a lease or the new key")
+	}
+	await(t, "it is counted that it asked", func() bool { return sum(c.live(), handshake.ReasonParted) > before })
+	for _, n := range c.live() {
+		if len(n.peers.Sessions(out.self)) > 0 {
+			t.Error("there is a session with the evicted node")
+		}
+	}
+	c.answers(c.live()[0])
+}
+
+// What a node keeps to tell those who were put out is bounded, and a member that
+// asks under its own key is told nothing.
+func TestPartingsAreBoundedAndOfNobodyElse(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	n := c.nodes[0]
+	for k := range maxPartings + 3 {
+		n.partings.note(n.cluster, wire.ChainRecord{Kind: wire.ChainEvict, Node: holo.NodeID{byte(k), 1}}, n.keys.secrets())
+	}
+	key := func(id holo.NodeID) [8]byte { return handshake.PartingKey(n.keys.secret(), n.cluster, id).ID }
+	if len(n.partings.mu.list) != maxPartings {
+		t.Errorf("%d are kept", len(n.partings.mu.list))
+	}
+	_, newest := n.partings.find(key(holo.NodeID{maxPartings + 2, 1}))
+	_, oldest := n.partings.find(key(holo.NodeID{0, 1}))
+	_, member := n.partings.find(key(n.self))
+	if !newest || oldest || member {
+		t.Errorf("the newest is kept %v, the oldest %v, a member is told %v", newest, oldest, member)
+	}
 }

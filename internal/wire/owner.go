@@ -41,16 +41,26 @@ type MembershipProof struct {
 	Admission ChainRecord
 }
 
+// Parting tells a node that was put out while it was off what the owner has said
+// of it, and how somebody who knows an earlier owner comes to that one.
+type Parting struct {
+	Founder holo.PrincipalID
+	Owners  []ChainRecord // the successions, in order, at most MaxOwners-1
+	Evict   ChainRecord
+}
+
 const (
 	typeOwnerSuccession = Type(0x0414)
 	typeMembershipProof = Type(0x0415)
+	typeParting         = Type(0x0416)
 )
 
 // Type is the number on the wire.
 func (*OwnerSuccession) Type() Type { return typeOwnerSuccession }
 func (*MembershipProof) Type() Type { return typeMembershipProof }
+func (*Parting) Type() Type         { return typeParting }
 
-var _ = []struct{}{register[OwnerSuccession](), register[MembershipProof]()}
+var _ = []struct{}{register[OwnerSuccession](), register[MembershipProof](), register[Parting]()}
 
 func (m *OwnerSuccession) encode(e *Encoder) {
 	e.Fixed(m.Prev[:])
@@ -95,15 +105,32 @@ func (m *MembershipProof) encode(e *Encoder) {
 
 func (m *MembershipProof) decode(d *Decoder) {
 	d.Fixed(m.Founder[:])
-	for range d.Count(MaxOwners-1, chainRecordBytes) {
-		var r ChainRecord
-		r.decode(d)
-		m.Owners = append(m.Owners, r)
-	}
+	m.Owners = decodeOwners(d)
 	for range d.Count(MaxNodes, 32) {
 		var h [32]byte
 		d.Fixed(h[:])
 		m.Stands = append(m.Stands, h)
 	}
 	m.Admission.decode(d)
+}
+
+func decodeOwners(d *Decoder) (owners []ChainRecord) {
+	for range d.Count(MaxOwners-1, chainRecordBytes) {
+		var r ChainRecord
+		r.decode(d)
+		owners = append(owners, r)
+	}
+	return owners
+}
+
+func (m *Parting) encode(e *Encoder) {
+	e.Fixed(m.Founder[:])
+	encodeChain(e, m.Owners)
+	m.Evict.encode(e)
+}
+
+func (m *Parting) decode(d *Decoder) {
+	d.Fixed(m.Founder[:])
+	m.Owners = decodeOwners(d)
+	m.Evict.decode(d)
 }

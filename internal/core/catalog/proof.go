@@ -44,9 +44,19 @@ func VerifyProof(cluster holo.ClusterID, owner holo.PrincipalID, node holo.NodeI
 // verifyOwners follows the successions. Which of them the old key has made first
 // only the chain can tell: somebody who knows it alone follows where it points.
 func verifyOwners(cluster holo.ClusterID, known holo.PrincipalID, node holo.NodeID, m *wire.MembershipProof) ([]holo.PrincipalID, error) {
-	owners := []holo.PrincipalID{m.Founder}
-	for i := range m.Owners {
-		r := &m.Owners[i]
+	owners, err := followOwners(cluster, known, m.Founder, m.Owners)
+	if err != nil {
+		return nil, err
+	}
+	return owners, verifyAdmission(cluster, owners[len(owners)-1], node, m)
+}
+
+// followOwners verifies the successions from the founder on, and that they lead
+// past an owner who is known.
+func followOwners(cluster holo.ClusterID, known, founder holo.PrincipalID, successions []wire.ChainRecord) ([]holo.PrincipalID, error) {
+	owners := []holo.PrincipalID{founder}
+	for i := range successions {
+		r := &successions[i]
 		if r.Kind != wire.ChainOwner || slices.Contains(owners, r.Owner) {
 			return nil, chainError(i, "it is no succession, or leads back")
 		}
@@ -58,7 +68,7 @@ func verifyOwners(cluster holo.ClusterID, known holo.PrincipalID, node holo.Node
 	if !slices.Contains(owners, known) {
 		return nil, chainError(0, "another owner's cluster: %s", owners[len(owners)-1])
 	}
-	return owners, verifyAdmission(cluster, owners[len(owners)-1], node, m)
+	return owners, nil
 }
 
 // verifyAdmission: what the owner of now has not signed itself, it must have
@@ -88,13 +98,18 @@ func (v *Verified) Proof(node holo.NodeID) []byte {
 	if len(v.Owners) == 1 {
 		return wire.Encode(&m.Admission)
 	}
-	for _, r := range v.records {
-		if r.Kind == wire.ChainOwner {
-			m.Owners = append(m.Owners, r)
-		}
-	}
+	m.Owners = v.successions()
 	if slices.Contains(v.stood, v.Members[i].Admission) {
 		m.Stands = v.stood
 	}
 	return wire.Encode(m)
+}
+
+func (v *Verified) successions() (list []wire.ChainRecord) {
+	for _, r := range v.records {
+		if r.Kind == wire.ChainOwner {
+			list = append(list, r)
+		}
+	}
+	return list
 }

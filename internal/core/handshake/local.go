@@ -37,6 +37,9 @@ type Local struct {
 	// FindPSK gives the responder the key of an ID. Keep the answer the same
 	// for IDs never known and IDs no longer valid.
 	FindPSK func(kind Kind, id [8]byte) (PSK, bool)
+	// Parting finds what is told to a node that was put out, by the ID of its
+	// PartingKey: at most MaxProof bytes. Nil: nobody is told anything.
+	Parting func(id [8]byte) (k PSK, word []byte, ok bool)
 	// Proof is sent, encrypted, to the peer: by a responder always, by an
 	// initiator of kind node. It shows membership; the peer's Admit judges it.
 	Proof []byte

@@ -99,6 +99,9 @@ func (m *Machine) answer(message []byte) (reply []byte, err error) {
 	if string(message) == question {
 		return m.introduce()
 	}
+	if strings.HasPrefix(string(message), whyRefused) {
+		return m.part(message)
+	}
 	said, first, err := splitFirst(message)
 	if err != nil {
 		return nil, err
