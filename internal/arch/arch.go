@@ -13,7 +13,8 @@ var mayImport = map[string][]string{
 	"internal/holo":                      {},
 	"internal/key":                       {"internal/holo"},
 	"internal/digest":                    {"internal/holo"},
-	"internal/wire":                      {"internal/holo", "internal/key"},
+	"internal/protocol":                  {"internal/holo"},
+	"internal/wire":                      {"internal/holo", "internal/key", "internal/protocol"},
 	"internal/placement":                 {"internal/holo", "internal/wire", "internal/invariant", "internal/digest"},
 	"internal/api":                       {"internal/holo"},
 	"internal/api/holo/v1":               {},
@@ -23,13 +24,13 @@ var mayImport = map[string][]string{
 	"internal/core/*": words,
 
 	// The devices: each hides one kind of I/O or one library.
-	"internal/transport":  {"internal/holo", "internal/key", "internal/wire", "internal/core/handshake"},
+	"internal/transport":  {"internal/holo", "internal/key", "internal/protocol", "internal/wire", "internal/core/handshake"},
 	"internal/consensus":  {"internal/holo"},
 	"internal/storage":    {"internal/holo", "internal/key", "internal/invariant"},
 	"internal/scrub":      {"internal/holo"},
 	"internal/checkpoint": {"internal/holo", "internal/digest"},
 	"internal/audit":      {"internal/holo", "internal/key", "internal/wire", "internal/api"},
-	"internal/identity":   {"internal/holo", "internal/key", "internal/core/handshake"},
+	"internal/identity":   {"internal/holo", "internal/key", "internal/protocol", "internal/core/handshake"},
 	"internal/lockdown":   {},
 	"internal/token":      {"internal/holo", "internal/key"},
 	"internal/claim":      {"internal/holo", "internal/wire", "internal/token", "internal/api/holo/v1", "kernels/std"},
@@ -53,14 +54,14 @@ var mayImport = map[string][]string{
 		"internal/holo", "internal/digest", "internal/wire", "internal/invariant", "internal/placement", "internal/core/shard", "internal/core/pagecache",
 		"internal/wait", "internal/storage", "internal/scrub", "internal/transport",
 	},
-	"internal/door": {"internal/holo", "internal/key", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	"internal/door": {"internal/holo", "internal/key", "internal/protocol", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
 
 	// The faces: all clients of the same door.
-	".":           {"internal/holo", "internal/checkpoint", "internal/key", "internal/identity", "internal/remote", "internal/ownership", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
-	"cmd/holo":    {".", "internal/holo", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
+	".":           {"internal/holo", "internal/checkpoint", "internal/key", "internal/protocol", "internal/identity", "internal/remote", "internal/ownership", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
+	"cmd/holo":    {".", "internal/holo", "internal/protocol", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
 	"kernels":     {},
 	"kernels/std": {"internal/holo"},
 
@@ -82,7 +83,7 @@ var mayImport = map[string][]string{
 }
 
 var words = []string{
-	"internal/invariant", "internal/holo", "internal/key", "internal/digest", "internal/wire", "internal/placement", "internal/api",
+	"internal/invariant", "internal/holo", "internal/key", "internal/digest", "internal/protocol", "internal/wire", "internal/placement", "internal/api",
 }
 
 // onlyImporter names the one package that hides each library.

@@ -353,7 +353,7 @@ func TestHandshakeFramesAreBounded(t *testing.T) {
 		"long":    {[]byte{0xff, 0xff, 1, 2, 3}, ReasonLong},
 		"garbage": {append([]byte{0, 40}, bytes.Repeat([]byte{7}, 40)...), handshake.ReasonBadHello},
 		"cut":     {[]byte{0, 40, 1, 2}, ReasonBroken},
-		"version": {append([]byte{0, 40, 0, 38}, append([]byte("holo\x03"), make([]byte, 33)...)...), handshake.ReasonVersion},
+		"version": {append([]byte{0, 40, 0, 38}, append([]byte("holo\xfe\xff\x00"), make([]byte, 31)...)...), handshake.ReasonVersion},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := stranger(t, server)

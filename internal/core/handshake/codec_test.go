@@ -5,11 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 func TestMalformedHellosAreRefused(t *testing.T) {
-	good := hello{kind: KindNode, pskID: [8]byte{1}, cluster: testCluster, protocol: "p", also: []string{"q", ""}}
-	if h, err := decodeHello(good.encode()); err != nil || h.kind != KindNode || h.protocol != "p" || !slices.Equal(h.also, good.also) {
+	spoken := protocol.Offer{Range: protocol.Spoken()}
+	good := hello{offer: spoken, kind: KindNode, pskID: [8]byte{1}, cluster: testCluster, protocol: "p", also: []string{"q", ""}}
+	if h, err := decodeHello(good.encode(), spoken); err != nil || h.kind != KindNode || h.protocol != "p" || !slices.Equal(h.also, good.also) {
 		t.Fatalf("control: %v, %v", h, err)
 	}
 	with := func(change func(h *hello)) []byte {
@@ -18,8 +21,11 @@ func TestMalformedHellosAreRefused(t *testing.T) {
 		return h.encode()
 	}
 	for name, b := range map[string][]byte{
-		"empty":                 {},
-		"another magic":         append([]byte("halo"), good.encode()[4:]...),
+		"empty":              {},
+		"another magic":      append([]byte("halo"), good.encode()[4:]...),
+		"no version":         with(func(h *hello) { h.offer = protocol.Offer{} }),
+		"versions backwards": with(func(h *hello) { h.offer.Range = protocol.Range{Oldest: 2, Newest: 1} }),
+		"a cluster's version that it does not speak": with(func(h *hello) { h.offer.Cluster = protocol.Newest + 1 }),
 		"kind 0":                with(func(h *hello) { h.kind = 0 }),
 		"kind 4":                with(func(h *hello) { h.kind = 4 }),
 		"node without psk ID":   with(func(h *hello) { h.pskID = [8]byte{} }),
@@ -29,7 +35,7 @@ func TestMalformedHellosAreRefused(t *testing.T) {
 		"left over":             append(good.encode(), 0),
 		"long":                  append(good.encode(), make([]byte, maxHello)...),
 	} {
-		_, err := decodeHello(b)
+		_, err := decodeHello(b, spoken)
 		if err == nil {
 			t.Errorf("%s is taken", name)
 			continue
@@ -38,14 +44,14 @@ func TestMalformedHellosAreRefused(t *testing.T) {
 	}
 	whole := good.encode()
 	for n := range whole {
-		if _, err := decodeHello(whole[:n]); err == nil {
+		if _, err := decodeHello(whole[:n], spoken); err == nil {
 			t.Errorf("cut to %d bytes it is taken", n)
 		}
 	}
 }
 
 func TestMalformedIdentitiesAreRefused(t *testing.T) {
-	mine := identity{certificate: newStatic(t, "alpha").certificate, proof: []byte("proof")}
+	mine := identity{certificate: newStatic(t, "alpha").certificate, offer: protocol.Offer{Range: protocol.Spoken()}, proof: []byte("proof")}
 	if _, err := decodeIdentity(mine.encode()); err != nil {
 		t.Fatal(err)
 	}
@@ -66,12 +72,13 @@ func TestMalformedIdentitiesAreRefused(t *testing.T) {
 		"short signature":    with(func(i *identity) { i.signature = i.signature[1:] }),
 		"a clock before it":  with(func(i *identity) { i.clock = -1 }),
 		"before the epoch":   with(func(i *identity) { i.notBefore = -1 }),
+		"no versions":        with(func(i *identity) { i.offer = protocol.Offer{} }),
 		"ends before it":     with(func(i *identity) { i.notAfter = -1 }),
 		"empty proof":        appendField(with(func(i *identity) { i.proof = nil }), fieldProof, nil),
 		"a field twice":      slices.Concat(node, mine.encode()),
 		"a field missing":    mine.encode()[len(node):],
 		"out of order":       slices.Concat(mine.encode()[len(node):], node),
-		"an unknown field":   appendField(mine.encode(), 7, []byte("x")),
+		"an unknown field":   appendField(mine.encode(), 8, []byte("x")),
 		"left over":          append(mine.encode(), 0),
 	} {
 		_, err := decodeIdentity(b)

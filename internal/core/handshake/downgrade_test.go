@@ -1,12 +1,15 @@
 package handshake
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // dial is what a transport does: it goes on to the next protocol when, and
@@ -104,7 +107,7 @@ func decode(first []byte) *hello {
 	if err != nil {
 		panic(err)
 	}
-	h, err := decodeHello(said)
+	h, err := decodeHello(said, protocol.Offer{Range: protocol.Spoken()})
 	if err != nil {
 		panic(err)
 	}
@@ -160,26 +163,160 @@ func TestRequireNeverProposesClassical(t *testing.T) {
 	}
 }
 
-// TestOtherVersionIsRefusedOnBothSidesWithTheReason: of this release's version
-// there is one, so those before and after it are refused, before a key is used.
-func TestOtherVersionIsRefusedOnBothSidesWithTheReason(t *testing.T) {
-	for _, version := range []byte{0, helloVersion - 1, helloVersion + 1, 255} {
+// speaking has a side speak some versions, in a cluster that is at one.
+func speaking(l Local, oldest, newest, cluster protocol.Version) Local {
+	l.Speaks, l.Cluster = protocol.Range{Oldest: oldest, Newest: newest}, cluster
+	return l
+}
+
+// TestSessionIsInTheHighestVersionThatBothSpeak, whoever begins.
+func TestSessionIsInTheHighestVersionThatBothSpeak(t *testing.T) {
+	for _, c := range []struct {
+		i, r [3]protocol.Version
+		want protocol.Version
+	}{
+		{[3]protocol.Version{1, 2, 0}, [3]protocol.Version{1, 2, 0}, 2},
+		{[3]protocol.Version{1, 1, 1}, [3]protocol.Version{1, 2, 1}, 1},
+		{[3]protocol.Version{1, 2, 1}, [3]protocol.Version{1, 1, 1}, 1},
+		{[3]protocol.Version{2, 3, 2}, [3]protocol.Version{1, 2, 2}, 2},
+		{[3]protocol.Version{1, 2, 2}, [3]protocol.Version{2, 3, 0}, 2},
+	} {
 		i, r, _ := sides(t, KindNode)
+		is, rs, err := shake(speaking(i, c.i[0], c.i[1], c.i[2]), speaking(r, c.r[0], c.r[1], c.r[2]), nil)
+		if err != nil {
+			t.Errorf("%v with %v: %v", c.i, c.r, err)
+			continue
+		}
+		if is.Version() != c.want || rs.Version() != c.want {
+			t.Errorf("%v with %v: version %d here, %d there, want %d", c.i, c.r, is.Version(), rs.Version(), c.want)
+		}
+		if is.Speaks() != (protocol.Range{Oldest: c.r[0], Newest: c.r[1]}) || rs.Speaks() != (protocol.Range{Oldest: c.i[0], Newest: c.i[1]}) {
+			t.Errorf("%v with %v: the peers are said to speak %v and %v", c.i, c.r, is.Speaks(), rs.Speaks())
+		}
+	}
+}
+
+// TestOtherVersionIsRefusedOnBothSidesWithTheReason: who has no version in common
+// with us, or does not speak that of the cluster, is refused before a key is
+// used, and each side is told which of them is to be upgraded.
+func TestOtherVersionIsRefusedOnBothSidesWithTheReason(t *testing.T) {
+	for _, c := range []struct {
+		i, r        [3]protocol.Version
+		here, there string // what the initiator and the responder are told
+	}{
+		{[3]protocol.Version{3, 4, 0}, [3]protocol.Version{1, 2, 0}, "upgrade the program of the peer", "upgrade the program of this machine"},
+		{[3]protocol.Version{1, 2, 0}, [3]protocol.Version{3, 4, 0}, "upgrade the program of this machine", "upgrade the program of the peer"},
+		{[3]protocol.Version{1, 1, 1}, [3]protocol.Version{1, 2, 2}, "upgrade the program of this machine", "upgrade the program of the peer"},
+		{[3]protocol.Version{1, 2, 2}, [3]protocol.Version{1, 1, 1}, "upgrade the program of the peer", "upgrade the program of this machine"},
+		{[3]protocol.Version{2, 3, 0}, [3]protocol.Version{1, 2, 1}, "bring every member to version 2 first", "bring every member to version 2 first"},
+		{[3]protocol.Version{255, 255, 0}, [3]protocol.Version{1, 2, 0}, "upgrade the program of the peer", "upgrade the program of this machine"},
+	} {
+		i, r, told := sides(t, KindNode)
+		m, first, err := Initiate(speaking(i, c.i[0], c.i[1], c.i[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.FindPSK = func(Kind, [8]byte) (PSK, bool) { t.Error("a key was looked for"); return PSK{}, false }
+		reply, done, err := Respond(speaking(r, c.r[0], c.r[1], c.r[2])).Process(first)
+		wantReason(t, err, ReasonVersion)
+		if done || !strings.HasPrefix(string(reply), otherVersion) || !strings.Contains(err.Error(), c.there) {
+			t.Errorf("%v to %v: answered with %q: %v", c.i, c.r, reply, err)
+		}
+		_, done, err = m.Process(reply)
+		wantReason(t, err, ReasonVersion)
+		if done || !strings.Contains(err.Error(), c.here) || len(told[0])+len(told[1]) > 0 {
+			t.Errorf("%v to %v: %v", c.i, c.r, err)
+		}
+	}
+}
+
+// TestClientsNeedNotSpeakTheClustersVersion: only who takes part in it does.
+func TestClientsNeedNotSpeakTheClustersVersion(t *testing.T) {
+	for _, kind := range allKinds {
+		i, r, _ := sides(t, kind)
+		is, _, err := shake(speaking(i, 1, 1, 0), speaking(r, 1, 2, 2), nil)
+		if kind == KindClient && (err != nil || is.Version() != 1) {
+			t.Errorf("kind %s: %v", kind, err)
+		}
+		if kind != KindClient {
+			wantReason(t, err, ReasonVersion)
+		}
+	}
+}
+
+// TestEditedVersionsEndTheHandshake: nobody in the middle makes two programs
+// speak an older version than both can, nor has them believe another cluster's
+// version: what was offered is under authentication, in both directions.
+func TestEditedVersionsEndTheHandshake(t *testing.T) {
+	const at = 2 + len(helloMagic) // of the offer, behind the hello's length
+	for name, edit := range map[string]func([]byte){
+		"an older newest":          func(offer []byte) { offer[1], offer[2] = 1, 0 },
+		"a newer oldest":           func(offer []byte) { offer[0] = 2 },
+		"a newer newest":           func(offer []byte) { offer[1] = 3 },
+		"another cluster's":        func(offer []byte) { offer[2] = 1 },
+		"no version of a cluster":  func(offer []byte) { offer[2] = 0 },
+		"an older newest, at that": func(offer []byte) { offer[1], offer[2] = 1, 1 },
+	} {
+		i, r, _ := sides(t, KindNode)
+		is, rs, err := shake(speaking(i, 1, 2, 2), speaking(r, 1, 2, 0), func(number int, message []byte) []byte {
+			if number == 1 {
+				message = slices.Clone(message)
+				edit(message[at : at+3])
+			}
+			return message
+		})
+		if is != nil || rs != nil {
+			t.Errorf("%s: there is a session", name)
+		}
+		wantReason(t, err, ReasonBadHandshake)
+	}
+}
+
+// TestForgedRefusalOfVersionsIsNotRetried: whoever makes one up ends this
+// handshake, and has nobody speak less in the next.
+func TestForgedRefusalOfVersionsIsNotRetried(t *testing.T) {
+	for _, said := range [][]byte{{1, 1, 0}, {1, 2, 0}, {9, 9, 9}, {0, 0, 0}} {
+		i, _, _ := sides(t, KindNode)
 		m, first, err := Initiate(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		first[2+len(helloMagic)] = version
-		reply, done, err := Respond(r).Process(first)
+		_, done, err := m.Process(append([]byte(otherVersion), said...))
 		wantReason(t, err, ReasonVersion)
-		if done || !strings.HasPrefix(string(reply), otherVersion) {
-			t.Errorf("version %d: answered with %q", version, reply)
+		_, again, err := Initiate(i)
+		if err != nil || done || !bytes.Equal(again[:2+len(helloMagic)+3], first[:2+len(helloMagic)+3]) {
+			t.Errorf("%v: the next hello begins with %x, after %x", said, again[:9], first[:9])
 		}
-		_, done, err = m.Process(reply)
-		wantReason(t, err, ReasonVersion)
-		if done || !strings.Contains(err.Error(), "same release") {
-			t.Errorf("version %d: %v", version, err)
-		}
+	}
+}
+
+// TestInitiatorJudgesTheRespondersVersions: what decides is in the responder's
+// authenticated message, and is judged before the initiator says who it is.
+func TestInitiatorJudgesTheRespondersVersions(t *testing.T) {
+	i, r, told := sides(t, KindNode)
+	m, first, err := Initiate(speaking(i, 1, 2, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, noise, err := splitFirst(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	liar := Respond(speaking(r, 1, 1, 0)) // which is not told to refuse
+	if liar.hello, err = decodeHello(said, liar.local.offer(KindNode)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(liar.startNoise(said, i.PSK), liar.readEmpty(noise)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := liar.speak(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, done, err := m.Process(second)
+	wantReason(t, err, ReasonVersion)
+	if done || len(third) > 0 || len(told[0]) > 0 {
+		t.Error("the initiator went on with who does not speak its cluster's version")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type recording struct {
 	first, second []byte
 	i, r          *handshakeState // to know their statics and, in controls, more
-	p             *protocol
+	p             *noiseProtocol
 }
 
 func record(t *testing.T) *recording {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // What decodes encodes to the same bytes: there is one form of everything.
@@ -13,7 +14,7 @@ import (
 func FuzzHello(f *testing.F) {
 	for _, kind := range allKinds {
 		l := Local{Kind: kind, PQ: PQPrefer}
-		h := hello{kind: kind, cluster: testCluster}
+		h := hello{offer: protocol.Offer{Range: protocol.Spoken()}, kind: kind, cluster: testCluster}
 		if kind.NeedsPSK() {
 			h.pskID = [8]byte{1}
 		}
@@ -22,7 +23,7 @@ func FuzzHello(f *testing.F) {
 	}
 	f.Add([]byte(helloMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := decodeHello(b)
+		h, err := decodeHello(b, protocol.Offer{Range: protocol.Spoken()})
 		if err != nil {
 			if reason := holo.ReasonOf(err); reason != ReasonBadHello && reason != ReasonVersion {
 				t.Errorf("refused without the reason: %v", err)
@@ -41,7 +42,7 @@ func FuzzIdentity(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, proof := range [][]byte{nil, []byte("proof")} {
-		i := identity{certificate: static.certificate, proof: proof}
+		i := identity{certificate: static.certificate, offer: protocol.Offer{Range: protocol.Spoken()}, proof: proof}
 		f.Add(i.encode())
 	}
 	f.Add([]byte{fieldNode, 0, 32})

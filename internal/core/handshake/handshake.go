@@ -25,7 +25,11 @@
 // Session, Sealer and Opener are not safe for concurrent use.
 package handshake
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/holocompute/holocompute/internal/protocol"
+)
 
 // Kind is what a session is for. It is fixed by the first byte that is said,
 // decides whether there is a pre-shared key, and is never retried as another.
@@ -105,18 +109,18 @@ func (s Suite) String() string {
 }
 
 // Reasons of refusals, for counters and audit records. A peer that has not
-// been authenticated is told none of them but suite_refused.
+// been authenticated is told none of them but suite_refused and version_skew.
 const (
-	ReasonBadHello     = "bad_hello"     // the clear message is malformed
-	ReasonVersion      = "version_skew"  // the peer speaks another version of the protocol
-	ReasonWrongKind    = "wrong_kind"    // a session kind that is not accepted here
-	ReasonWrongCluster = "wrong_cluster" // another cluster's ID
-	ReasonSuiteRefused = "suite_refused" // a protocol name that policy does not allow
-	ReasonDowngrade    = "downgrade"     // a fallback without need: somebody is in the middle
-	ReasonUnknownPSK   = "unknown_psk"   // no such pre-shared key
-	ReasonBadHandshake = "bad_handshake" // does not decrypt: wrong key, other channel, or tampered with
-	ReasonBadIdentity  = "bad_identity"  // the certificate is wrong, of another key or out of date
-	ReasonClockSkew    = "clock_skew"    // the clocks of the two machines differ by more than ClockSkew
-	ReasonReflection   = "reflection"    // the peer shows our own identity
-	ReasonUnknownNode  = "unknown_node"  // Admit refused without a reason of its own
+	ReasonBadHello     = "bad_hello"         // the clear message is malformed
+	ReasonVersion      = protocol.ReasonSkew // there is no version of the protocol to talk in
+	ReasonWrongKind    = "wrong_kind"        // a session kind that is not accepted here
+	ReasonWrongCluster = "wrong_cluster"     // another cluster's ID
+	ReasonSuiteRefused = "suite_refused"     // a protocol name that policy does not allow
+	ReasonDowngrade    = "downgrade"         // a fallback without need: somebody is in the middle
+	ReasonUnknownPSK   = "unknown_psk"       // no such pre-shared key
+	ReasonBadHandshake = "bad_handshake"     // does not decrypt: wrong key, other channel, or tampered with
+	ReasonBadIdentity  = "bad_identity"      // the certificate is wrong, of another key or out of date
+	ReasonClockSkew    = "clock_skew"        // the clocks of the two machines differ by more than ClockSkew
+	ReasonReflection   = "reflection"        // the peer shows our own identity
+	ReasonUnknownNode  = "unknown_node"      // Admit refused without a reason of its own
 )

@@ -4,31 +4,35 @@ import (
 	"bytes"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // The hello is what is said in clear, in front of the first Noise message:
 //
-//	"holo" version(1) kind(1) psk_id(8) cluster(16) protocol also
+//	"holo" offer(3) kind(1) psk_id(8) cluster(16) protocol also
 //
-// with protocol a string of a length byte and its bytes, and also a count byte
-// and as many strings. It is the start of the prologue, byte for byte.
+// with offer the oldest and the newest version of the protocol that the
+// initiator speaks and the one that its cluster is at (protocol.Offer), protocol
+// a string of a length byte and its bytes, and also a count byte and as many
+// strings. It is the start of the prologue, byte for byte. The first seven bytes
+// never change: so any two programs can tell each other why they cannot talk.
 const (
-	helloMagic   = "holo"
-	helloVersion = 2
-	maxAlso      = 8
-	// maxHello is 30 fixed bytes, a count, and nine strings of up to 255.
-	maxHello = 30 + 1 + (1+maxAlso)*256
+	helloMagic = "holo"
+	maxAlso    = 8
+	// maxHello is 32 fixed bytes, a count, and nine strings of up to 255.
+	maxHello = 32 + 1 + (1+maxAlso)*256
 )
 
 // refusal is the whole answer to a hello whose protocol name policy does not
 // allow. Nothing authenticates it, see Local.Fallback.
 const refusal = "holo-refused-protocol\x00"
 
-// otherVersion is the whole answer to a hello of another version. Its last byte
-// is the version spoken here. Nothing authenticates it: nothing is retried.
+// otherVersion, and this side's offer behind it, is the whole answer to a hello
+// of versions that do not fit. Nothing authenticates it: nothing is retried.
 const otherVersion = "holo-refused-version\x00"
 
 type hello struct {
+	offer    protocol.Offer
 	kind     Kind
 	pskID    [8]byte
 	cluster  holo.ClusterID
@@ -37,7 +41,8 @@ type hello struct {
 }
 
 func (h *hello) encode() []byte {
-	b := append([]byte(helloMagic), helloVersion, byte(h.kind))
+	b := appendOffer([]byte(helloMagic), h.offer)
+	b = append(b, byte(h.kind))
 	b = append(b, h.pskID[:]...)
 	b = append(b, h.cluster[:]...)
 	b = appendShort(b, h.protocol)
@@ -50,20 +55,26 @@ func (h *hello) encode() []byte {
 
 func appendShort(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
 
-// decodeHello reads a hello that fills b exactly.
-func decodeHello(b []byte) (*hello, error) {
+func appendOffer(b []byte, o protocol.Offer) []byte {
+	return append(b, byte(o.Oldest), byte(o.Newest), byte(o.Cluster))
+}
+
+// decodeHello reads a hello that fills b exactly. What is said by who has no
+// version in common with mine is not looked at further.
+func decodeHello(b []byte, mine protocol.Offer) (*hello, error) {
 	if len(b) > maxHello {
 		return nil, badHello("%d bytes, at most %d", len(b), maxHello)
 	}
 	r := reader{rest: b}
-	magic, version := r.take(len(helloMagic)), r.byte()
-	if r.short || !bytes.Equal(magic, []byte(helloMagic)) {
+	magic, offer := r.take(len(helloMagic)), r.offer()
+	if r.short || !bytes.Equal(magic, []byte(helloMagic)) || !offer.Valid() {
 		return nil, badHello("it does not begin as one")
 	}
-	if version != helloVersion {
-		return nil, refuse(ReasonVersion, "peer speaks version %d of the protocol, this node %d: bring both to the same release", version, helloVersion)
+	if !offer.Meets(mine.Range) {
+		_, err := mine.Agree(offer)
+		return nil, otherwise(err)
 	}
-	h := &hello{kind: Kind(r.byte())}
+	h := &hello{offer: offer, kind: Kind(r.byte())}
 	copy(h.pskID[:], r.take(len(h.pskID)))
 	copy(h.cluster[:], r.take(len(h.cluster)))
 	h.protocol = string(r.take(int(r.byte())))
@@ -86,6 +97,9 @@ func decodeHello(b []byte) (*hello, error) {
 	}
 	return h, nil
 }
+
+// otherwise is the error of sides that have no version to talk in.
+func otherwise(err error) error { return refuse(ReasonVersion, "%w", err) }
 
 func badHello(format string, args ...any) error { return refuse(ReasonBadHello, format, args...) }
 
@@ -133,6 +147,14 @@ func (r *reader) take(n int) []byte {
 	field := r.rest[:n:n]
 	r.rest = r.rest[n:]
 	return field
+}
+
+func (r *reader) offer() protocol.Offer {
+	b := r.take(3)
+	if b == nil {
+		return protocol.Offer{}
+	}
+	return protocol.Offer{Range: protocol.Range{Oldest: protocol.Version(b[0]), Newest: protocol.Version(b[1])}, Cluster: protocol.Version(b[2])}
 }
 
 func (r *reader) byte() byte {

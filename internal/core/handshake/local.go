@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // Limits of what a side brings. A name is for people and inside the
@@ -40,6 +41,11 @@ type Local struct {
 	// Parting finds what is told to a node that was put out, by the ID of its
 	// PartingKey: at most MaxProof bytes. Nil: nobody is told anything.
 	Parting func(id [8]byte) (k PSK, word []byte, ok bool)
+	// Speaks is the versions that this side speaks; zero: protocol.Spoken.
+	Speaks protocol.Range
+	// Cluster is the version that this side's cluster is at, which members and
+	// those who join must speak. 0: none is known. Clients need not speak it.
+	Cluster protocol.Version
 	// Proof is sent, encrypted, to the peer: by a responder always, by an
 	// initiator of kind node. It shows membership; the peer's Admit judges it.
 	Proof []byte
@@ -72,6 +78,18 @@ func (l Local) Fallback() (Local, bool) {
 	return l, l.refused < len(l.acceptable(l.Kind))
 }
 
+// offer is what this side says of its versions in a session of a kind.
+func (l *Local) offer(k Kind) protocol.Offer {
+	o := protocol.Offer{Range: l.Speaks}
+	if o.Range == (protocol.Range{}) {
+		o.Range = protocol.Spoken()
+	}
+	if k != KindClient {
+		o.Cluster = l.Cluster
+	}
+	return o
+}
+
 func (l *Local) suites() []Suite {
 	if len(l.Suites) == 0 {
 		return defaultSuites
@@ -88,6 +106,8 @@ func (l *Local) check() error {
 		return invalid("nobody decides whom to admit")
 	case !l.PQ.Valid():
 		return invalid("%s is no policy", l.PQ)
+	case !l.offer(KindNode).Valid():
+		return invalid("versions %s in a cluster at %d", l.Speaks, l.Cluster)
 	case !distinct(l.Suites):
 		return invalid("suites %v", l.Suites)
 	case len(l.Proof) > MaxProof:

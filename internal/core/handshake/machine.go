@@ -1,10 +1,12 @@
 package handshake
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // MaxMessage bounds every message of a handshake: hello, the longest Noise
@@ -17,6 +19,7 @@ const MaxMessage = 2 + maxHello + 1248 + maxPayload + tagSize
 type Machine struct {
 	local     Local
 	hello     *hello
+	version   protocol.Version // of the session, once both sides' are known
 	noise     *handshakeState
 	initiator bool
 	err       error
@@ -30,7 +33,7 @@ func Initiate(l Local) (*Machine, []byte, error) {
 		return nil, nil, err
 	}
 	name, also := l.proposal()
-	h := &hello{kind: l.Kind, pskID: l.PSK.ID, cluster: l.Static.cluster, protocol: name, also: also}
+	h := &hello{offer: l.offer(l.Kind), kind: l.Kind, pskID: l.PSK.ID, cluster: l.Static.cluster, protocol: name, also: also}
 	m := &Machine{local: l, hello: h, initiator: true}
 	said := h.encode()
 	if err := m.startNoise(said, l.PSK); err != nil {
@@ -106,10 +109,9 @@ func (m *Machine) answer(message []byte) (reply []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.hello, err = decodeHello(said); holo.ReasonOf(err) == ReasonVersion {
-		return append([]byte(otherVersion), helloVersion), err
-	}
-	if err != nil {
+	if err := m.greeted(said); holo.ReasonOf(err) == ReasonVersion {
+		return appendOffer([]byte(otherVersion), m.local.offer(KindNode)), err
+	} else if err != nil {
 		return nil, err
 	}
 	psk, err := m.local.receive(m.hello)
@@ -126,6 +128,31 @@ func (m *Machine) answer(message []byte) (reply []byte, err error) {
 		return nil, err
 	}
 	return m.speak(true)
+}
+
+// greeted reads the hello and finds the version to talk in.
+func (m *Machine) greeted(said []byte) (err error) {
+	if m.hello, err = decodeHello(said, m.local.offer(KindNode)); err != nil {
+		return err
+	}
+	return m.agree(m.hello.offer)
+}
+
+// agree finds the version that both sides speak best.
+func (m *Machine) agree(peer protocol.Offer) (err error) {
+	if m.version, err = m.local.offer(m.hello.kind).Agree(peer); err != nil {
+		return otherwise(err)
+	}
+	return nil
+}
+
+// refused says why a peer has no version to talk in, as far as it says itself.
+func (m *Machine) refused(said []byte) error {
+	r := reader{rest: said}
+	if err := m.agree(r.offer()); err != nil {
+		return err
+	}
+	return refuse(ReasonVersion, "the peer refused the versions offered, %s, though it says that it speaks one of them", m.hello.offer.Range)
 }
 
 // readEmpty reads message 1, whose payload is always empty: it would not be
@@ -147,8 +174,8 @@ func (m *Machine) finishInitiator(message []byte) (reply []byte, err error) {
 	if string(message) == refusal {
 		return nil, refuse(ReasonSuiteRefused, "peer does not allow protocol %s", m.hello.protocol)
 	}
-	if version, other := strings.CutPrefix(string(message), otherVersion); other && len(version) == 1 {
-		return nil, refuse(ReasonVersion, "peer speaks version %d of the protocol, this node %d: bring both to the same release", version[0], helloVersion)
+	if said, other := bytes.CutPrefix(message, []byte(otherVersion)); other && len(said) == 3 {
+		return nil, m.refused(said)
 	}
 	if err := m.listen(2, message); err != nil {
 		return nil, err

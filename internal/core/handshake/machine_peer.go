@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // receive judges a hello as responder, cheapest first, and finds its key.
@@ -26,7 +27,7 @@ func (l *Local) receive(h *hello) (psk PSK, err error) {
 
 // speak makes this side's identity message.
 func (m *Machine) speak(withProof bool) ([]byte, error) {
-	mine := identity{certificate: m.local.Static.certificate, clock: m.local.NowUnix}
+	mine := identity{certificate: m.local.Static.certificate, clock: m.local.NowUnix, offer: m.local.offer(m.hello.kind)}
 	if withProof {
 		mine.proof = m.local.Proof
 	}
@@ -49,6 +50,9 @@ func (m *Machine) listen(number int, message []byte) error {
 		return err
 	}
 	l := &m.local
+	if err := m.heard(peer.offer); err != nil {
+		return err
+	}
 	if peer.node == l.Static.Node() {
 		return refuse(ReasonReflection, "peer claims to be this node itself")
 	}
@@ -62,6 +66,18 @@ func (m *Machine) listen(number int, message []byte) error {
 		return notAdmitted(peer.node, err)
 	}
 	m.peer = peer
+	return nil
+}
+
+// heard takes the versions that the peer speaks, as it says under authentication:
+// the responder's decide, the initiator's are those of its hello.
+func (m *Machine) heard(peer protocol.Offer) error {
+	if m.initiator {
+		return m.agree(peer)
+	}
+	if peer != m.hello.offer {
+		return badIdentity("it speaks other versions than in its hello")
+	}
 	return nil
 }
 

@@ -48,7 +48,7 @@ var systemChance = chance{
 // handshakeState is Noise's HandshakeState (section 5.3). Any failure is final.
 type handshakeState struct {
 	noiseConfig
-	protocol        *protocol
+	protocol        *noiseProtocol
 	symmetric       *symmetricState
 	chance          chance
 	ephemeral       *ecdh.PrivateKey
@@ -61,7 +61,7 @@ type handshakeState struct {
 
 // newNoise starts a handshake. Every key that the pattern takes from outside
 // must be there now: a psk that is set later is a psk that may be forgotten.
-func newNoise(p *protocol, c noiseConfig) (*handshakeState, error) {
+func newNoise(p *noiseProtocol, c noiseConfig) (*handshakeState, error) {
 	if len(c.psks) != p.psks {
 		return nil, errPSKCount
 	}

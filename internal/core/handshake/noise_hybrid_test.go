@@ -28,7 +28,7 @@ func fixedChance(t *testing.T, ephemeral, seed, random byte) chance {
 }
 
 // noisePair is a handshake of which every key is fixed.
-func noisePair(t *testing.T, p *protocol, psks []key.Secret, random byte) (i, r *handshakeState) {
+func noisePair(t *testing.T, p *noiseProtocol, psks []key.Secret, random byte) (i, r *handshakeState) {
 	t.Helper()
 	i = must(newNoise(p, noiseConfig{initiator: true, static: privateKey(t, repeated(0x11, 32)), psks: psks}))(t)
 	r = must(newNoise(p, noiseConfig{static: privateKey(t, repeated(0x12, 32)), psks: psks}))(t)
@@ -100,7 +100,7 @@ func TestHybridMessageSizes(t *testing.T) {
 	}
 }
 
-func pskFor(t *testing.T, p *protocol) []key.Secret {
+func pskFor(t *testing.T, p *noiseProtocol) []key.Secret {
 	if p.psks == 0 {
 		return nil
 	}

@@ -52,7 +52,7 @@ func TestTwoImplementationsAgree(t *testing.T) {
 	}
 }
 
-func agree(t *testing.T, chance *rand.Rand, p *protocol, pattern, modifier, cipher string, oursInitiates bool) {
+func agree(t *testing.T, chance *rand.Rand, p *noiseProtocol, pattern, modifier, cipher string, oursInitiates bool) {
 	prologue, psk := randomBytes(chance, 40), randomBytes(chance, 32)
 	statics := [2][]byte{randomBytes(chance, 32), randomBytes(chance, 32)}
 	us, it := 0, 1
@@ -94,7 +94,7 @@ type ours struct {
 	keys []*cipherState // sending, receiving
 }
 
-func newOurs(t *testing.T, p *protocol, initiator bool, prologue, psk, static, peer []byte) *ours {
+func newOurs(t *testing.T, p *noiseProtocol, initiator bool, prologue, psk, static, peer []byte) *ours {
 	c := noiseConfig{initiator: initiator, prologue: prologue, static: privateKey(t, static)}
 	if known := p.knowsResponder && initiator || p.knowsInitiator && !initiator; known {
 		c.remoteStatic = privateKey(t, peer).PublicKey()
@@ -132,7 +132,7 @@ type oracle struct {
 	keys []*noise.CipherState // sending, receiving
 }
 
-func newOracle(t *testing.T, p *protocol, pattern, modifier, cipher string, initiator bool, prologue, psk, static, peer []byte) *oracle {
+func newOracle(t *testing.T, p *noiseProtocol, pattern, modifier, cipher string, initiator bool, prologue, psk, static, peer []byte) *oracle {
 	ciphers := map[string]noise.CipherFunc{"AESGCM": noise.CipherAESGCM, "ChaChaPoly": noise.CipherChaChaPoly}
 	config := noise.Config{
 		CipherSuite: noise.NewCipherSuite(noise.DH25519, ciphers[cipher], noise.HashSHA256),

@@ -52,8 +52,8 @@ var patterns = map[string]pattern{
 	"IX": {false, false, []string{"e s", "e ee se s es"}},
 }
 
-// protocol is a parsed protocol name.
-type protocol struct {
+// noiseProtocol is a parsed protocol name.
+type noiseProtocol struct {
 	name                           string
 	knowsInitiator, knowsResponder bool
 	messages                       [][]token
@@ -69,7 +69,7 @@ type algorithms struct {
 }
 
 // parseProtocol reads a name such as Noise_XXhfs+psk0_25519+MLKEM768_AESGCM_SHA256.
-func parseProtocol(name string, known algorithms) (*protocol, error) {
+func parseProtocol(name string, known algorithms) (*noiseProtocol, error) {
 	fields := strings.Split(name, "_")
 	if len(fields) != 5 || fields[0] != "Noise" || len(fields[1]) < 2 {
 		return nil, errProtocol(name)
@@ -80,7 +80,7 @@ func parseProtocol(name string, known algorithms) (*protocol, error) {
 	if !knownPattern || !knownCipher || !knownHash {
 		return nil, errProtocol(name)
 	}
-	p := &protocol{name: name, knowsInitiator: base.knowsInitiator, knowsResponder: base.knowsResponder, cipher: cipher, hash: hash}
+	p := &noiseProtocol{name: name, knowsInitiator: base.knowsInitiator, knowsResponder: base.knowsResponder, cipher: cipher, hash: hash}
 	for _, message := range base.messages {
 		p.messages = append(p.messages, parseTokens(message))
 	}
@@ -111,7 +111,7 @@ func keyExchange(hybrid bool) string {
 
 // modify applies the modifiers, "hfs+psk0" or "". They stand in alphabetical
 // order and each at most once (Noise section 8), so a protocol has one name.
-func (p *protocol) modify(list string) (hybrid, ok bool) {
+func (p *noiseProtocol) modify(list string) (hybrid, ok bool) {
 	if list == "" {
 		return false, true
 	}
@@ -135,7 +135,7 @@ func (p *protocol) modify(list string) (hybrid, ok bool) {
 }
 
 // insertPSK puts a psk token before the first message (0) or after message n.
-func (p *protocol) insertPSK(n int) {
+func (p *noiseProtocol) insertPSK(n int) {
 	p.psks++
 	if n == 0 {
 		p.messages[0] = slices.Insert(p.messages[0], 0, tokenPSK)

@@ -5,29 +5,34 @@ import (
 	"encoding/binary"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // The payload of the second and third message is a list of fields, each a type
 // byte, a length (2 bytes, big endian) and the value. Types ascend, none is
 // left out but the last, and unknown ones are refused, so an identity has one
-// encoding. A new field means a new version of the hello.
+// encoding. A field more means a version of the protocol more, and a hello of
+// both sides that says so.
 const (
 	fieldNode      = 1 // Ed25519 public key, 32 bytes
 	fieldSignature = 2 // of certificate.statement, 64 bytes
 	fieldValidity  = 3 // notBefore, notAfter: 8 bytes each
 	fieldName      = 4 // up to MaxName bytes
 	fieldTime      = 5 // seconds since 1970 by the sender's clock, 8 bytes
-	fieldProof     = 6 // up to MaxProof bytes; absent when empty
+	fieldOffer     = 6 // versions: oldest, newest, the cluster's; 3 bytes
+	fieldProof     = 7 // up to MaxProof bytes; absent when empty
 )
 
-// maxPayload is six heads and the longest values.
-const maxPayload = 6*3 + 32 + 64 + 16 + MaxName + 8 + MaxProof
+// maxPayload is seven heads and the longest values.
+const maxPayload = 7*3 + 32 + 64 + 16 + MaxName + 8 + 3 + MaxProof
 
-// identity is the payload: a certificate, what the sender's clock shows, and a
-// membership proof.
+// identity is the payload: a certificate, what the sender's clock shows, the
+// versions that it speaks, and a membership proof.
 type identity struct {
 	certificate
 	clock int64 // seconds since 1970
+	offer protocol.Offer
 	proof []byte
 }
 
@@ -39,6 +44,7 @@ func (i *identity) encode() []byte {
 	b = appendField(b, fieldValidity, validity)
 	b = appendField(b, fieldName, []byte(i.name))
 	b = appendField(b, fieldTime, binary.BigEndian.AppendUint64(nil, uint64(i.clock)))
+	b = appendField(b, fieldOffer, appendOffer(nil, i.offer))
 	if len(i.proof) > 0 {
 		b = appendField(b, fieldProof, i.proof)
 	}
@@ -60,6 +66,8 @@ func decodeIdentity(b []byte) (*identity, error) {
 	validity := r.field(fieldValidity, 16, 16)
 	i.name = string(r.field(fieldName, 0, MaxName))
 	clock := r.field(fieldTime, 8, 8)
+	offer := reader{rest: r.field(fieldOffer, 3, 3)}
+	i.offer = offer.offer()
 	if len(r.rest) > 0 {
 		i.proof = r.field(fieldProof, 1, MaxProof)
 	}
@@ -68,6 +76,8 @@ func decodeIdentity(b []byte) (*identity, error) {
 		return nil, badIdentity("a field is missing, out of order or of a wrong length")
 	case len(r.rest) > 0:
 		return nil, badIdentity("%d bytes left over", len(r.rest))
+	case !i.offer.Valid():
+		return nil, badIdentity("it speaks the versions %s of a cluster at %d", i.offer.Range, i.offer.Cluster)
 	case !printable(i.name):
 		return nil, badIdentity("name %q is not printable", i.name)
 	}

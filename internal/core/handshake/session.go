@@ -10,6 +10,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/invariant"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // Session is a completed handshake: who the peer is, and the keys of the
@@ -24,7 +25,9 @@ type Session struct {
 	hash          [32]byte
 	pskID         [8]byte
 	skew          int64
-	send, receive key.Secret // HKDF keys of the two directions; never used as cipher keys
+	version       protocol.Version
+	speaks        protocol.Range // the peer
+	send, receive key.Secret     // HKDF keys of the two directions; never used as cipher keys
 	sealed        streamSet
 	opened        streamSet
 }
@@ -36,6 +39,7 @@ func (m *Machine) complete() *Session {
 	s := &Session{
 		kind: m.hello.kind, initiator: m.initiator, protocol: m.hello.protocol, suite: suite,
 		peer: m.peer, hash: [32]byte(m.noise.hash()), pskID: m.hello.pskID, skew: m.peer.clock - m.local.NowUnix,
+		version: m.version, speaks: m.peer.offer.Range,
 	}
 	forward, backward := m.noise.symmetric.split()
 	if !m.initiator {
@@ -64,6 +68,13 @@ func (s *Session) PSKID() [8]byte { return s.pskID }
 // Skew is by how many seconds the peer's clock was ahead of the one here, give
 // or take the time that the handshake took.
 func (s *Session) Skew() int64 { return s.skew }
+
+// Version is that of the protocol which the session is in: the highest that both
+// sides speak.
+func (s *Session) Version() protocol.Version { return s.version }
+
+// Speaks is the versions that the peer speaks, as it said under authentication.
+func (s *Session) Speaks() protocol.Range { return s.speaks }
 
 // Kind is what the session is for.
 func (s *Session) Kind() Kind { return s.kind }

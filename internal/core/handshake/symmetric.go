@@ -9,12 +9,12 @@ import (
 // symmetricState is Noise's SymmetricState (section 5.2): a running hash h of
 // all that was said, and a chaining key ck of all the secrets so far.
 type symmetricState struct {
-	protocol *protocol
+	protocol *noiseProtocol
 	cipher   cipherState
 	ck, h    []byte
 }
 
-func newSymmetric(p *protocol) *symmetricState {
+func newSymmetric(p *noiseProtocol) *symmetricState {
 	s := &symmetricState{protocol: p, cipher: cipherState{algorithm: p.cipher}}
 	digest := p.hash()
 	s.h = make([]byte, digest.Size())

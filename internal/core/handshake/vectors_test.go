@@ -116,7 +116,7 @@ func (v noiseVector) check(t *testing.T) {
 	}
 }
 
-func fixedNoise(t *testing.T, p *protocol, initiator bool, prologue, static, remote, ephemeral octets, psks []octets) *handshakeState {
+func fixedNoise(t *testing.T, p *noiseProtocol, initiator bool, prologue, static, remote, ephemeral octets, psks []octets) *handshakeState {
 	t.Helper()
 	c := noiseConfig{initiator: initiator, prologue: prologue}
 	if len(static) > 0 {
