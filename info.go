@@ -3,6 +3,7 @@ package holocompute
 import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // Status is a cluster as one of its nodes sees it.
@@ -23,6 +24,28 @@ type Status struct {
 	Posture       []Measure         `json:"posture"`  // how the node that answers is protected
 	Isolation     Isolation         `json:"isolation"`
 	Scrub         Scrub             `json:"scrub"`
+	Protocol      int               `json:"protocol"` // version of the protocol that the cluster is at, 0 when the node does not know it yet
+	Speaks        Versions          `json:"speaks"`   // of the node that answers
+}
+
+// Versions is the range of versions of the protocol that a program speaks. Two
+// programs talk in the highest that both speak; a cluster is at the highest that
+// every member speaks. Zeros: it is not known.
+type Versions struct {
+	Oldest int `json:"oldest"`
+	Newest int `json:"newest"`
+}
+
+func versionsOf(v *holov1.Versions) Versions {
+	return Versions{Oldest: int(v.GetOldest()), Newest: int(v.GetNewest())}
+}
+
+// String is "1", "1 to 2" or "-".
+func (v Versions) String() string {
+	if v == (Versions{}) {
+		return "-"
+	}
+	return protocol.Range{Oldest: protocol.Version(v.Oldest), Newest: protocol.Version(v.Newest)}.String()
 }
 
 // Measure is one protection of a node's process or files.
@@ -117,6 +140,9 @@ type NodeStatus struct {
 	Primaries     int    `json:"primaries"`     // shards that it orders
 	Members       int    `json:"members"`       // shards of which it has a copy
 	Incarnation   uint64 `json:"incarnation"`
+
+	Speaks  Versions `json:"speaks"`  // as it said last, also of a node that is off
+	Program string   `json:"program"` // that it runs, by its own word; "": not known
 }
 
 // ShardHealth counts shards by how well they are held.
@@ -135,6 +161,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 		Nodes: []NodeStatus{}, Voters: []string{}, Posture: []Measure{}, Warnings: append([]string{}, s.GetWarnings()...), Suite: s.GetSuite(),
 		DefaultCopies: int(s.GetDefaultCopies()), MinAck: int(s.GetMinAck()),
 		Listen: append([]string{}, s.GetListen()...), Refusals: s.GetRefusals(), Isolation: isolationOf(s.GetIsolation()), Scrub: scrubOf(s.GetScrub()),
+		Protocol: int(s.GetProtocol()), Speaks: versionsOf(s.GetSpeaks()),
 		Shards: ShardHealth{
 			Total: int(h.GetTotal()), Full: int(h.GetFull()), UnderReplicated: int(h.GetUnderReplicated()),
 			RefusingWrites: int(h.GetRefusingWrites()), Lost: int(h.GetLost()),
@@ -146,6 +173,7 @@ func statusOf(s *holov1.StatusResponse) *Status {
 			CapacityBytes: n.GetCapacityBytes(), ResidentBytes: n.GetResidentBytes(), SpillBytes: n.GetSpillBytes(), SpilledBytes: n.GetSpilledBytes(),
 			CachedBytes: n.GetCachedBytes(), CacheHits: n.GetCacheHits(), CacheMisses: n.GetCacheMisses(),
 			Primaries: int(n.GetPrimaries()), Members: int(n.GetMembers()), Incarnation: n.GetIncarnation(),
+			Speaks: versionsOf(n.GetSpeaks()), Program: n.GetProgram(),
 		})
 	}
 	for _, m := range s.GetPosture() {

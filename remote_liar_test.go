@@ -22,9 +22,13 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
+
+// spoken is what the nodes of these tests say that they speak.
+var spoken = &holov1.Versions{Oldest: uint32(protocol.Oldest), Newest: uint32(protocol.Newest)}
 
 // A member that names another node when a session begins would get a signature
 // that opens a session there: the client signs nothing for it.
@@ -55,7 +59,7 @@ func TestNodeThatNamesAnotherGetsNoSignature(t *testing.T) {
 		"another node":    {Cluster: cluster[:], Node: bytes.Repeat([]byte{9}, 32)},
 		"another cluster": {Cluster: bytes.Repeat([]byte{9}, 16), Node: record.Node[:]},
 	} {
-		answer.Session, answer.Nonce = sessionOf(answer), make([]byte, 32)
+		answer.Session, answer.Nonce, answer.Speaks = sessionOf(answer), make([]byte, 32), spoken
 		liar.begin.Store(answer)
 		_, err := holocompute.Connect(t.Context(), o)
 		if holocompute.KindOf(err) != holocompute.Denied || holocompute.ReasonOf(err) != "wrong_peer" {
@@ -65,12 +69,28 @@ func TestNodeThatNamesAnotherGetsNoSignature(t *testing.T) {
 	if n := liar.signatures.Load(); n != 0 {
 		t.Errorf("the client signed %d times", n)
 	}
-	borrowed := &holov1.BeginResponse{Session: make([]byte, 32), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:]}
+	for _, v := range []*holov1.Versions{nil, {Oldest: 2, Newest: 1}, {Oldest: uint32(protocol.Newest) + 1, Newest: uint32(protocol.Newest) + 2}, {Oldest: 256, Newest: 258}} {
+		other := &holov1.BeginResponse{Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:], Speaks: v}
+		other.Session = sessionOf(other)
+		liar.begin.Store(other)
+		_, err := holocompute.Connect(t.Context(), o)
+		if v.GetOldest() > v.GetNewest() || v == nil {
+			if holocompute.KindOf(err) != holocompute.Corrupt {
+				t.Errorf("a node that speaks %v: %v", v, err)
+			}
+		} else if holocompute.ReasonOf(err) != "version_skew" || !strings.Contains(err.Error(), "upgrade the program of this machine") {
+			t.Errorf("a node that speaks %v: %v", v, err)
+		}
+	}
+	if n := liar.signatures.Load(); n != 0 {
+		t.Errorf("the client signed %d times for nodes of other versions", n)
+	}
+	borrowed := &holov1.BeginResponse{Session: make([]byte, 32), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:], Speaks: spoken}
 	liar.begin.Store(borrowed) // a session that another node gave out
 	if _, err := holocompute.Connect(t.Context(), o); holocompute.KindOf(err) != holocompute.Corrupt || liar.signatures.Load() != 0 {
 		t.Errorf("another node's session: %v, %d signatures", err, liar.signatures.Load())
 	}
-	honest := &holov1.BeginResponse{Session: sessionOf(borrowed), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:]}
+	honest := &holov1.BeginResponse{Session: sessionOf(borrowed), Nonce: make([]byte, 32), Cluster: cluster[:], Node: record.Node[:], Speaks: spoken}
 	liar.begin.Store(honest)
 	c, err := holocompute.Connect(t.Context(), o)
 	if err != nil || liar.signatures.Load() != 1 {

@@ -18,6 +18,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/remote"
 )
 
@@ -76,13 +77,16 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	c.mu.session = nil
 	public := c.signer.Public()
 	var conn net.Conn
-	begun, err := c.open.Begin(noting(ctx, &conn), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: c.token != ""}))
+	begun, err := c.open.Begin(noting(ctx, &conn), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: c.token != "", Speaks: speaks()}))
 	if err != nil {
 		return nil, received(ctx, "open session", false, err)
 	}
 	b := begun.Msg
 	if len(b.GetSession()) != api.SessionSize || len(b.GetNonce()) != api.SessionSize || len(b.GetCluster()) != 16 || len(b.GetNode()) != 32 {
 		return nil, holo.Errorf(Corrupt, "open session: the node's answer is malformed")
+	}
+	if err := meets(b.GetSpeaks()); err != nil {
+		return nil, err
 	}
 	if err := c.vouched(b, conn); err != nil {
 		return nil, err
@@ -100,6 +104,23 @@ func (c *client) session(ctx context.Context, refused []byte) ([]byte, error) {
 	}
 	c.mu.session, c.mu.cluster, c.mu.version = b.GetSession(), holo.ClusterID(b.GetCluster()), proven.Msg.GetCatalogue()
 	return c.mu.session, nil
+}
+
+// speaks is what this program speaks.
+func speaks() *holov1.Versions {
+	return &holov1.Versions{Oldest: uint32(protocol.Oldest), Newest: uint32(protocol.Newest)}
+}
+
+// meets refuses a node whose program has no version in common with this one.
+func meets(v *holov1.Versions) error {
+	r := protocol.Range{Oldest: protocol.Version(min(v.GetOldest(), 255)), Newest: protocol.Version(min(v.GetNewest(), 255))}
+	if !r.Valid() {
+		return holo.Errorf(Corrupt, "open session: the node does not say which versions of the protocol it speaks")
+	}
+	if _, err := (protocol.Offer{Range: protocol.Spoken()}).Agree(protocol.Offer{Range: r}); err != nil {
+		return holo.Refuse(Denied, protocol.ReasonSkew, "open session: %w", err)
+	}
+	return nil
 }
 
 // proof is what opens the session: of the key alone, or of the key and a token.

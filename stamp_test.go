@@ -34,7 +34,7 @@ func (b *busy) Begin(context.Context, *connectrpc.Request[holov1.BeginRequest]) 
 	var session [api.SessionSize]byte
 	api.BindSession(&session, holo.ClusterID{7}, holo.NodeID{8})
 	cluster, node := holo.ClusterID{7}, holo.NodeID{8}
-	return connectrpc.NewResponse(&holov1.BeginResponse{Session: session[:], Nonce: make([]byte, 32), Cluster: cluster[:], Node: node[:]}), nil
+	return connectrpc.NewResponse(&holov1.BeginResponse{Session: session[:], Nonce: make([]byte, 32), Cluster: cluster[:], Node: node[:], Speaks: spoken}), nil
 }
 
 func (b *busy) Prove(context.Context, *connectrpc.Request[holov1.ProveRequest]) (*connectrpc.Response[holov1.ProveResponse], error) {

@@ -125,7 +125,7 @@ var hints = map[string]string{
 	"former_owner":      "the same again in some seconds, or with --address of another node; if it stays so, holo cluster pin show there and here",
 	"not_the_owner":     "--config with the folder of the owner's key of now; holo cluster pin show on a node's machine tells which that is",
 	"invite_expired":    "holo invite on a machine of the cluster",
-	"version_skew":      "holo version on both machines: they need the same release",
+	"version_skew":      "holo version on both machines, and upgrade the one that speaks less",
 	"clock_skew":        "date on both machines: one of the clocks is wrong",
 	"pending":           "holo node approve on machines of the cluster; then the same command here again",
 	"data_loss":         "holo node evict --lose-data, or export those arrays before",

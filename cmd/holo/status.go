@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +108,7 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 	row(w, "this node", short(s.Node))
 	row(w, "leader", short(s.Leader))
 	row(w, "links", s.Suite)
+	row(w, "protocol", "version", s.Protocol, "of the cluster; this node speaks", s.Speaks)
 	row(w, "copies", s.DefaultCopies, "a write waits for", s.MinAck)
 	h := s.Shards
 	row(w, "shards", h.Total, "full", h.Full, "under-replicated", h.UnderReplicated, "refusing writes", h.RefusingWrites, "lost", h.Lost)
@@ -119,9 +121,9 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 		row(w, "", "last finding", time.Unix(s.Scrub.LastUnix, 0).UTC().Format(time.DateTime), s.Scrub.LastFinding)
 	}
 	row(w)
-	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "CACHED", "HITS", "PRIMARY OF", "MEMBER OF")
+	row(w, "NODE", "NAME", "STATE", "LEASE", "VOTER", "ADDRESS", "MEMORY", "USED", "SPILL", "ON DISK", "CACHED", "HITS", "PRIMARY OF", "MEMBER OF", "SPEAKS", "PROGRAM")
 	for _, n := range s.Nodes {
-		row(w, short(n.ID), n.Name, n.State, yes(n.Lease), yes(n.Voter), n.Address, size(n.CapacityBytes), size(n.ResidentBytes), size(n.SpillBytes), size(n.SpilledBytes), size(n.CachedBytes), hits(n), n.Primaries, n.Members)
+		row(w, short(n.ID), n.Name, n.State, yes(n.Lease), yes(n.Voter), n.Address, size(n.CapacityBytes), size(n.ResidentBytes), size(n.SpillBytes), size(n.SpilledBytes), size(n.CachedBytes), hits(n), n.Primaries, n.Members, n.Speaks, orDash(n.Program))
 	}
 	if len(s.Refusals) > 0 {
 		row(w)
@@ -140,6 +142,8 @@ func statusTable(w *tabwriter.Writer, s *holocompute.Status) {
 		row(w, "! "+warning)
 	}
 }
+
+func orDash(s string) string { return cmp.Or(s, "-") }
 
 // hits is the part of the reads of other nodes' pages that the cache answered.
 func hits(n holocompute.NodeStatus) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 func versionCommand(a *app) *cobra.Command {
@@ -18,7 +19,7 @@ func versionCommand(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{
 				"version": "devel", "revision": "", "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-				"api": apiVersion, "kernel_abi": "holo/1", "gas": module.Version,
+				"api": apiVersion, "protocol": protocol.Spoken().String(), "kernel_abi": "holo/1", "gas": module.Version,
 			}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				v["version"] = info.Main.Version
@@ -29,7 +30,7 @@ func versionCommand(a *app) *cobra.Command {
 				}
 			}
 			return a.emit("Version", v, func(w *tabwriter.Writer) {
-				for _, k := range []string{"version", "revision", "go", "platform", "api", "kernel_abi", "gas"} {
+				for _, k := range []string{"version", "revision", "go", "platform", "api", "protocol", "kernel_abi", "gas"} {
 					row(w, k, v[k])
 				}
 			})

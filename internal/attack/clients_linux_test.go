@@ -45,7 +45,7 @@ func (l *live) desktop() *desktop {
 // to the proof is signed.
 func (d *desktop) present(ctx context.Context, by key.Signer, chain string, bend func(proof []byte)) error {
 	public := by.Public()
-	b, err := d.sessions.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: chain != ""}))
+	b, err := d.sessions.Begin(ctx, connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: chain != "", Speaks: spoken}))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -44,18 +45,22 @@ func TestEveryDeviationInTheHandshakeIsRefused(t *testing.T) {
 		"an offer that was cut":    {handshake.ReasonBadHandshake, bugs{message: edit("", "", cutOffer)}, nil},
 		"a suite nobody has":       {handshake.ReasonSuiteRefused, bugs{message: edit("AESGCM_SHA256", "AESGCN_SHA256", nil)}, nil},
 		"no magic":                 {handshake.ReasonBadHello, bugs{message: edit("holo", "hole", nil)}, nil},
-		"the version before":       {handshake.ReasonVersion, bugs{message: on(1, func(b []byte) []byte { b[6]--; return b })}, nil},
-		"the version after":        {handshake.ReasonVersion, bugs{message: on(1, func(b []byte) []byte { b[6]++; return b })}, nil},
-		"a client session":         {handshake.ReasonWrongKind, bugs{}, func(l *handshake.Local) { l.Kind, l.PSK = handshake.KindClient, handshake.PSK{} }},
-		"a join session":           {handshake.ReasonUnknownPSK, bugs{}, func(l *handshake.Local) { l.Kind = handshake.KindJoin }},
-		"message 1 twice":          {handshake.ReasonBadHandshake, bugs{framed: on(1, func(b []byte) []byte { return append(b, b...) })}, nil},
-		"message 3 twice":          {transport.ReasonBadRecord, bugs{framed: on(3, func(b []byte) []byte { return append(b, b...) })}, nil},
-		"message 1 for message 3":  {handshake.ReasonBadHandshake, bugs{message: firstAgain()}, nil},
-		"a long message":           {transport.ReasonLong, bugs{framed: on(1, func([]byte) []byte { return []byte{0xff, 0xff, 1} })}, nil},
-		"a byte too many":          {handshake.ReasonBadHandshake, bugs{message: on(1, func(b []byte) []byte { return append(b, 0) })}, nil},
-		"an empty message":         {handshake.ReasonBadHello, bugs{message: on(1, func([]byte) []byte { return nil })}, nil},
-		"no last byte":             {handshake.ReasonBadHandshake, bugs{message: on(3, func(b []byte) []byte { return b[:len(b)-1] })}, nil},
-		"a greeting with a bit":    {transport.ReasonBadRecord, bugs{greeting: func(b []byte) []byte { b[len(b)-1] ^= 1; return b }}, nil},
+		"no version":               {handshake.ReasonBadHello, bugs{message: on(1, func(b []byte) []byte { b[6]--; return b })}, nil},
+		"versions after ours": {handshake.ReasonVersion, bugs{}, func(l *handshake.Local) {
+			l.Speaks = protocol.Range{Oldest: protocol.Newest + 1, Newest: protocol.Newest + 2}
+		}},
+		"a version before it":     {handshake.ReasonVersion, bugs{}, func(l *handshake.Local) { l.Speaks = protocol.Range{Oldest: protocol.Oldest, Newest: protocol.Oldest} }},
+		"fewer versions, edited":  {handshake.ReasonBadHandshake, bugs{message: on(1, func(b []byte) []byte { b[6]++; return b })}, nil},
+		"a client session":        {handshake.ReasonWrongKind, bugs{}, func(l *handshake.Local) { l.Kind, l.PSK = handshake.KindClient, handshake.PSK{} }},
+		"a join session":          {handshake.ReasonUnknownPSK, bugs{}, func(l *handshake.Local) { l.Kind = handshake.KindJoin }},
+		"message 1 twice":         {handshake.ReasonBadHandshake, bugs{framed: on(1, func(b []byte) []byte { return append(b, b...) })}, nil},
+		"message 3 twice":         {transport.ReasonBadRecord, bugs{framed: on(3, func(b []byte) []byte { return append(b, b...) })}, nil},
+		"message 1 for message 3": {handshake.ReasonBadHandshake, bugs{message: firstAgain()}, nil},
+		"a long message":          {transport.ReasonLong, bugs{framed: on(1, func([]byte) []byte { return []byte{0xff, 0xff, 1} })}, nil},
+		"a byte too many":         {handshake.ReasonBadHandshake, bugs{message: on(1, func(b []byte) []byte { return append(b, 0) })}, nil},
+		"an empty message":        {handshake.ReasonBadHello, bugs{message: on(1, func([]byte) []byte { return nil })}, nil},
+		"no last byte":            {handshake.ReasonBadHandshake, bugs{message: on(3, func(b []byte) []byte { return b[:len(b)-1] })}, nil},
+		"a greeting with a bit":   {transport.ReasonBadRecord, bugs{greeting: func(b []byte) []byte { b[len(b)-1] ^= 1; return b }}, nil},
 	} {
 		local := l.local()
 		if d.local != nil {

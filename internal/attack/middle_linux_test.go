@@ -18,6 +18,7 @@ import (
 
 	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 	"github.com/holocompute/holocompute/kernels"
 )
@@ -64,7 +65,7 @@ func TestReplayedSessionDoesNothing(t *testing.T) {
 	ctx := t.Context()
 	p, tape := l.taped(ctx)
 	before := l.state()
-	moved := l.attested(&wire.NodeAddress{Node: l.thief.static.Node(), Place: wire.Place{Addresses: []string{"127.0.0.9:9"}, Capacity: 1 << 30}})
+	moved := l.attested(&wire.NodeAddress{Node: l.thief.static.Node(), Place: wire.Place{Addresses: []string{"127.0.0.9:9"}, Capacity: 1 << 30}, Speaks: protocol.Spoken()})
 	m, err := p.ask(ctx, &wire.ControlRequest{Request: wire.RequestID{7}, Body: wire.Encode(moved)})
 	must(t, err)
 	if r, ok := m.(*wire.ControlResponse); !ok || r.Refused {

@@ -35,7 +35,11 @@ import (
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/node"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
+
+// spoken is what the clients of these tests say that they speak.
+var spoken = &holov1.Versions{Oldest: uint32(protocol.Oldest), Newest: uint32(protocol.Newest)}
 
 // rpc is a procedure of the client API, as its descriptor says.
 type rpc struct {
@@ -233,7 +237,7 @@ func (d *desk) open() {
 	d.t.Helper()
 	c := holov1connect.NewSessionServiceClient(d.http, "http://holo")
 	public := d.signer.Public()
-	b, err := c.Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+	b, err := c.Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Speaks: spoken}))
 	fatal(d.t, err)
 	proof := api.SessionProof(d.node.Cluster(), d.node.Self(), b.Msg.GetSession(), b.Msg.GetNonce())
 	_, err = c.Prove(context.Background(), connect.NewRequest(&holov1.ProveRequest{Session: b.Msg.GetSession(), Signature: d.signer.Sign(proof)}))

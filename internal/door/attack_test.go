@@ -18,6 +18,7 @@ import (
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 func TestNoCallIsHeardWithoutASession(t *testing.T) {
@@ -59,13 +60,41 @@ func TestKeyOfSmallOrderBeginsNoSession(t *testing.T) {
 	r := newRig(t)
 	for _, public := range [][32]byte{{}, {1}, {31: 0x80}} {
 		r.backend.allow(public, holo.RoleUser.Actions()...)
-		_, err := r.stranger().sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+		_, err := r.stranger().sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Speaks: spoken()}))
 		if err == nil {
 			t.Errorf("a session begins for key %x", public)
 		}
 	}
 	if r.count("unknown_principal") != 3 {
 		t.Errorf("%d refusals are counted, want 3", r.count("unknown_principal"))
+	}
+}
+
+// N-10: a client two releases away is refused with what to do, before anything is
+// known of it, and one that is one release away is let in.
+func TestClientsOfOtherVersionsAreRefusedWithTheReason(t *testing.T) {
+	r := newRig(t)
+	u := r.user()
+	begin := func(oldest, newest uint32) error {
+		public := u.signer.Public()
+		_, err := u.sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Speaks: &holov1.Versions{Oldest: oldest, Newest: newest}}))
+		return err
+	}
+	first, last := uint32(protocol.Oldest), uint32(protocol.Newest)
+	for _, v := range [][2]uint32{{first, first}, {first, last}, {last, last + 1}, {last, 1 << 20}} {
+		if err := begin(v[0], v[1]); err != nil {
+			t.Errorf("a client that speaks %d: %v", v, err)
+		}
+	}
+	for _, v := range [][2]uint32{{last + 1, last + 2}, {255, 255}, {256, 257}} {
+		err := begin(v[0], v[1])
+		r.wantRefused(err, holo.Denied, protocol.ReasonSkew)
+		if err != nil && !strings.Contains(err.Error(), "upgrade the program of the peer") {
+			t.Errorf("a client that speaks %d: %v", v, err)
+		}
+	}
+	for _, v := range [][2]uint32{{0, 0}, {0, 2}, {2, 1}} {
+		r.wantRefused(begin(v[0], v[1]), holo.Invalid, "")
 	}
 }
 

@@ -110,7 +110,7 @@ func (u *user) arrays() holov1connect.ArrayServiceClient {
 
 func (u *user) begin() (*holov1.BeginResponse, error) {
 	public := u.signer.Public()
-	resp, err := u.sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+	resp, err := u.sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Speaks: spoken()}))
 	if err != nil {
 		return nil, err
 	}

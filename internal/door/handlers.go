@@ -8,6 +8,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // handlers is what the services share.
@@ -42,14 +43,32 @@ func (s sessionService) Begin(ctx context.Context, req *connect.Request[holov1.B
 	if len(public) != len(holo.PrincipalID{}) {
 		return nil, holo.Errorf(holo.Invalid, "open session: a public key of %d bytes, want 32", len(public))
 	}
+	if err := meets(req.Msg.GetSpeaks()); err != nil {
+		return nil, err
+	}
 	sess, err := s.sessions.begin(ctx, holo.PrincipalID(public), req.Msg.GetToken(), peerOf(ctx))
 	if err != nil {
 		return nil, err
 	}
 	cluster, self := s.b.Cluster(), s.b.Self()
 	return connect.NewResponse(&holov1.BeginResponse{
-		Session: sess.id[:], Nonce: sess.nonce[:], Cluster: cluster[:], Node: self[:],
+		Session: sess.id[:], Nonce: sess.nonce[:], Cluster: cluster[:], Node: self[:], Speaks: spoken(),
 	}), nil
+}
+
+// meets refuses a client whose program has no version in common with this one.
+func meets(v *holov1.Versions) error {
+	r := protocol.Range{Oldest: protocol.Version(min(v.GetOldest(), 255)), Newest: protocol.Version(min(v.GetNewest(), 255))}
+	if !r.Valid() {
+		return holo.Errorf(holo.Invalid, "open session: the client does not say which versions of the protocol it speaks: upgrade its program")
+	}
+	_, err := protocol.Offer{Range: r}.Agree(protocol.Offer{Range: protocol.Spoken()}) // as the client sees it, who is told
+	return err
+}
+
+func spoken() *holov1.Versions {
+	r := protocol.Spoken()
+	return &holov1.Versions{Oldest: uint32(r.Oldest), Newest: uint32(r.Newest)}
 }
 
 func (s sessionService) Prove(ctx context.Context, req *connect.Request[holov1.ProveRequest]) (*connect.Response[holov1.ProveResponse], error) {

@@ -38,7 +38,7 @@ func (r *rig) borrower(as *user, caps ...string) (*user, string) {
 func (u *user) beginToken() *holov1.BeginResponse {
 	u.rig.t.Helper()
 	public := u.signer.Public()
-	resp, err := u.sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: true}))
+	resp, err := u.sessions().Begin(context.Background(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Token: true, Speaks: spoken()}))
 	if err != nil {
 		u.rig.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // Cluster is what a node knows of its cluster without asking anybody: which it
@@ -24,6 +25,7 @@ type Cluster struct {
 	Allow     []string         // networks to talk with, CIDR; empty: all
 	Advertise []string         // addresses to tell others, empty: Listen
 	Clients   bool             // whether it lets clients of other machines in
+	Protocol  protocol.Version // that the cluster is known to be at; 0: the first
 }
 
 const maxClusterFile = 16 << 10
@@ -40,6 +42,7 @@ type clusterJSON struct {
 	Allow     []string `json:"allow,omitempty"`
 	Advertise []string `json:"advertise,omitempty"`
 	Clients   bool     `json:"clients,omitempty"`
+	Protocol  uint8    `json:"protocol,omitempty"`
 	Check     string   `json:"check"` // SHA-256 of the rest: most changes would leave it readable
 }
 
@@ -68,7 +71,7 @@ func ReadCluster(path string) (*Cluster, error) {
 	if err := key.CheckPublic(owner); err != nil {
 		return nil, damaged(path, "the owner's key: %w", err)
 	}
-	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Also: j.Also, Allow: j.Allow, Advertise: j.Advertise, Clients: j.Clients}
+	c := &Cluster{ID: id, Name: j.Name, Owner: owner, NodeName: j.NodeName, Listen: j.Listen, Also: j.Also, Allow: j.Allow, Advertise: j.Advertise, Clients: j.Clients, Protocol: protocol.Version(j.Protocol)}
 	if again, err := c.encode(); err != nil || !bytes.Equal(again, data) {
 		return nil, damaged(path, "it is not as it was written")
 	}
@@ -87,13 +90,13 @@ func WriteCluster(path string, c *Cluster) error {
 // Equal reports whether two say the same.
 func (c *Cluster) Equal(other *Cluster) bool {
 	return c.ID == other.ID && c.Name == other.Name && c.Owner == other.Owner && c.NodeName == other.NodeName && c.Listen == other.Listen &&
-		slices.Equal(c.Also, other.Also) && slices.Equal(c.Allow, other.Allow) && slices.Equal(c.Advertise, other.Advertise) && c.Clients == other.Clients
+		slices.Equal(c.Also, other.Also) && slices.Equal(c.Allow, other.Allow) && slices.Equal(c.Advertise, other.Advertise) && c.Clients == other.Clients && c.Protocol == other.Protocol
 }
 
 func (c *Cluster) encode() ([]byte, error) {
 	j := clusterJSON{
 		Version: 1, Cluster: c.ID.String(), Name: c.Name, Owner: c.Owner.Hex(), NodeName: c.NodeName, Listen: c.Listen,
-		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise, Clients: c.Clients,
+		Also: c.Also, Allow: c.Allow, Advertise: c.Advertise, Clients: c.Clients, Protocol: uint8(c.Protocol),
 	}
 	data, err := json.MarshalIndent(j, "", "  ")
 	if err == nil {

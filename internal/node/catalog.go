@@ -17,15 +17,17 @@ import (
 // on a goroutine of its own, so the catalogue lies behind a lock here.
 type replica struct {
 	changed wait.Signal
+	stopped func(error) // told once, when the replica stands still for good
 	refused func(error) // told of each signed command that the catalogue denies
 	mu      struct {
 		sync.RWMutex
 		*catalog.Catalog
+		halted error // not nil: the log goes on in a version that is not spoken here
 	}
 }
 
 func newReplica(cluster holo.ClusterID, founder holo.PrincipalID) *replica {
-	r := &replica{refused: func(error) {}}
+	r := &replica{refused: func(error) {}, stopped: func(error) {}}
 	r.mu.Catalog = catalog.New(cluster, founder, claim.Reader{})
 	return r
 }
@@ -37,16 +39,25 @@ type applied struct {
 }
 
 // Apply is called by Raft with each committed command, in order. A command
-// that does not decode was committed by nobody of this program: it has no
-// effect, on any node alike.
+// that does not decode is of no version that the cluster is at: it has no
+// effect, on any node alike. Once the cluster is at a version that this program
+// does not speak, that is not so any more, and the replica stands still.
 func (r *replica) Apply(index uint64, cmd []byte) any {
+	if err := r.halted(); err != nil {
+		return applied{err: err}
+	}
 	msg, err := wire.Decode(cmd)
 	if err != nil {
 		return applied{err: err}
 	}
 	r.mu.Lock()
 	result, err := r.mu.Apply(index, msg)
+	r.halt(r.mu.Protocol())
+	halted := r.mu.halted
 	r.mu.Unlock()
+	if halted != nil {
+		r.stopped(halted)
+	}
 	if err != nil && holo.KindOf(err) == holo.Denied && signedFor(msg) {
 		r.refused(err) // an honest leader asks before it proposes, and another may not: each voter counts
 	}
@@ -66,10 +77,14 @@ func signedFor(msg wire.Message) bool {
 	return wire.IsAttested(msg)
 }
 
-// Snapshot is the whole state.
+// Snapshot is the whole state. A replica that stands still has none: its state
+// is not that of the place in the log where Raft believes it to be.
 func (r *replica) Snapshot() ([]byte, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	if r.mu.halted != nil {
+		return nil, r.mu.halted
+	}
 	return r.mu.Catalog.Snapshot(), nil
 }
 
@@ -77,7 +92,15 @@ func (r *replica) Snapshot() ([]byte, error) {
 func (r *replica) Restore(b []byte) error {
 	r.mu.Lock()
 	err := r.mu.Catalog.Restore(b)
+	if holo.ReasonOf(err) == catalog.ReasonVersion && r.mu.halted == nil {
+		r.mu.halted = err
+	}
+	halted := r.mu.halted
 	r.mu.Unlock()
+	if halted != nil {
+		r.stopped(halted)
+		return halted
+	}
 	r.changed.Fire()
 	return err
 }
@@ -179,6 +202,8 @@ func lookUp(c *catalog.Catalog, q *wire.CatalogQuery) ([]wire.Message, error) {
 		return []wire.Message{c.TokenFeed()}, nil
 	case wire.QueryTokens:
 		return append([]wire.Message{c.TokenFeed()}, pointers(c.Tokens())...), nil
+	case wire.QueryPrograms:
+		return pointers(c.Programs()), nil
 	case wire.QueryShards:
 		all := &wire.ConfigPush{}
 		for config := range c.Shards().All() {

@@ -14,6 +14,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/transport"
 )
 
@@ -92,10 +93,20 @@ func (c *checkup) disk() {
 	}
 	keys, err := identity.Inventory(c.Dir, c.ConfigDir)
 	if _, settings := os.Stat(filepath.Join(c.Dir, identity.ClusterFile)); settings == nil && err == nil {
-		_, err = identity.ReadCluster(filepath.Join(c.Dir, identity.ClusterFile))
+		var known *identity.Cluster
+		if known, err = identity.ReadCluster(filepath.Join(c.Dir, identity.ClusterFile)); err == nil {
+			defer c.spoken(known.Protocol)
+		}
 	}
 	err = errors.Join(append(errs, err)...)
 	c.note(StepDisk, "", fmt.Sprintf("%d keys, for this user alone", len(keys)), "the command at the end of the line", err)
+}
+
+// spoken looks whether this program is not too old for the cluster that this
+// machine's node is a member of.
+func (c *checkup) spoken(at protocol.Version) {
+	detail := fmt.Sprintf("the cluster is at version %d of the protocol, this program speaks %s", max(at, protocol.First), protocol.Spoken())
+	c.note(StepVersion, "", detail, "the release of holo that the other nodes run", protocol.CheckKnown(at))
 }
 
 func (c *checkup) withInvite(ctx context.Context, text string) {
@@ -169,7 +180,7 @@ func (c *checkup) judge(address string, known bool, err error) {
 	default:
 		pin = err
 	}
-	c.note(StepVersion, address, "it speaks this protocol", "holo version on both machines, and the same --post-quantum and --cipher", version)
+	c.note(StepVersion, address, "it speaks this protocol", "holo version on both machines, upgrade the one that speaks less, and the same --post-quantum and --cipher", version)
 	if version != nil || !known {
 		return
 	}

@@ -134,10 +134,25 @@ func (n *Node) serveFarewell(_ context.Context, r *request) error {
 // leave ends what this node does as a member: it serves no page, and Over says
 // so to whoever runs it.
 func (n *Node) leave() {
-	if n.over.Swap(true) {
+	when := ""
+	if at := n.removed.Load(); at != 0 {
+		when = " at " + time.Unix(at, 0).UTC().Format(time.RFC3339) + ", while it was off"
+	}
+	n.end(holo.Refuse(holo.Denied, reasonEvicted, "node %s (%s) was removed from cluster %s by its owner%s", n.home.settings.NodeName, n.self, n.cluster, when))
+}
+
+// end has this node serve nothing any more. The cause is the first one's.
+func (n *Node) end(cause error) {
+	n.mu.Lock()
+	over := n.mu.cause != nil
+	if !over {
+		n.mu.cause = cause
+	}
+	n.mu.Unlock()
+	if over {
 		return
 	}
-	n.log.Error("this node was removed from the cluster by its owner", "event", "node.evicted", "node", n.self.String())
+	n.log.Error("this node has no more business to run", "event", "node.over", "node", n.self.String(), "error", cause)
 	n.turns.Post(n.group.Context(), func(now holo.Time) {
 		n.loop.holder.Drop(now)
 		n.memory.Drop()
@@ -145,18 +160,14 @@ func (n *Node) leave() {
 	close(n.ended)
 }
 
-// Over is closed when this node has no more business to run: it was evicted.
+// Over is closed when this node has no more business to run: it was evicted, or
+// its program does not speak the version that the cluster is at.
 // Why is told by Cause.
 func (n *Node) Over() <-chan struct{} { return n.ended }
 
 // Cause is why the node is over, nil while it is not.
 func (n *Node) Cause() error {
-	if !n.over.Load() {
-		return nil
-	}
-	when := ""
-	if at := n.removed.Load(); at != 0 {
-		when = " at " + time.Unix(at, 0).UTC().Format(time.RFC3339) + ", while it was off"
-	}
-	return holo.Refuse(holo.Denied, reasonEvicted, "node %s (%s) was removed from cluster %s by its owner%s", n.home.settings.NodeName, n.self, n.cluster, when)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.cause
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -44,6 +45,7 @@ func (n *Node) followOnce(ctx context.Context) {
 		if f == nil {
 			return
 		}
+		n.learnVersion(f.Speaks)
 		if more := n.learnMembers(f); !more {
 			n.followTokens(ctx, f.Access, own)
 			n.learnKey(ctx, f)
@@ -108,8 +110,8 @@ func (n *Node) learnMembers(f *wire.CatalogFeed) (more bool) {
 	return more
 }
 
-// announce tells the catalogue where this node is and what it offers, when
-// that is news.
+// announce tells the catalogue where this node is, what it offers and which
+// versions it speaks, when that is news.
 func (n *Node) announce(ctx context.Context) {
 	for {
 		changed := n.led.Wait()
@@ -133,13 +135,17 @@ func (n *Node) announceOnce(ctx context.Context) error {
 		return err
 	}
 	for _, r := range nodes {
-		if r.Node == n.self && samePlace(&r.Place, &place) {
+		if r.Node == n.self && samePlace(&r.Place, &place) && r.Speaks == protocol.Spoken() {
 			return nil
 		}
 	}
-	_, err = n.propose(ctx, &wire.NodeAddress{Node: n.self, Place: place})
-	if holo.KindOf(err) == holo.NotFound {
+	_, err = n.propose(ctx, &wire.NodeAddress{Node: n.self, Place: place, Speaks: protocol.Spoken()})
+	switch {
+	case holo.KindOf(err) == holo.NotFound:
 		n.log.Error("this node is not a member of the cluster", "error", err)
+		return nil
+	case holo.ReasonOf(err) == protocol.ReasonSkew:
+		n.end(err)
 		return nil
 	}
 	return err

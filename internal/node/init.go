@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -66,7 +67,7 @@ func Init(ctx context.Context, c InitConfig) (*Cluster, error) {
 	genesis := h.genesis(owner, unixNow())
 	h.records = []wire.ChainRecord{*genesis}
 	place := wire.Place{Addresses: c.Advertise, Capacity: memoryOr(c.MemoryBytes)}
-	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place, Key: h.clusterKey}, h.firstGrant(owner)); err != nil {
+	if err := h.found(ctx, &wire.ClusterInit{Genesis: *genesis, Place: place, Speaks: protocol.Spoken(), Key: h.clusterKey}, h.firstGrant(owner)); err != nil {
 		return nil, err
 	}
 	if err := h.write(); err != nil {

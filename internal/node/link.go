@@ -112,7 +112,7 @@ func (n *Node) local() handshake.Local {
 	}
 	return n.config.Policy.apply(handshake.Local{
 		Kind: handshake.KindNode, Accept: accept, Owner: n.members.owner(),
-		Static: n.static(), PSK: n.clusterPSK(), Proof: n.members.proof(), Parting: n.parting,
+		Static: n.static(), PSK: n.clusterPSK(), Proof: n.members.proof(), Parting: n.parting, Cluster: n.Protocol(),
 		FindPSK: func(kind handshake.Kind, id [8]byte) (handshake.PSK, bool) {
 			psk, ok := n.findPSK(kind, id)
 			if ok || kind != handshake.KindNode {

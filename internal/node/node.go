@@ -12,6 +12,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -119,15 +120,15 @@ type Node struct {
 	door       *door.Door
 	doorOpen   chan struct{} // closed when door is set
 
-	over    atomic.Bool
-	removed atomic.Int64  // when, seconds since 1970, by who told it while this node was off; 0: it was there
-	ended   chan struct{} // closed when this node was evicted
+	removed atomic.Int64 // when, seconds since 1970, by who told it while this node was off; 0: it was there
+	version version
+	ended   chan struct{} // closed when this node has no more business to run
 	resumed chan struct{} // closed when the jobs of an earlier process are known
 
 	led wait.Signal // who leads the catalogue changed
 
 	inviteQuery chan struct{} // holds a token while the leader is asked for an invite
-	saving      sync.Mutex    // of the members' files
+	saving      sync.Mutex    // of the members' files, and of the settings'
 
 	mu struct {
 		sync.Mutex
@@ -135,6 +136,7 @@ type Node struct {
 		vouched holo.NodeID // who leads, by the word of a voter
 		static  *handshake.Static
 		closed  bool
+		cause   error // why this node has no more business to run
 	}
 }
 
@@ -176,6 +178,7 @@ func assemble(c Config, h *home) *Node {
 	n.memory = memory.New(n.memoryConfig())
 	n.outboxes = newOutboxes(n)
 	n.catalog.refused = func(err error) { n.refusals.addErr(err) }
+	n.catalog.stopped = n.end
 	return n
 }
 
@@ -191,6 +194,9 @@ func newIncarnation() holo.Incarnation {
 // open starts the devices and then what drives them, the door last. Nothing is
 // served before the audit log is open.
 func (n *Node) open(ctx context.Context) (err error) {
+	if err := n.openVersion(); err != nil {
+		return err
+	}
 	if _, _, err := n.members.extend(0, n.home.records); err != nil {
 		return err
 	}
@@ -213,7 +219,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		Self: n.self, Dir: n.home.path(raftDir), Streams: n.raft, FSM: n.catalog, Logger: n.log, Refused: n.blameRaft,
 	})
 	if err != nil {
-		return err
+		return cmp.Or(n.catalog.halted(), err)
 	}
 	if n.code, err = n.openCode(); err != nil {
 		return err
@@ -253,6 +259,7 @@ func (n *Node) run() {
 	n.group.Run(n.follow)
 	n.group.Run(n.askWhy)
 	n.group.Run(n.announce)
+	n.group.Run(n.tellProgram)
 	n.group.Run(n.watchHomes)
 	n.group.Run(n.resumeOwn)
 	n.group.Run(n.watchRights)

@@ -11,6 +11,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/transport"
 	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -33,6 +34,7 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 		n.isolation(ctx, out)
 		n.withPosture(out)
 		out.Scrub = n.scrubbing()
+		out.Protocol, out.Speaks = uint32(n.Protocol()), versionsOut(protocol.Spoken())
 	}
 	return out, err
 }
@@ -90,7 +92,14 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex(), Leader: v == h.Leader})
 	}
 	out.Nodes = n.nodesOut(ctx, nodes, h, configs)
-	out.Warnings = slices.Concat(n.auditWarning(), warnings(nodes, h, out.Shards), n.linkWarnings())
+	programs, err := n.programs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range nodes {
+		out.Nodes[i].Program = programs[r.Node]
+	}
+	out.Warnings = slices.Concat(n.auditWarning(), warnings(nodes, h, out.Shards), versionWarnings(n.Protocol(), nodes), n.linkWarnings())
 	if away := unattended(nodes, configs); away > 0 {
 		out.Shards.Full -= away // each has all its copies, and nobody can reach them
 		out.Shards.RefusingWrites += away
@@ -107,6 +116,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 		o := &holov1.Node{
 			Id: r.Node.Hex(), Name: r.Name, State: lifeOf(r), Voter: slices.Contains(h.Voters, r.Node),
 			Lease: slices.Contains(h.Leased, r.Node), CapacityBytes: r.Place.Capacity, SpillBytes: r.Place.Spill, Incarnation: uint64(r.Incarnation),
+			Speaks: versionsOut(r.Speaks),
 		}
 		if len(r.Place.Addresses) > 0 {
 			o.Address = r.Place.Addresses[0]
@@ -120,6 +130,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 			}
 		}
 		if u, err := n.usageOf(ctx, r); err == nil {
+			o.Lease = o.Lease && u.Incarnation == r.Incarnation // else it was the process before this one's, whose pages are gone
 			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
 			o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
 		}

@@ -32,7 +32,7 @@ func (n *Node) linkWarnings() (out []string) {
 			handshake.ClockSkew, handshake.ReasonClockSkew))
 	}
 	if refused[handshake.ReasonVersion] > 0 {
-		out = append(out, fmt.Sprintf("Sessions were refused because another release speaks another version of the protocol (%s).", handshake.ReasonVersion))
+		out = append(out, fmt.Sprintf("Sessions were refused because programs have no version of the protocol in common, or one does not speak the cluster's (%s): `holo version` on each machine shows what it speaks.", handshake.ReasonVersion))
 	}
 	if refused[transport.ReasonDuplicate] > 0 {
 		out = append(out, fmt.Sprintf("Two processes ran with the key of one node (%s): the second is refused; find out who copied its folder.", transport.ReasonDuplicate))

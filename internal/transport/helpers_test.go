@@ -15,6 +15,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 var (
@@ -104,6 +105,7 @@ type side struct {
 	pq       handshake.PQ
 	proof    []byte
 	clients  bool // let in
+	speaks   protocol.Range
 }
 
 func newSide(t *testing.T, change ...func(*side)) *side {
@@ -137,7 +139,7 @@ func (s *side) local() handshake.Local {
 		accept = append(accept, handshake.KindClient)
 	}
 	return handshake.Local{
-		Kind: handshake.KindNode, Accept: accept, Owner: testOwner, Static: s.static, PSK: s.psk, PQ: s.pq, Proof: s.proof,
+		Kind: handshake.KindNode, Accept: accept, Owner: testOwner, Static: s.static, PSK: s.psk, PQ: s.pq, Proof: s.proof, Speaks: s.speaks,
 		FindPSK: func(_ handshake.Kind, id [8]byte) (handshake.PSK, bool) { return s.psk, id == s.psk.ID },
 		Admit:   s.admit,
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -23,8 +24,13 @@ const keptBuffer = 256 << 10
 
 var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// WriteMessage encodes and sends one message. Concurrent callers do not mix.
+// WriteMessage encodes and sends one message. Concurrent callers do not mix. A
+// message that the session's version does not have is refused as Denied, and the
+// stream is as before.
 func (s *Stream) WriteMessage(m wire.Message) error {
+	if err := s.session.can("send", m); err != nil {
+		return err
+	}
 	buffer := messageBuffers.Get().(*[]byte)
 	b := wire.Append(append((*buffer)[:0], 0, 0, 0, 0), m)
 	defer func() {
@@ -58,7 +64,14 @@ func (s *Stream) ReadMessage() (wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.Decode(b)
+	m, err := wire.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.session.can("receive", m); err != nil {
+		return nil, holo.Refuse(holo.Invalid, protocol.ReasonSkew, "%w", err)
+	}
+	return m, nil
 }
 
 func (s *Stream) readAll(size int) ([]byte, error) {

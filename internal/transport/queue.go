@@ -79,6 +79,10 @@ func (p *Peers) sendOn(ctx context.Context, stream *Stream, peer holo.NodeID, cl
 			return nil
 		}
 	}
+	if err := stream.session.can("send", m); err != nil {
+		p.counts.dropped.Add(1) // the peer's program is a version older: it does without
+		return stream
+	}
 	if err := stream.WriteMessage(m); err != nil {
 		p.counts.dropped.Add(1)
 		stream.Reset()

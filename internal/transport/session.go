@@ -13,6 +13,8 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Class says what a connection carries. A node keeps two connections to each
@@ -72,6 +74,22 @@ func (s *Session) Peer() holo.NodeID { return s.noise.Peer() }
 
 // PeerName is the name that the peer's certificate states.
 func (s *Session) PeerName() string { return s.noise.PeerName() }
+
+// Version is that of the protocol which the session is in: what a later one has
+// is neither said in it nor heard.
+func (s *Session) Version() protocol.Version { return s.noise.Version() }
+
+// Speaks is the versions that the peer's program speaks.
+func (s *Session) Speaks() protocol.Range { return s.noise.Speaks() }
+
+// can refuses a message that the session's version does not have.
+func (s *Session) can(what string, m wire.Message) error {
+	if since := wire.Since(m); since > s.Version() {
+		return holo.Refuse(holo.Denied, protocol.ReasonSkew, "%s message %#04x: it is of version %d of the protocol, and the session with %s is in %d",
+			what, uint16(m.Type()), since, s.Peer(), s.Version())
+	}
+	return nil
+}
 
 // Kind limits what the session may ask for, before any other rule.
 func (s *Session) Kind() handshake.Kind { return s.noise.Kind() }

@@ -22,7 +22,7 @@ func AttestProof(cluster holo.ClusterID, m *Attested) []byte {
 // IsAttested reports whether a message is a node's to say of itself.
 func IsAttested(m Message) bool {
 	switch m.(type) {
-	case *NodeAddress, *ClusterKeyConfirm, *ArraySealed, *ArrayPurge, *ArrayExpire, *JobTake, *JobState:
+	case *NodeAddress, *NodeProgram, *ClusterKeyConfirm, *ArraySealed, *ArrayPurge, *ArrayExpire, *JobTake, *JobState:
 		return true
 	}
 	return false

@@ -98,6 +98,7 @@ const (
 	QueryPending   // nodes that wait for votes
 	QueryTokenFeed // the TokenFeed
 	QueryTokens    // the TokenFeed, then the issued tokens
+	QueryPrograms  // which program each node runs; since version 2
 	queryKinds
 )
 

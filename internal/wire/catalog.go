@@ -102,7 +102,7 @@ func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *ArrayExpire, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *Succession, *OwnerSuccession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
-		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeRegister, *NodeDead, *NodeDrain,
+		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeProgram, *NodeRegister, *NodeDead, *NodeDrain,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
 		*TokenKeyChange, *TokenIssued, *TokenRevoke:
 		return true

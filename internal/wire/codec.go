@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // MaxMessage bounds an encoded message: an extent of 64 pages and its heads.
@@ -34,17 +35,26 @@ type Message interface {
 
 var makers = map[Type]func() Message{}
 
-// register makes a type known to Decode. Each file registers its own in a
-// package variable; a number used twice is a bug.
+// register makes a type known to Decode that exists since the first version of
+// the protocol. Each file registers its own in a package variable; a number used
+// twice is a bug.
 func register[M any, P interface {
 	*M
 	Message
 }]() struct{} {
+	return registerSince[M, P](protocol.First)
+}
+
+// registerSince is register for a type of a later version.
+func registerSince[M any, P interface {
+	*M
+	Message
+}](v protocol.Version) struct{} {
 	t := P(new(M)).Type()
 	if _, twice := makers[t]; twice {
 		panic(fmt.Sprintf("bug: wire type %#04x registered twice", uint16(t)))
 	}
-	makers[t] = func() Message { return P(new(M)) }
+	makers[t], since[t] = func() Message { return P(new(M)) }, v
 	return struct{}{}
 }
 

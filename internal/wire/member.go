@@ -3,6 +3,7 @@ package wire
 import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 // ChainKind is what a membership record does.
@@ -79,12 +80,13 @@ func proof(label string, cluster holo.ClusterID, parts ...[]byte) []byte {
 	return b
 }
 
-// ClusterInit begins the catalogue: the signed genesis, where its node is, and
-// the cluster's first key.
+// ClusterInit begins the catalogue: the signed genesis, where its node is and
+// what it speaks, and the cluster's first key.
 type ClusterInit struct {
 	Genesis ChainRecord
 	Place   Place
-	Key     key.Secret // 32 bytes
+	Speaks  protocol.Range // the cluster begins at the newest
+	Key     key.Secret     // 32 bytes
 }
 
 // Place is where a node is reached and what it offers.
@@ -185,10 +187,11 @@ type PolicyPut struct {
 	OwnerSig [64]byte
 }
 
-// NodeAddress tells where a member now is and what it offers.
+// NodeAddress tells where a member now is, what it offers and speaks.
 type NodeAddress struct {
-	Node  holo.NodeID
-	Place Place
+	Node   holo.NodeID
+	Place  Place
+	Speaks protocol.Range // the versions of the protocol that its program speaks
 }
 
 // NodeRecord is a member as the catalogue knows it.
@@ -196,6 +199,7 @@ type NodeRecord struct {
 	Node        holo.NodeID
 	Name        string
 	Place       Place
+	Speaks      protocol.Range // as it said last, also of one that is off; zero: it has not yet
 	Joined      int64
 	Admission   [32]byte // hash of its chain record
 	Incarnation holo.Incarnation
@@ -213,9 +217,10 @@ type CatalogFeed struct {
 	First   uint32 // position of the first record in the chain
 	Chain   []ChainRecord
 	Nodes   []NodeRecord
-	Epoch   uint64 // of the newest cluster key; who lacks it asks for it
-	Access  uint64 // the access epoch: who knows an older one asks for an TokenFeed
-	Settled bool   // whether the keys before it open nothing any more
+	Epoch   uint64           // of the newest cluster key; who lacks it asks for it
+	Access  uint64           // the access epoch: who knows an older one asks for an TokenFeed
+	Settled bool             // whether the keys before it open nothing any more
+	Speaks  protocol.Version // that the cluster is at
 }
 
 // Farewell tells a node the end of the membership chain in which it is a member
@@ -228,15 +233,15 @@ type Farewell struct {
 
 const (
 	typeChainRecord  = Type(0x0410)
-	typeClusterInit  = Type(0x0411)
+	typeClusterInit  = Type(0x0434) // 0x0411 had no versions
 	typeInvitePut    = Type(0x040d) // 0x0402 could not be for a client
 	typeInviteRecord = Type(0x040e)
 	typeClientEnrol  = Type(0x040f)
 	typeAdmit        = Type(0x0404)
 	typeEvict        = Type(0x0412)
-	typeNodeAddress  = Type(0x0406)
-	typeNodeRecord   = Type(0x0407)
-	typeCatalogFeed  = Type(0x0413)
+	typeNodeAddress  = Type(0x0430) // 0x0406 and 0x0407 had no versions
+	typeNodeRecord   = Type(0x0431)
+	typeCatalogFeed  = Type(0x0432)
 	typeFarewell     = Type(0x0409)
 	typeAdmitVote    = Type(0x040a)
 	typePending      = Type(0x040b)
@@ -246,7 +251,7 @@ const (
 	MaxChain = maxRecords
 
 	chainRecordBytes = 32 + 1 + 8 + 32
-	nodeRecordBytes  = 32 + 4 + 4 + 8 + 8 + 8 + 32 + 8 + 1 + 1 + 4 + 8
+	nodeRecordBytes  = 32 + 4 + 4 + 8 + 8 + 2 + 8 + 32 + 8 + 1 + 1 + 4 + 8
 )
 
 // Type is the number on the wire.

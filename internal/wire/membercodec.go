@@ -2,6 +2,7 @@ package wire
 
 import (
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
 )
 
 func (m *ChainRecord) encode(e *Encoder) {
@@ -67,12 +68,14 @@ func (m *ChainRecord) decode(d *Decoder) {
 func (m *ClusterInit) encode(e *Encoder) {
 	m.Genesis.encode(e)
 	m.Place.encode(e)
+	e.speaks(m.Speaks)
 	encodeSecret(e, m.Key)
 }
 
 func (m *ClusterInit) decode(d *Decoder) {
 	m.Genesis.decode(d)
 	m.Place.decode(d)
+	m.Speaks = d.speaks()
 	m.Key = decodeSecret(d)
 }
 
@@ -177,17 +180,20 @@ func (m *Evict) decode(d *Decoder) {
 func (m *NodeAddress) encode(e *Encoder) {
 	e.Fixed(m.Node[:])
 	m.Place.encode(e)
+	e.speaks(m.Speaks)
 }
 
 func (m *NodeAddress) decode(d *Decoder) {
 	d.Fixed(m.Node[:])
 	m.Place.decode(d)
+	m.Speaks = d.speaks()
 }
 
 func (m *NodeRecord) encode(e *Encoder) {
 	e.Fixed(m.Node[:])
 	e.String(m.Name)
 	m.Place.encode(e)
+	e.speaks(m.Speaks)
 	e.U64(uint64(m.Joined))
 	e.Fixed(m.Admission[:])
 	e.U64(uint64(m.Incarnation))
@@ -201,6 +207,7 @@ func (m *NodeRecord) decode(d *Decoder) {
 	d.Fixed(m.Node[:])
 	m.Name = d.String(MaxName)
 	m.Place.decode(d)
+	m.Speaks = d.speaks()
 	m.Joined = int64(d.U64())
 	d.Fixed(m.Admission[:])
 	m.Incarnation = holo.Incarnation(d.U64())
@@ -221,6 +228,7 @@ func (m *CatalogFeed) encode(e *Encoder) {
 	e.U64(m.Epoch)
 	e.Bool(m.Settled)
 	e.U64(m.Access)
+	e.U8(uint8(m.Speaks))
 }
 
 func (m *CatalogFeed) decode(d *Decoder) {
@@ -235,6 +243,7 @@ func (m *CatalogFeed) decode(d *Decoder) {
 	m.Epoch = d.U64()
 	m.Settled = d.Bool()
 	m.Access = d.U64()
+	m.Speaks = protocol.Version(d.U8())
 }
 
 func (m *Farewell) encode(e *Encoder) {

@@ -1,6 +1,9 @@
 package wire
 
-import "github.com/holocompute/holocompute/internal/holo"
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
+)
 
 // ArrayState is where an array is in its life.
 type ArrayState uint8
@@ -145,7 +148,7 @@ const (
 	typeArrayRecord  = Type(0x0139) // 0x0130 had no sealers, 0x0136 no time to live
 	typeKernelRecord = Type(0x0131)
 	typeJobRecord    = Type(0x013a) // 0x0132 had no stages, 0x0138 kept all
-	typeCatalogHead  = Type(0x0133)
+	typeCatalogHead  = Type(0x013d) // 0x0133 had no version of the protocol
 	typeAnswered     = Type(0x0134)
 )
 
@@ -154,6 +157,7 @@ type CatalogHead struct {
 	Cluster   holo.ClusterID
 	Owner     holo.PrincipalID
 	Version   uint64
+	Speaks    protocol.Version // that the cluster is at: who does not speak it reads no further
 	LastArray holo.ArrayID
 	LastJob   holo.JobID
 }
@@ -313,6 +317,7 @@ func (m *CatalogHead) encode(e *Encoder) {
 	e.Fixed(m.Cluster[:])
 	e.Fixed(m.Owner[:])
 	e.U64(m.Version)
+	e.U8(uint8(m.Speaks))
 	e.U64(uint64(m.LastArray))
 	e.U64(uint64(m.LastJob))
 }
@@ -321,6 +326,7 @@ func (m *CatalogHead) decode(d *Decoder) {
 	d.Fixed(m.Cluster[:])
 	d.Fixed(m.Owner[:])
 	m.Version = d.U64()
+	m.Speaks = protocol.Version(d.U8())
 	m.LastArray = holo.ArrayID(d.U64())
 	m.LastJob = holo.JobID(d.U64())
 }

@@ -41,7 +41,7 @@ func TestAdmissionCountsCopiesAgainstMemory(t *testing.T) {
 // copy of a shard, and the others cannot hold as much as the large one.
 func TestAdmissionCountsEachNode(t *testing.T) {
 	w := settled(t, 3)
-	w.do(&wire.NodeAddress{Node: node(1), Place: place(1024)})
+	w.do(&wire.NodeAddress{Node: node(1), Place: place(1024), Speaks: spoken})
 	w.array("first", 64, 2) // the shards of two copies are placed now
 	err := w.refused(ReasonQuota, create("much", 600, 2))
 	for _, figure := range []string{"would hold", "of its 2 copies", "and offers 256 MiB (memory 256 MiB, spill 0 MiB)"} {
@@ -90,7 +90,7 @@ func TestSpillCountsAndIsShown(t *testing.T) {
 	w := settled(t, 1)
 	p := place(256)
 	p.Spill = 256 << 20
-	w.do(&wire.NodeAddress{Node: node(1), Place: p})
+	w.do(&wire.NodeAddress{Node: node(1), Place: p, Speaks: spoken})
 	w.array("a", 500, 1)
 	err := w.refused(ReasonQuota, create("b", 64, 1))
 	if !strings.Contains(err.Error(), "500 MiB of 512 MiB are taken (memory 256 MiB, spill 256 MiB") {

@@ -73,6 +73,8 @@ func (w *town) speaker(body wire.Message) (n int) {
 	switch m := body.(type) {
 	case *wire.NodeAddress:
 		by = m.Node
+	case *wire.NodeProgram:
+		by = m.Node
 	case *wire.ClusterKeyConfirm:
 		by = m.Node
 	case *wire.JobTake:

@@ -22,6 +22,8 @@ func (c *Catalog) attested(m *wire.Attested, now int64) (wire.Message, error) {
 	switch m := m.Body.(type) {
 	case *wire.NodeAddress:
 		return nil, c.nodeAddress(m)
+	case *wire.NodeProgram:
+		return nil, c.nodeProgram(m)
 	case *wire.ClusterKeyConfirm:
 		return nil, c.clusterKeyConfirm(m)
 	case *wire.ArraySealed:
@@ -40,6 +42,9 @@ func (c *Catalog) attested(m *wire.Attested, now int64) (wire.Message, error) {
 
 // JudgeNode is Judge for what a node says.
 func (c *Catalog) JudgeNode(m *wire.Attested) error {
+	if err := c.inVersion(m); err != nil {
+		return err
+	}
 	if err := c.proveNode(m); err != nil {
 		return err
 	}
@@ -68,6 +73,8 @@ func (c *Catalog) maySay(node holo.NodeID, body wire.Message) error {
 	may := false
 	switch m := body.(type) {
 	case *wire.NodeAddress:
+		may = m.Node == node
+	case *wire.NodeProgram:
 		may = m.Node == node
 	case *wire.ClusterKeyConfirm:
 		may = m.Node == node

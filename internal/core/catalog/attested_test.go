@@ -40,7 +40,7 @@ func sealing(t *testing.T) (w *town, a holo.ArrayID, j holo.JobID) {
 // words are what node 2 may say in that town.
 func words(a holo.ArrayID, j holo.JobID) map[string]wire.Message {
 	return map[string]wire.Message{
-		"where it is":      &wire.NodeAddress{Node: node(2), Place: place(512)},
+		"where it is":      &wire.NodeAddress{Node: node(2), Place: place(512), Speaks: spoken},
 		"which key it has": &wire.ClusterKeyConfirm{Node: node(2), Epoch: 1},
 		"what it sealed":   &wire.ArraySealed{Array: a, Root: holo.Digest{5}},
 		"a job ends":       &wire.JobState{Job: j, Epoch: 1, End: wire.JobEnd{Phase: wire.JobDone}},
@@ -102,7 +102,7 @@ func TestNodesWordIsUsedOnce(t *testing.T) {
 	w, a, j := sealing(t)
 	first := w.attest(2, words(a, j)["where it is"])
 	w.do(first)
-	w.do(&wire.NodeAddress{Node: node(2), Place: place(300)})
+	w.do(&wire.NodeAddress{Node: node(2), Place: place(300), Speaks: spoken})
 	w.said(ReasonReplayed, first)
 	if r, _ := w.Node(node(2)); r.Place.Capacity != 300<<20 {
 		t.Errorf("the node offers %d bytes", r.Place.Capacity)
@@ -133,11 +133,11 @@ func TestNodesSayOnlyWhatIsTheirs(t *testing.T) {
 // stale, and no other node's that knows where the catalogue is.
 func TestTalkativeNodePushesOutNobody(t *testing.T) {
 	w, a, _ := sealing(t)
-	ask, word := w.deletion("maker", a), w.attest(3, &wire.NodeAddress{Node: node(3), Place: place(300)})
+	ask, word := w.deletion("maker", a), w.attest(3, &wire.NodeAddress{Node: node(3), Place: place(300), Speaks: spoken})
 	for i := range uint64(wire.MaxStamps) {
 		w.words.spend(wire.StampUse{Version: w.version - 1, Use: [16]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}})
 	}
-	w.do(&wire.NodeAddress{Node: node(2), Place: place(512)})
+	w.do(&wire.NodeAddress{Node: node(2), Place: place(512), Speaks: spoken})
 	w.do(ask)
 	if _, err := w.propose(now, "", word); err != nil {
 		t.Error(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -78,13 +79,15 @@ const (
 type Catalog struct {
 	cluster holo.ClusterID
 	version uint64
+	speaks  protocol.Version // of the protocol; never falls
 
-	table   *placement.Table
-	chain   *chain
-	nodes   map[holo.NodeID]wire.NodeRecord // Incarnation and Alive are the table's
-	invites map[[32]byte]wire.InviteRecord
-	pending map[holo.NodeID]wire.PendingRecord
-	keys    *clusterKeys
+	table    *placement.Table
+	chain    *chain
+	nodes    map[holo.NodeID]wire.NodeRecord // Incarnation and Alive are the table's
+	invites  map[[32]byte]wire.InviteRecord
+	pending  map[holo.NodeID]wire.PendingRecord
+	programs map[holo.NodeID]wire.NodeProgram
+	keys     *clusterKeys
 
 	arrays     map[holo.ArrayID]wire.ArrayRecord
 	loads      loads // of arrays
@@ -112,7 +115,7 @@ type Catalog struct {
 // clients' requests with the help of r. Nothing but ClusterInit, or Restore, begins it.
 func New(cluster holo.ClusterID, founder holo.PrincipalID, r Reader) *Catalog {
 	return &Catalog{
-		reader: r, stamps: newStamps(), words: newStamps(),
+		reader: r, stamps: newStamps(), words: newStamps(), speaks: protocol.First, programs: map[holo.NodeID]wire.NodeProgram{},
 		cluster: cluster, table: placement.NewTable(), chain: newChain(cluster, founder),
 		nodes: map[holo.NodeID]wire.NodeRecord{}, invites: map[[32]byte]wire.InviteRecord{},
 		arrays: map[holo.ArrayID]wire.ArrayRecord{}, arrayNames: map[string]holo.ArrayID{},
@@ -136,6 +139,9 @@ func (c *Catalog) Apply(index uint64, msg wire.Message) (wire.Message, error) {
 	cmd, ok := msg.(*wire.Command)
 	if !ok {
 		cmd = &wire.Command{Body: msg}
+	}
+	if err := c.inVersion(cmd); err != nil {
+		return nil, err // and it is not remembered: who cannot read it does not either
 	}
 	if a, again := c.answered[cmd.Request]; again {
 		return recall(a)
@@ -188,7 +194,7 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 	case *wire.Attested:
 		return c.attested(m, cmd.Time)
 	case *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.KernelPut, *wire.JobPut,
-		*wire.NodeAddress, *wire.ClusterKeyConfirm, *wire.ArraySealed, *wire.ArrayPurge, *wire.ArrayExpire, *wire.JobTake, *wire.JobState:
+		*wire.NodeAddress, *wire.NodeProgram, *wire.ClusterKeyConfirm, *wire.ArraySealed, *wire.ArrayPurge, *wire.ArrayExpire, *wire.JobTake, *wire.JobState:
 		return nil, holo.Refuse(holo.Denied, ReasonUnsigned, "apply command %#04x: nobody has signed for it", uint16(cmd.Body.Type()))
 	case *wire.TokenKeyChange:
 		return c.tokenKeyChange(m, cmd.Time)

@@ -10,10 +10,14 @@ import (
 	"github.com/holocompute/holocompute/internal/claim"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-var cluster = holo.ClusterID{1, 2, 3}
+var (
+	cluster = holo.ClusterID{1, 2, 3}
+	spoken  = protocol.Spoken()
+)
 
 // signer makes the key of a name, the same in every run.
 func signer(name string) key.Signer {
@@ -110,7 +114,7 @@ func (w *town) state() []byte {
 	s := w.Snapshot()
 	w.stamps, w.words = stamps, words
 	head := 4 + 2 + 16 + 32
-	at := head + 8 + 16 + 4 + 2 // and the shard table's
+	at := head + 8 + 1 + 16 + 4 + 2 // and the shard table's
 	clear(s[head : head+8])
 	clear(s[at : at+8])
 	return s
@@ -234,6 +238,10 @@ func fullTown(t *testing.T) *town {
 	w.do(issued("token key 1", 2, now, now+900))
 	w.do(revokeTokens(w, "owner", wire.RevokeToken, []byte{2}))
 	w.do(revokeTokens(w, "owner", wire.RevokeSubject, bytes.Repeat([]byte{3}, 32)))
+	for n := range 3 {
+		w.do(&wire.NodeAddress{Node: node(n + 1), Place: place(256), Speaks: spoken})
+	}
+	w.do(&wire.NodeProgram{Node: node(2), Program: "holo 9"})
 	w.bury(3)
 	if _, err := w.at(now, "kept answer", create("kept", 1, 2)); err != nil {
 		t.Fatal(err)

@@ -289,7 +289,7 @@ func TestFeedTellsChainAndNodesSinceAVersion(t *testing.T) {
 	version := w.Version()
 	w.do(invite("i", expires))
 	w.do(admit(3, "i"))
-	w.do(&wire.NodeAddress{Node: node(1), Place: place(512)})
+	w.do(&wire.NodeAddress{Node: node(1), Place: place(512), Speaks: spoken})
 	f := w.ChangesSince(version, 2)
 	if f.First != 2 || len(f.Chain) != 1 || f.Chain[0].Node != node(3) || len(f.Nodes) != 2 || f.Version != w.Version() {
 		t.Errorf("feed %+v", f)

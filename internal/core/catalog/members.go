@@ -18,6 +18,7 @@ func (c *Catalog) clusterInit(m *wire.ClusterInit) (wire.Message, error) {
 	r, err := c.enrol(&m.Genesis, m.Place)
 	if err == nil {
 		c.foundKeys(m)
+		c.begin(m)
 	}
 	return r, err
 }
@@ -191,6 +192,8 @@ func (c *Catalog) evict(m *wire.Evict, now int64) (wire.Message, error) {
 	invariant.Check(err == nil, "a member without a seat: %v", err)
 	c.markLost(lost)
 	delete(c.nodes, m.Node)
+	delete(c.programs, m.Node)
+	c.raise() // it may be what held the others back
 	delete(c.keys.confirmed, m.Node)
 	c.keys.trim()
 	c.keys.rotate()
@@ -205,8 +208,12 @@ func (c *Catalog) nodeAddress(m *wire.NodeAddress) error {
 	if err := checkMember(m.Node, r.Name, &m.Place); err != nil {
 		return err
 	}
-	r.Place, r.Changed = m.Place, c.version
+	if err := c.mayStay(m.Node, m.Speaks); err != nil {
+		return err
+	}
+	r.Place, r.Speaks, r.Changed = m.Place, m.Speaks, c.version
 	c.nodes[m.Node] = r
+	c.raise()
 	return c.table.Admit(m.Node, weight(&m.Place))
 }
 

@@ -134,7 +134,7 @@ func (c *Catalog) ChangesSince(version uint64, chain int) *wire.CatalogFeed {
 	first := max(0, min(chain, len(c.chain.records)))
 	f := &wire.CatalogFeed{Version: c.version, First: uint32(first), Chain: slices.Clone(c.chain.records[first:])}
 	newest := c.keys.newest()
-	f.Epoch, f.Settled, f.Access = newest.Epoch, newest.Settled, c.AccessEpoch()
+	f.Epoch, f.Settled, f.Access, f.Speaks = newest.Epoch, newest.Settled, c.AccessEpoch(), c.speaks
 	for _, r := range c.Nodes() {
 		if r.Changed > version {
 			f.Nodes = append(f.Nodes, r)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/protocol"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -13,10 +14,11 @@ import (
 // its length in front. Equal catalogues give equal bytes.
 func (c *Catalog) Snapshot() []byte {
 	w := &writer{}
-	w.put(&wire.CatalogHead{Cluster: c.cluster, Owner: c.chain.ruled[0], Version: c.version, LastArray: c.lastArray, LastJob: c.lastJob})
+	w.put(&wire.CatalogHead{Cluster: c.cluster, Owner: c.chain.ruled[0], Version: c.version, Speaks: c.speaks, LastArray: c.lastArray, LastJob: c.lastJob})
 	w.put(c.table.Record())
 	writeAll(w, c.chain.records)
 	writeAll(w, c.Nodes())
+	writeAll(w, c.Programs())
 	writeAll(w, c.Invites())
 	writeAll(w, c.Pending())
 	if len(c.keys.epochs) > 0 {
@@ -58,7 +60,7 @@ func writeAll[R any, P interface {
 }
 
 // Restore replaces the catalogue by a snapshot of the same cluster. It is
-// strict: the chain is verified, and the snapshot must be the very bytes that
+// strict: its version of the protocol is spoken here, the chain is verified, and the snapshot must be the very bytes that
 // the restored catalogue gives. On an error the catalogue is as before. The
 // snapshot must not be modified afterwards.
 func (c *Catalog) Restore(snapshot []byte) error {
@@ -73,8 +75,14 @@ func (c *Catalog) Restore(snapshot []byte) error {
 		if err != nil {
 			return corrupt("%w", err)
 		}
-		if _, head := m.(*wire.CatalogHead); head == began {
+		head, first := m.(*wire.CatalogHead)
+		if first == began {
 			return corrupt("its head is missing, or not the first record")
+		}
+		if first {
+			if err := protocol.CheckKnown(head.Speaks); err != nil {
+				return err
+			}
 		}
 		began = true
 		if err := next.load(m); err != nil {
@@ -102,13 +110,15 @@ func (c *Catalog) load(msg wire.Message) error {
 		if m.Cluster != c.cluster || m.Owner != c.chain.ruled[0] {
 			return holo.Errorf(holo.Denied, "it is cluster %s of owner %s", m.Cluster, m.Owner)
 		}
-		c.version, c.lastArray, c.lastJob = m.Version, m.LastArray, m.LastJob
+		c.version, c.speaks, c.lastArray, c.lastJob = m.Version, m.Speaks, m.LastArray, m.LastJob
 	case *wire.ShardTable:
 		return c.loadTable(m)
 	case *wire.ChainRecord:
 		return c.chain.append(m)
 	case *wire.NodeRecord:
 		c.nodes[m.Node] = *m
+	case *wire.NodeProgram:
+		c.programs[m.Node] = *m
 	case *wire.InviteRecord:
 		c.invites[m.Invite.InviteKey] = *m
 	case *wire.PendingRecord:
@@ -192,6 +202,9 @@ func (c *Catalog) consistent() bool {
 		}
 	}
 	members := len(c.chain.members)
+	if c.speaks < protocol.First || !c.programsConsistent() {
+		return false
+	}
 	if c.AccessEpoch() <= uint64(len(c.tokenKeys)) || len(c.tokenKeys) > wire.MaxTokenKeys || len(c.revocations) > wire.MaxRevocations {
 		return false // each key is a change of access
 	}

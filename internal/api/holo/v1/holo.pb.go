@@ -109,6 +109,7 @@ type BeginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PublicKey     []byte                 `protobuf:"bytes,1,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // Ed25519, 32 bytes
 	Token         bool                   `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`                         // the key is no principal's: a token will be presented
+	Speaks        *Versions              `protobuf:"bytes,3,opt,name=speaks,proto3" json:"speaks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,19 +158,81 @@ func (x *BeginRequest) GetToken() bool {
 	return false
 }
 
+func (x *BeginRequest) GetSpeaks() *Versions {
+	if x != nil {
+		return x.Speaks
+	}
+	return nil
+}
+
+// Versions is the range of versions of the protocol that a program speaks, both
+// ends included.
+type Versions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Oldest        uint32                 `protobuf:"varint,1,opt,name=oldest,proto3" json:"oldest,omitempty"` // from 1
+	Newest        uint32                 `protobuf:"varint,2,opt,name=newest,proto3" json:"newest,omitempty"` // at most 255
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Versions) Reset() {
+	*x = Versions{}
+	mi := &file_holo_v1_holo_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Versions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Versions) ProtoMessage() {}
+
+func (x *Versions) ProtoReflect() protoreflect.Message {
+	mi := &file_holo_v1_holo_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Versions.ProtoReflect.Descriptor instead.
+func (*Versions) Descriptor() ([]byte, []int) {
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Versions) GetOldest() uint32 {
+	if x != nil {
+		return x.Oldest
+	}
+	return 0
+}
+
+func (x *Versions) GetNewest() uint32 {
+	if x != nil {
+		return x.Newest
+	}
+	return 0
+}
+
 type BeginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // 32 bytes
 	Nonce         []byte                 `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`     // 32 bytes
 	Cluster       []byte                 `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"` // 16 bytes
 	Node          []byte                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`       // 32 bytes
+	Speaks        *Versions              `protobuf:"bytes,5,opt,name=speaks,proto3" json:"speaks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BeginResponse) Reset() {
 	*x = BeginResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[2]
+	mi := &file_holo_v1_holo_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -181,7 +244,7 @@ func (x *BeginResponse) String() string {
 func (*BeginResponse) ProtoMessage() {}
 
 func (x *BeginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[2]
+	mi := &file_holo_v1_holo_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -194,7 +257,7 @@ func (x *BeginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginResponse.ProtoReflect.Descriptor instead.
 func (*BeginResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{2}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BeginResponse) GetSession() []byte {
@@ -225,6 +288,13 @@ func (x *BeginResponse) GetNode() []byte {
 	return nil
 }
 
+func (x *BeginResponse) GetSpeaks() *Versions {
+	if x != nil {
+		return x.Speaks
+	}
+	return nil
+}
+
 type ProveRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Session   []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -241,7 +311,7 @@ type ProveRequest struct {
 
 func (x *ProveRequest) Reset() {
 	*x = ProveRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[3]
+	mi := &file_holo_v1_holo_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -253,7 +323,7 @@ func (x *ProveRequest) String() string {
 func (*ProveRequest) ProtoMessage() {}
 
 func (x *ProveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[3]
+	mi := &file_holo_v1_holo_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -266,7 +336,7 @@ func (x *ProveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveRequest.ProtoReflect.Descriptor instead.
 func (*ProveRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{3}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ProveRequest) GetSession() []byte {
@@ -302,7 +372,7 @@ type ProveResponse struct {
 
 func (x *ProveResponse) Reset() {
 	*x = ProveResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[4]
+	mi := &file_holo_v1_holo_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +384,7 @@ func (x *ProveResponse) String() string {
 func (*ProveResponse) ProtoMessage() {}
 
 func (x *ProveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[4]
+	mi := &file_holo_v1_holo_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +397,7 @@ func (x *ProveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveResponse.ProtoReflect.Descriptor instead.
 func (*ProveResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{4}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ProveResponse) GetPrincipal() string {
@@ -366,7 +436,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[5]
+	mi := &file_holo_v1_holo_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +448,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[5]
+	mi := &file_holo_v1_holo_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +461,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{5}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{6}
 }
 
 type StatusResponse struct {
@@ -412,13 +482,15 @@ type StatusResponse struct {
 	Posture       []*Measure             `protobuf:"bytes,20,rep,name=posture,proto3" json:"posture,omitempty"`                                                                              // how the process that answers is protected
 	Isolation     *Isolation             `protobuf:"bytes,21,opt,name=isolation,proto3" json:"isolation,omitempty"`                                                                          // of kernels, on this node
 	Scrub         *Scrub                 `protobuf:"bytes,22,opt,name=scrub,proto3" json:"scrub,omitempty"`                                                                                  // of the pages of this node
+	Protocol      uint32                 `protobuf:"varint,30,opt,name=protocol,proto3" json:"protocol,omitempty"`                                                                           // version of the protocol that the cluster is at; 0: this node does not know it yet
+	Speaks        *Versions              `protobuf:"bytes,31,opt,name=speaks,proto3" json:"speaks,omitempty"`                                                                                // the node that answers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[6]
+	mi := &file_holo_v1_holo_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +502,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[6]
+	mi := &file_holo_v1_holo_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +515,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{6}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StatusResponse) GetCluster() string {
@@ -558,6 +630,20 @@ func (x *StatusResponse) GetScrub() *Scrub {
 	return nil
 }
 
+func (x *StatusResponse) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetSpeaks() *Versions {
+	if x != nil {
+		return x.Speaks
+	}
+	return nil
+}
+
 // Scrub is how a node reads its pages again to find damage, and what it found.
 type Scrub struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -574,7 +660,7 @@ type Scrub struct {
 
 func (x *Scrub) Reset() {
 	*x = Scrub{}
-	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	mi := &file_holo_v1_holo_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +672,7 @@ func (x *Scrub) String() string {
 func (*Scrub) ProtoMessage() {}
 
 func (x *Scrub) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[7]
+	mi := &file_holo_v1_holo_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +685,7 @@ func (x *Scrub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scrub.ProtoReflect.Descriptor instead.
 func (*Scrub) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{7}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Scrub) GetRounds() uint64 {
@@ -669,13 +755,15 @@ type Node struct {
 	CachedBytes   uint64                 `protobuf:"varint,14,opt,name=cached_bytes,json=cachedBytes,proto3" json:"cached_bytes,omitempty"`    // other nodes' pages kept under read leases
 	CacheHits     uint64                 `protobuf:"varint,15,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`          // pages of other nodes read from there since the node started
 	CacheMisses   uint64                 `protobuf:"varint,16,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`    // and those that had to be fetched
+	Speaks        *Versions              `protobuf:"bytes,17,opt,name=speaks,proto3" json:"speaks,omitempty"`                                  // as it said last, also of a node that is off; absent: it has not yet
+	Program       string                 `protobuf:"bytes,18,opt,name=program,proto3" json:"program,omitempty"`                                // that it runs, by its own word; empty: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_holo_v1_holo_proto_msgTypes[8]
+	mi := &file_holo_v1_holo_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +775,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[8]
+	mi := &file_holo_v1_holo_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +788,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{8}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Node) GetId() string {
@@ -815,6 +903,20 @@ func (x *Node) GetCacheMisses() uint64 {
 	return 0
 }
 
+func (x *Node) GetSpeaks() *Versions {
+	if x != nil {
+		return x.Speaks
+	}
+	return nil
+}
+
+func (x *Node) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
 type Voter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -825,7 +927,7 @@ type Voter struct {
 
 func (x *Voter) Reset() {
 	*x = Voter{}
-	mi := &file_holo_v1_holo_proto_msgTypes[9]
+	mi := &file_holo_v1_holo_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +939,7 @@ func (x *Voter) String() string {
 func (*Voter) ProtoMessage() {}
 
 func (x *Voter) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[9]
+	mi := &file_holo_v1_holo_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +952,7 @@ func (x *Voter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voter.ProtoReflect.Descriptor instead.
 func (*Voter) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{9}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Voter) GetId() string {
@@ -880,7 +982,7 @@ type ShardHealth struct {
 
 func (x *ShardHealth) Reset() {
 	*x = ShardHealth{}
-	mi := &file_holo_v1_holo_proto_msgTypes[10]
+	mi := &file_holo_v1_holo_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +994,7 @@ func (x *ShardHealth) String() string {
 func (*ShardHealth) ProtoMessage() {}
 
 func (x *ShardHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[10]
+	mi := &file_holo_v1_holo_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1007,7 @@ func (x *ShardHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardHealth.ProtoReflect.Descriptor instead.
 func (*ShardHealth) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{10}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ShardHealth) GetTotal() uint32 {
@@ -964,7 +1066,7 @@ type CreateInviteRequest struct {
 
 func (x *CreateInviteRequest) Reset() {
 	*x = CreateInviteRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[11]
+	mi := &file_holo_v1_holo_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1078,7 @@ func (x *CreateInviteRequest) String() string {
 func (*CreateInviteRequest) ProtoMessage() {}
 
 func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[11]
+	mi := &file_holo_v1_holo_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1091,7 @@ func (x *CreateInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteRequest.ProtoReflect.Descriptor instead.
 func (*CreateInviteRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{11}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateInviteRequest) GetInviteKey() []byte {
@@ -1050,7 +1152,7 @@ type CreateInviteResponse struct {
 
 func (x *CreateInviteResponse) Reset() {
 	*x = CreateInviteResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[12]
+	mi := &file_holo_v1_holo_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1164,7 @@ func (x *CreateInviteResponse) String() string {
 func (*CreateInviteResponse) ProtoMessage() {}
 
 func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[12]
+	mi := &file_holo_v1_holo_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1177,7 @@ func (x *CreateInviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInviteResponse.ProtoReflect.Descriptor instead.
 func (*CreateInviteResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{12}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateInviteResponse) GetAddresses() []string {
@@ -1106,7 +1208,7 @@ type Array struct {
 
 func (x *Array) Reset() {
 	*x = Array{}
-	mi := &file_holo_v1_holo_proto_msgTypes[13]
+	mi := &file_holo_v1_holo_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1220,7 @@ func (x *Array) String() string {
 func (*Array) ProtoMessage() {}
 
 func (x *Array) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[13]
+	mi := &file_holo_v1_holo_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1233,7 @@ func (x *Array) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Array.ProtoReflect.Descriptor instead.
 func (*Array) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{13}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Array) GetId() uint64 {
@@ -1239,7 +1341,7 @@ type CreateArrayRequest struct {
 
 func (x *CreateArrayRequest) Reset() {
 	*x = CreateArrayRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[14]
+	mi := &file_holo_v1_holo_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1353,7 @@ func (x *CreateArrayRequest) String() string {
 func (*CreateArrayRequest) ProtoMessage() {}
 
 func (x *CreateArrayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[14]
+	mi := &file_holo_v1_holo_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1366,7 @@ func (x *CreateArrayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateArrayRequest.ProtoReflect.Descriptor instead.
 func (*CreateArrayRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{14}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateArrayRequest) GetName() string {
@@ -1318,7 +1420,7 @@ type GetArrayRequest struct {
 
 func (x *GetArrayRequest) Reset() {
 	*x = GetArrayRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[15]
+	mi := &file_holo_v1_holo_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1432,7 @@ func (x *GetArrayRequest) String() string {
 func (*GetArrayRequest) ProtoMessage() {}
 
 func (x *GetArrayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[15]
+	mi := &file_holo_v1_holo_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1445,7 @@ func (x *GetArrayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArrayRequest.ProtoReflect.Descriptor instead.
 func (*GetArrayRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{15}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetArrayRequest) GetName() string {
@@ -1361,7 +1463,7 @@ type ListArraysRequest struct {
 
 func (x *ListArraysRequest) Reset() {
 	*x = ListArraysRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[16]
+	mi := &file_holo_v1_holo_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1475,7 @@ func (x *ListArraysRequest) String() string {
 func (*ListArraysRequest) ProtoMessage() {}
 
 func (x *ListArraysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[16]
+	mi := &file_holo_v1_holo_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1488,7 @@ func (x *ListArraysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArraysRequest.ProtoReflect.Descriptor instead.
 func (*ListArraysRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{16}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{17}
 }
 
 type ListArraysResponse struct {
@@ -1398,7 +1500,7 @@ type ListArraysResponse struct {
 
 func (x *ListArraysResponse) Reset() {
 	*x = ListArraysResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[17]
+	mi := &file_holo_v1_holo_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1512,7 @@ func (x *ListArraysResponse) String() string {
 func (*ListArraysResponse) ProtoMessage() {}
 
 func (x *ListArraysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[17]
+	mi := &file_holo_v1_holo_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1525,7 @@ func (x *ListArraysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArraysResponse.ProtoReflect.Descriptor instead.
 func (*ListArraysResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{17}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListArraysResponse) GetArrays() []*Array {
@@ -1445,7 +1547,7 @@ type FillRequest struct {
 
 func (x *FillRequest) Reset() {
 	*x = FillRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[18]
+	mi := &file_holo_v1_holo_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1559,7 @@ func (x *FillRequest) String() string {
 func (*FillRequest) ProtoMessage() {}
 
 func (x *FillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[18]
+	mi := &file_holo_v1_holo_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1572,7 @@ func (x *FillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillRequest.ProtoReflect.Descriptor instead.
 func (*FillRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{18}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FillRequest) GetArray() uint64 {
@@ -1509,7 +1611,7 @@ type FillResponse struct {
 
 func (x *FillResponse) Reset() {
 	*x = FillResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[19]
+	mi := &file_holo_v1_holo_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1623,7 @@ func (x *FillResponse) String() string {
 func (*FillResponse) ProtoMessage() {}
 
 func (x *FillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[19]
+	mi := &file_holo_v1_holo_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1636,7 @@ func (x *FillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillResponse.ProtoReflect.Descriptor instead.
 func (*FillResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{19}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{20}
 }
 
 type SealRequest struct {
@@ -1546,7 +1648,7 @@ type SealRequest struct {
 
 func (x *SealRequest) Reset() {
 	*x = SealRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[20]
+	mi := &file_holo_v1_holo_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1660,7 @@ func (x *SealRequest) String() string {
 func (*SealRequest) ProtoMessage() {}
 
 func (x *SealRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[20]
+	mi := &file_holo_v1_holo_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1673,7 @@ func (x *SealRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealRequest.ProtoReflect.Descriptor instead.
 func (*SealRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{20}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SealRequest) GetArray() uint64 {
@@ -1590,7 +1692,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[21]
+	mi := &file_holo_v1_holo_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1704,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[21]
+	mi := &file_holo_v1_holo_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1717,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{21}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteRequest) GetArray() uint64 {
@@ -1634,7 +1736,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[22]
+	mi := &file_holo_v1_holo_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1748,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[22]
+	mi := &file_holo_v1_holo_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1761,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{22}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteResponse) GetFreedBytes() uint64 {
@@ -1678,7 +1780,7 @@ type PagesRequest struct {
 
 func (x *PagesRequest) Reset() {
 	*x = PagesRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[23]
+	mi := &file_holo_v1_holo_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1792,7 @@ func (x *PagesRequest) String() string {
 func (*PagesRequest) ProtoMessage() {}
 
 func (x *PagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[23]
+	mi := &file_holo_v1_holo_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1805,7 @@ func (x *PagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PagesRequest.ProtoReflect.Descriptor instead.
 func (*PagesRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{23}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PagesRequest) GetArray() uint64 {
@@ -1722,7 +1824,7 @@ type PagesResponse struct {
 
 func (x *PagesResponse) Reset() {
 	*x = PagesResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[24]
+	mi := &file_holo_v1_holo_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1836,7 @@ func (x *PagesResponse) String() string {
 func (*PagesResponse) ProtoMessage() {}
 
 func (x *PagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[24]
+	mi := &file_holo_v1_holo_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1849,7 @@ func (x *PagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PagesResponse.ProtoReflect.Descriptor instead.
 func (*PagesResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{24}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PagesResponse) GetExtents() []*Extent {
@@ -1773,7 +1875,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_holo_v1_holo_proto_msgTypes[25]
+	mi := &file_holo_v1_holo_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1887,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[25]
+	mi := &file_holo_v1_holo_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1900,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{25}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Extent) GetNumber() uint64 {
@@ -1871,7 +1973,7 @@ type PushKernelRequest struct {
 
 func (x *PushKernelRequest) Reset() {
 	*x = PushKernelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[26]
+	mi := &file_holo_v1_holo_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +1985,7 @@ func (x *PushKernelRequest) String() string {
 func (*PushKernelRequest) ProtoMessage() {}
 
 func (x *PushKernelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[26]
+	mi := &file_holo_v1_holo_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +1998,7 @@ func (x *PushKernelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushKernelRequest.ProtoReflect.Descriptor instead.
 func (*PushKernelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{26}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PushKernelRequest) GetName() string {
@@ -1936,7 +2038,7 @@ type GetKernelRequest struct {
 
 func (x *GetKernelRequest) Reset() {
 	*x = GetKernelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[27]
+	mi := &file_holo_v1_holo_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2050,7 @@ func (x *GetKernelRequest) String() string {
 func (*GetKernelRequest) ProtoMessage() {}
 
 func (x *GetKernelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[27]
+	mi := &file_holo_v1_holo_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2063,7 @@ func (x *GetKernelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKernelRequest.ProtoReflect.Descriptor instead.
 func (*GetKernelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{27}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetKernelRequest) GetName() string {
@@ -1979,7 +2081,7 @@ type ListKernelsRequest struct {
 
 func (x *ListKernelsRequest) Reset() {
 	*x = ListKernelsRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[28]
+	mi := &file_holo_v1_holo_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2093,7 @@ func (x *ListKernelsRequest) String() string {
 func (*ListKernelsRequest) ProtoMessage() {}
 
 func (x *ListKernelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[28]
+	mi := &file_holo_v1_holo_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2106,7 @@ func (x *ListKernelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKernelsRequest.ProtoReflect.Descriptor instead.
 func (*ListKernelsRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{28}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{29}
 }
 
 type ListKernelsResponse struct {
@@ -2016,7 +2118,7 @@ type ListKernelsResponse struct {
 
 func (x *ListKernelsResponse) Reset() {
 	*x = ListKernelsResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[29]
+	mi := &file_holo_v1_holo_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2130,7 @@ func (x *ListKernelsResponse) String() string {
 func (*ListKernelsResponse) ProtoMessage() {}
 
 func (x *ListKernelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[29]
+	mi := &file_holo_v1_holo_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2143,7 @@ func (x *ListKernelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKernelsResponse.ProtoReflect.Descriptor instead.
 func (*ListKernelsResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{29}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListKernelsResponse) GetKernels() []*Kernel {
@@ -2063,7 +2165,7 @@ type Kernel struct {
 
 func (x *Kernel) Reset() {
 	*x = Kernel{}
-	mi := &file_holo_v1_holo_proto_msgTypes[30]
+	mi := &file_holo_v1_holo_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2177,7 @@ func (x *Kernel) String() string {
 func (*Kernel) ProtoMessage() {}
 
 func (x *Kernel) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[30]
+	mi := &file_holo_v1_holo_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2190,7 @@ func (x *Kernel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kernel.ProtoReflect.Descriptor instead.
 func (*Kernel) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{30}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Kernel) GetName() string {
@@ -2145,7 +2247,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[31]
+	mi := &file_holo_v1_holo_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2259,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[31]
+	mi := &file_holo_v1_holo_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2272,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{31}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SubmitRequest) GetKernel() string {
@@ -2259,7 +2361,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[32]
+	mi := &file_holo_v1_holo_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2373,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[32]
+	mi := &file_holo_v1_holo_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2386,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{32}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WatchRequest) GetJob() uint64 {
@@ -2303,7 +2405,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[33]
+	mi := &file_holo_v1_holo_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2417,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[33]
+	mi := &file_holo_v1_holo_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,7 +2430,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{33}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetJobRequest) GetJob() uint64 {
@@ -2346,7 +2448,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[34]
+	mi := &file_holo_v1_holo_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2460,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[34]
+	mi := &file_holo_v1_holo_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2473,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{34}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{35}
 }
 
 type ListJobsResponse struct {
@@ -2383,7 +2485,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_holo_v1_holo_proto_msgTypes[35]
+	mi := &file_holo_v1_holo_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2497,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[35]
+	mi := &file_holo_v1_holo_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2510,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{35}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListJobsResponse) GetJobs() []*Job {
@@ -2427,7 +2529,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_holo_v1_holo_proto_msgTypes[36]
+	mi := &file_holo_v1_holo_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2541,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[36]
+	mi := &file_holo_v1_holo_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2554,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{36}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CancelRequest) GetJob() uint64 {
@@ -2480,7 +2582,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_holo_v1_holo_proto_msgTypes[37]
+	mi := &file_holo_v1_holo_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2594,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[37]
+	mi := &file_holo_v1_holo_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2607,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{37}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Job) GetId() uint64 {
@@ -2598,7 +2700,7 @@ type JobProgress struct {
 
 func (x *JobProgress) Reset() {
 	*x = JobProgress{}
-	mi := &file_holo_v1_holo_proto_msgTypes[38]
+	mi := &file_holo_v1_holo_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2712,7 @@ func (x *JobProgress) String() string {
 func (*JobProgress) ProtoMessage() {}
 
 func (x *JobProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[38]
+	mi := &file_holo_v1_holo_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2725,7 @@ func (x *JobProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobProgress.ProtoReflect.Descriptor instead.
 func (*JobProgress) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{38}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *JobProgress) GetJob() uint64 {
@@ -2725,7 +2827,7 @@ type NodeWork struct {
 
 func (x *NodeWork) Reset() {
 	*x = NodeWork{}
-	mi := &file_holo_v1_holo_proto_msgTypes[39]
+	mi := &file_holo_v1_holo_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2839,7 @@ func (x *NodeWork) String() string {
 func (*NodeWork) ProtoMessage() {}
 
 func (x *NodeWork) ProtoReflect() protoreflect.Message {
-	mi := &file_holo_v1_holo_proto_msgTypes[39]
+	mi := &file_holo_v1_holo_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2852,7 @@ func (x *NodeWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeWork.ProtoReflect.Descriptor instead.
 func (*NodeWork) Descriptor() ([]byte, []int) {
-	return file_holo_v1_holo_proto_rawDescGZIP(), []int{39}
+	return file_holo_v1_holo_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *NodeWork) GetNode() string {
@@ -2813,16 +2915,21 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x05stamp\x18\x03 \x01(\fR\x05stamp\x12\x1e\n" +
 	"\n" +
 	"attachment\x18\x04 \x01(\fR\n" +
-	"attachment\"C\n" +
+	"attachment\"n\n" +
 	"\fBeginRequest\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x01 \x01(\fR\tpublicKey\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\bR\x05token\"m\n" +
+	"\x05token\x18\x02 \x01(\bR\x05token\x12)\n" +
+	"\x06speaks\x18\x03 \x01(\v2\x11.holo.v1.VersionsR\x06speaks\":\n" +
+	"\bVersions\x12\x16\n" +
+	"\x06oldest\x18\x01 \x01(\rR\x06oldest\x12\x16\n" +
+	"\x06newest\x18\x02 \x01(\rR\x06newest\"\x98\x01\n" +
 	"\rBeginResponse\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\fR\acluster\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\fR\x04node\"\\\n" +
+	"\x04node\x18\x04 \x01(\fR\x04node\x12)\n" +
+	"\x06speaks\x18\x05 \x01(\v2\x11.holo.v1.VersionsR\x06speaks\"\\\n" +
 	"\fProveRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
@@ -2832,7 +2939,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x1c\n" +
 	"\tcatalogue\x18\x04 \x01(\x04R\tcatalogue\"\x0f\n" +
-	"\rStatusRequest\"\x84\x05\n" +
+	"\rStatusRequest\"\xcb\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -2850,7 +2957,9 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\brefusals\x18\r \x03(\v2%.holo.v1.StatusResponse.RefusalsEntryR\brefusals\x12*\n" +
 	"\aposture\x18\x14 \x03(\v2\x10.holo.v1.MeasureR\aposture\x120\n" +
 	"\tisolation\x18\x15 \x01(\v2\x12.holo.v1.IsolationR\tisolation\x12$\n" +
-	"\x05scrub\x18\x16 \x01(\v2\x0e.holo.v1.ScrubR\x05scrub\x1a;\n" +
+	"\x05scrub\x18\x16 \x01(\v2\x0e.holo.v1.ScrubR\x05scrub\x12\x1a\n" +
+	"\bprotocol\x18\x1e \x01(\rR\bprotocol\x12)\n" +
+	"\x06speaks\x18\x1f \x01(\v2\x11.holo.v1.VersionsR\x06speaks\x1a;\n" +
 	"\rRefusalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xdb\x01\n" +
@@ -2862,7 +2971,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\adamaged\x18\x04 \x01(\x04R\adamaged\x12\x1a\n" +
 	"\brepaired\x18\x05 \x01(\x04R\brepaired\x12!\n" +
 	"\flast_finding\x18\x06 \x01(\tR\vlastFinding\x12\x1b\n" +
-	"\tlast_unix\x18\a \x01(\x03R\blastUnix\"\xd9\x03\n" +
+	"\tlast_unix\x18\a \x01(\x03R\blastUnix\"\x9e\x04\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2882,7 +2991,9 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\fcached_bytes\x18\x0e \x01(\x04R\vcachedBytes\x12\x1d\n" +
 	"\n" +
 	"cache_hits\x18\x0f \x01(\x04R\tcacheHits\x12!\n" +
-	"\fcache_misses\x18\x10 \x01(\x04R\vcacheMisses\"/\n" +
+	"\fcache_misses\x18\x10 \x01(\x04R\vcacheMisses\x12)\n" +
+	"\x06speaks\x18\x11 \x01(\v2\x11.holo.v1.VersionsR\x06speaks\x12\x18\n" +
+	"\aprogram\x18\x12 \x01(\tR\aprogram\"/\n" +
 	"\x05Voter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\bR\x06leader\"\x9f\x01\n" +
@@ -3072,110 +3183,115 @@ func file_holo_v1_holo_proto_rawDescGZIP() []byte {
 	return file_holo_v1_holo_proto_rawDescData
 }
 
-var file_holo_v1_holo_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_holo_v1_holo_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_holo_v1_holo_proto_goTypes = []any{
 	(*SignedRequest)(nil),        // 0: holo.v1.SignedRequest
 	(*BeginRequest)(nil),         // 1: holo.v1.BeginRequest
-	(*BeginResponse)(nil),        // 2: holo.v1.BeginResponse
-	(*ProveRequest)(nil),         // 3: holo.v1.ProveRequest
-	(*ProveResponse)(nil),        // 4: holo.v1.ProveResponse
-	(*StatusRequest)(nil),        // 5: holo.v1.StatusRequest
-	(*StatusResponse)(nil),       // 6: holo.v1.StatusResponse
-	(*Scrub)(nil),                // 7: holo.v1.Scrub
-	(*Node)(nil),                 // 8: holo.v1.Node
-	(*Voter)(nil),                // 9: holo.v1.Voter
-	(*ShardHealth)(nil),          // 10: holo.v1.ShardHealth
-	(*CreateInviteRequest)(nil),  // 11: holo.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil), // 12: holo.v1.CreateInviteResponse
-	(*Array)(nil),                // 13: holo.v1.Array
-	(*CreateArrayRequest)(nil),   // 14: holo.v1.CreateArrayRequest
-	(*GetArrayRequest)(nil),      // 15: holo.v1.GetArrayRequest
-	(*ListArraysRequest)(nil),    // 16: holo.v1.ListArraysRequest
-	(*ListArraysResponse)(nil),   // 17: holo.v1.ListArraysResponse
-	(*FillRequest)(nil),          // 18: holo.v1.FillRequest
-	(*FillResponse)(nil),         // 19: holo.v1.FillResponse
-	(*SealRequest)(nil),          // 20: holo.v1.SealRequest
-	(*DeleteRequest)(nil),        // 21: holo.v1.DeleteRequest
-	(*DeleteResponse)(nil),       // 22: holo.v1.DeleteResponse
-	(*PagesRequest)(nil),         // 23: holo.v1.PagesRequest
-	(*PagesResponse)(nil),        // 24: holo.v1.PagesResponse
-	(*Extent)(nil),               // 25: holo.v1.Extent
-	(*PushKernelRequest)(nil),    // 26: holo.v1.PushKernelRequest
-	(*GetKernelRequest)(nil),     // 27: holo.v1.GetKernelRequest
-	(*ListKernelsRequest)(nil),   // 28: holo.v1.ListKernelsRequest
-	(*ListKernelsResponse)(nil),  // 29: holo.v1.ListKernelsResponse
-	(*Kernel)(nil),               // 30: holo.v1.Kernel
-	(*SubmitRequest)(nil),        // 31: holo.v1.SubmitRequest
-	(*WatchRequest)(nil),         // 32: holo.v1.WatchRequest
-	(*GetJobRequest)(nil),        // 33: holo.v1.GetJobRequest
-	(*ListJobsRequest)(nil),      // 34: holo.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),     // 35: holo.v1.ListJobsResponse
-	(*CancelRequest)(nil),        // 36: holo.v1.CancelRequest
-	(*Job)(nil),                  // 37: holo.v1.Job
-	(*JobProgress)(nil),          // 38: holo.v1.JobProgress
-	(*NodeWork)(nil),             // 39: holo.v1.NodeWork
-	nil,                          // 40: holo.v1.StatusResponse.RefusalsEntry
-	(*Measure)(nil),              // 41: holo.v1.Measure
-	(*Isolation)(nil),            // 42: holo.v1.Isolation
+	(*Versions)(nil),             // 2: holo.v1.Versions
+	(*BeginResponse)(nil),        // 3: holo.v1.BeginResponse
+	(*ProveRequest)(nil),         // 4: holo.v1.ProveRequest
+	(*ProveResponse)(nil),        // 5: holo.v1.ProveResponse
+	(*StatusRequest)(nil),        // 6: holo.v1.StatusRequest
+	(*StatusResponse)(nil),       // 7: holo.v1.StatusResponse
+	(*Scrub)(nil),                // 8: holo.v1.Scrub
+	(*Node)(nil),                 // 9: holo.v1.Node
+	(*Voter)(nil),                // 10: holo.v1.Voter
+	(*ShardHealth)(nil),          // 11: holo.v1.ShardHealth
+	(*CreateInviteRequest)(nil),  // 12: holo.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil), // 13: holo.v1.CreateInviteResponse
+	(*Array)(nil),                // 14: holo.v1.Array
+	(*CreateArrayRequest)(nil),   // 15: holo.v1.CreateArrayRequest
+	(*GetArrayRequest)(nil),      // 16: holo.v1.GetArrayRequest
+	(*ListArraysRequest)(nil),    // 17: holo.v1.ListArraysRequest
+	(*ListArraysResponse)(nil),   // 18: holo.v1.ListArraysResponse
+	(*FillRequest)(nil),          // 19: holo.v1.FillRequest
+	(*FillResponse)(nil),         // 20: holo.v1.FillResponse
+	(*SealRequest)(nil),          // 21: holo.v1.SealRequest
+	(*DeleteRequest)(nil),        // 22: holo.v1.DeleteRequest
+	(*DeleteResponse)(nil),       // 23: holo.v1.DeleteResponse
+	(*PagesRequest)(nil),         // 24: holo.v1.PagesRequest
+	(*PagesResponse)(nil),        // 25: holo.v1.PagesResponse
+	(*Extent)(nil),               // 26: holo.v1.Extent
+	(*PushKernelRequest)(nil),    // 27: holo.v1.PushKernelRequest
+	(*GetKernelRequest)(nil),     // 28: holo.v1.GetKernelRequest
+	(*ListKernelsRequest)(nil),   // 29: holo.v1.ListKernelsRequest
+	(*ListKernelsResponse)(nil),  // 30: holo.v1.ListKernelsResponse
+	(*Kernel)(nil),               // 31: holo.v1.Kernel
+	(*SubmitRequest)(nil),        // 32: holo.v1.SubmitRequest
+	(*WatchRequest)(nil),         // 33: holo.v1.WatchRequest
+	(*GetJobRequest)(nil),        // 34: holo.v1.GetJobRequest
+	(*ListJobsRequest)(nil),      // 35: holo.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),     // 36: holo.v1.ListJobsResponse
+	(*CancelRequest)(nil),        // 37: holo.v1.CancelRequest
+	(*Job)(nil),                  // 38: holo.v1.Job
+	(*JobProgress)(nil),          // 39: holo.v1.JobProgress
+	(*NodeWork)(nil),             // 40: holo.v1.NodeWork
+	nil,                          // 41: holo.v1.StatusResponse.RefusalsEntry
+	(*Measure)(nil),              // 42: holo.v1.Measure
+	(*Isolation)(nil),            // 43: holo.v1.Isolation
 }
 var file_holo_v1_holo_proto_depIdxs = []int32{
-	8,  // 0: holo.v1.StatusResponse.nodes:type_name -> holo.v1.Node
-	9,  // 1: holo.v1.StatusResponse.voters:type_name -> holo.v1.Voter
-	10, // 2: holo.v1.StatusResponse.shards:type_name -> holo.v1.ShardHealth
-	40, // 3: holo.v1.StatusResponse.refusals:type_name -> holo.v1.StatusResponse.RefusalsEntry
-	41, // 4: holo.v1.StatusResponse.posture:type_name -> holo.v1.Measure
-	42, // 5: holo.v1.StatusResponse.isolation:type_name -> holo.v1.Isolation
-	7,  // 6: holo.v1.StatusResponse.scrub:type_name -> holo.v1.Scrub
-	13, // 7: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
-	25, // 8: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
-	30, // 9: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
-	31, // 10: holo.v1.SubmitRequest.then:type_name -> holo.v1.SubmitRequest
-	37, // 11: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
-	38, // 12: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
-	39, // 13: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
-	1,  // 14: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
-	3,  // 15: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
-	5,  // 16: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
-	0,  // 17: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
-	0,  // 18: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
-	15, // 19: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
-	16, // 20: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
-	0,  // 21: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
-	0,  // 22: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
-	0,  // 23: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
-	23, // 24: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
-	0,  // 25: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
-	27, // 26: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
-	28, // 27: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
-	0,  // 28: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
-	32, // 29: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
-	33, // 30: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
-	34, // 31: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
-	0,  // 32: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
-	2,  // 33: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
-	4,  // 34: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
-	6,  // 35: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
-	12, // 36: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
-	13, // 37: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
-	13, // 38: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
-	17, // 39: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
-	19, // 40: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
-	13, // 41: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
-	22, // 42: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
-	24, // 43: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
-	30, // 44: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
-	30, // 45: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
-	29, // 46: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
-	37, // 47: holo.v1.JobService.Submit:output_type -> holo.v1.Job
-	38, // 48: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
-	37, // 49: holo.v1.JobService.Get:output_type -> holo.v1.Job
-	35, // 50: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
-	37, // 51: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
-	33, // [33:52] is the sub-list for method output_type
-	14, // [14:33] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	2,  // 0: holo.v1.BeginRequest.speaks:type_name -> holo.v1.Versions
+	2,  // 1: holo.v1.BeginResponse.speaks:type_name -> holo.v1.Versions
+	9,  // 2: holo.v1.StatusResponse.nodes:type_name -> holo.v1.Node
+	10, // 3: holo.v1.StatusResponse.voters:type_name -> holo.v1.Voter
+	11, // 4: holo.v1.StatusResponse.shards:type_name -> holo.v1.ShardHealth
+	41, // 5: holo.v1.StatusResponse.refusals:type_name -> holo.v1.StatusResponse.RefusalsEntry
+	42, // 6: holo.v1.StatusResponse.posture:type_name -> holo.v1.Measure
+	43, // 7: holo.v1.StatusResponse.isolation:type_name -> holo.v1.Isolation
+	8,  // 8: holo.v1.StatusResponse.scrub:type_name -> holo.v1.Scrub
+	2,  // 9: holo.v1.StatusResponse.speaks:type_name -> holo.v1.Versions
+	2,  // 10: holo.v1.Node.speaks:type_name -> holo.v1.Versions
+	14, // 11: holo.v1.ListArraysResponse.arrays:type_name -> holo.v1.Array
+	26, // 12: holo.v1.PagesResponse.extents:type_name -> holo.v1.Extent
+	31, // 13: holo.v1.ListKernelsResponse.kernels:type_name -> holo.v1.Kernel
+	32, // 14: holo.v1.SubmitRequest.then:type_name -> holo.v1.SubmitRequest
+	38, // 15: holo.v1.ListJobsResponse.jobs:type_name -> holo.v1.Job
+	39, // 16: holo.v1.Job.progress:type_name -> holo.v1.JobProgress
+	40, // 17: holo.v1.JobProgress.nodes:type_name -> holo.v1.NodeWork
+	1,  // 18: holo.v1.SessionService.Begin:input_type -> holo.v1.BeginRequest
+	4,  // 19: holo.v1.SessionService.Prove:input_type -> holo.v1.ProveRequest
+	6,  // 20: holo.v1.ClusterService.Status:input_type -> holo.v1.StatusRequest
+	0,  // 21: holo.v1.ClusterService.CreateInvite:input_type -> holo.v1.SignedRequest
+	0,  // 22: holo.v1.ArrayService.Create:input_type -> holo.v1.SignedRequest
+	16, // 23: holo.v1.ArrayService.Get:input_type -> holo.v1.GetArrayRequest
+	17, // 24: holo.v1.ArrayService.List:input_type -> holo.v1.ListArraysRequest
+	0,  // 25: holo.v1.ArrayService.Fill:input_type -> holo.v1.SignedRequest
+	0,  // 26: holo.v1.ArrayService.Seal:input_type -> holo.v1.SignedRequest
+	0,  // 27: holo.v1.ArrayService.Delete:input_type -> holo.v1.SignedRequest
+	24, // 28: holo.v1.ArrayService.Pages:input_type -> holo.v1.PagesRequest
+	0,  // 29: holo.v1.KernelService.Push:input_type -> holo.v1.SignedRequest
+	28, // 30: holo.v1.KernelService.Get:input_type -> holo.v1.GetKernelRequest
+	29, // 31: holo.v1.KernelService.List:input_type -> holo.v1.ListKernelsRequest
+	0,  // 32: holo.v1.JobService.Submit:input_type -> holo.v1.SignedRequest
+	33, // 33: holo.v1.JobService.Watch:input_type -> holo.v1.WatchRequest
+	34, // 34: holo.v1.JobService.Get:input_type -> holo.v1.GetJobRequest
+	35, // 35: holo.v1.JobService.List:input_type -> holo.v1.ListJobsRequest
+	0,  // 36: holo.v1.JobService.Cancel:input_type -> holo.v1.SignedRequest
+	3,  // 37: holo.v1.SessionService.Begin:output_type -> holo.v1.BeginResponse
+	5,  // 38: holo.v1.SessionService.Prove:output_type -> holo.v1.ProveResponse
+	7,  // 39: holo.v1.ClusterService.Status:output_type -> holo.v1.StatusResponse
+	13, // 40: holo.v1.ClusterService.CreateInvite:output_type -> holo.v1.CreateInviteResponse
+	14, // 41: holo.v1.ArrayService.Create:output_type -> holo.v1.Array
+	14, // 42: holo.v1.ArrayService.Get:output_type -> holo.v1.Array
+	18, // 43: holo.v1.ArrayService.List:output_type -> holo.v1.ListArraysResponse
+	20, // 44: holo.v1.ArrayService.Fill:output_type -> holo.v1.FillResponse
+	14, // 45: holo.v1.ArrayService.Seal:output_type -> holo.v1.Array
+	23, // 46: holo.v1.ArrayService.Delete:output_type -> holo.v1.DeleteResponse
+	25, // 47: holo.v1.ArrayService.Pages:output_type -> holo.v1.PagesResponse
+	31, // 48: holo.v1.KernelService.Push:output_type -> holo.v1.Kernel
+	31, // 49: holo.v1.KernelService.Get:output_type -> holo.v1.Kernel
+	30, // 50: holo.v1.KernelService.List:output_type -> holo.v1.ListKernelsResponse
+	38, // 51: holo.v1.JobService.Submit:output_type -> holo.v1.Job
+	39, // 52: holo.v1.JobService.Watch:output_type -> holo.v1.JobProgress
+	38, // 53: holo.v1.JobService.Get:output_type -> holo.v1.Job
+	36, // 54: holo.v1.JobService.List:output_type -> holo.v1.ListJobsResponse
+	38, // 55: holo.v1.JobService.Cancel:output_type -> holo.v1.Job
+	37, // [37:56] is the sub-list for method output_type
+	18, // [18:37] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_holo_v1_holo_proto_init() }
@@ -3191,7 +3307,7 @@ func file_holo_v1_holo_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holo_v1_holo_proto_rawDesc), len(file_holo_v1_holo_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
