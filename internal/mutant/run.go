@@ -38,6 +38,22 @@ func (m *Mutant) Build(ctx context.Context, dir string) (*Binary, error) {
 	return b, nil
 }
 
+// Program builds the program of the mutant's package with the patch applied, in
+// dir: another release of it, say.
+func (m *Mutant) Program(ctx context.Context, dir string) (path string, err error) {
+	file, err := m.overlay(dir)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, m.Name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, "-overlay", file, "./"+m.Package)
+	cmd.Dir = m.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("program %s does not compile: %w\n%s", m.Name, err, out)
+	}
+	return path, nil
+}
+
 // overlay writes the patched files and their list into dir, and gives its path.
 func (m *Mutant) overlay(dir string) (string, error) {
 	texts, err := m.patched()
