@@ -109,7 +109,7 @@ func otherSuite(b []byte) []byte {
 	a, x := []byte("MLKEM768_AESGCM_SHA256"), []byte("MLKEM768_XChaChaPoly_SHA256")
 	size := int(b[0])<<8 | int(b[1])
 	hello, noise := b[2:2+size], b[2+size:]
-	const head = 30
+	const head = 32
 	names := hello[head:]
 	first := names[1 : 1+names[0]]
 	second := names[1+int(names[0])+2:]
@@ -124,7 +124,7 @@ func otherSuite(b []byte) []byte {
 func cutOffer(b []byte) []byte {
 	size := int(b[0])<<8 | int(b[1])
 	hello, noise := b[2:2+size], b[2+size:]
-	const head = 30
+	const head = 32
 	cut := append(slices.Clone(hello[:head+1+int(hello[head])]), 0)
 	return slices.Concat([]byte{byte(len(cut) >> 8), byte(len(cut))}, cut, noise)
 }
