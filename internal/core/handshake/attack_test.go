@@ -171,7 +171,7 @@ func TestInviteDoesNotOpenANodeSession(t *testing.T) {
 	}
 	_, _, err = shake(i, r, func(n int, m []byte) []byte {
 		if n == 1 {
-			m[2+len(helloMagic)+1] = byte(KindNode)
+			m[2+len(helloMagic)+3] = byte(KindNode) // behind the offer
 		}
 		return m
 	})
