@@ -104,3 +104,35 @@ func TestMemberGoesOnWhenItsPageIsHealed(t *testing.T) {
 		t.Fatal("the write that waited was not acknowledged")
 	}
 }
+
+// The page is damaged where it is still the committed one, and everybody else has
+// gone on to the next, which the damaged holder has too and must not commit alone.
+// Its word that the next is committed is all that the other can give.
+func TestDamagedPageThatAllOthersWentOnFromKeepsNobodyOut(t *testing.T) {
+	s := newStage(t, 2, 2)
+	v := s.whole(0, 7)
+	s.pass(shardTiming.Resend)
+	s.carry(anyone)
+	next := s.wholeOf(0, 8)
+	s.carry(kindOf[*wire.Repl])
+	s.carry(kindOf[*wire.Ack])
+	if !s.acked(0, next) {
+		t.Fatal("the second value was not acknowledged")
+	}
+	s.take(anyone) // that it is committed does not arrive
+	s.decide(s.dead(0))
+	s.decide(s.register(0))
+	s.actors[1].machine.Damaged(s.shard, page, v)
+	s.grant(1)
+	s.decide(s.learner(s.member(0)))
+	s.inform()
+	s.promote()
+	s.inform()
+	s.carry(anyone)
+	for i := range 2 {
+		got, ok := s.actors[i].machine.Committed(s.shard, page, s.actors[0].answers[next].Version)
+		if !ok || got.Damaged || got.Data[0] != 8 {
+			t.Errorf("node %d has %+v, %v", i, got.Version, ok)
+		}
+	}
+}

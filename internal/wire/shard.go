@@ -208,11 +208,12 @@ type PageAsk struct {
 }
 
 // PageGive answers a PageAsk. Without Has the sender has no sound copy at that
-// version, and the rest is absent.
+// version, and Data and Digest are absent.
 type PageGive struct {
 	ShardHead
 	Page    holo.PageID
 	Version holo.Version
+	Commit  holo.Seq // all that it knows to be committed
 	Has     bool
 	Data    []byte // all 64 KiB
 	Digest  holo.Digest

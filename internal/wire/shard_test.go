@@ -39,7 +39,7 @@ func shardSamples() []Message {
 		&Inval{ShardHead: head, UpTo: 1, Pages: []holo.PageID{{Array: 1, Index: 2}}},
 		&InvalAck{ShardHead: head, UpTo: 1, Pages: []holo.PageID{{Array: 1, Index: 2}}},
 		&PageAsk{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Version: holo.Version{Epoch: 3, Seq: 4}},
-		&PageGive{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Version: holo.Version{Epoch: 3, Seq: 4}},
+		&PageGive{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Version: holo.Version{Epoch: 3, Seq: 4}, Commit: 9},
 		&PageGive{ShardHead: head, Page: holo.PageID{Array: 1, Index: 2}, Has: true, Data: bytes.Repeat([]byte{7}, holo.PageSize), Digest: holo.Digest{1}},
 	}
 }

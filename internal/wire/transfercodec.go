@@ -214,6 +214,7 @@ func (m *PageGive) encode(e *Encoder) {
 	m.ShardHead.encode(e)
 	e.page(m.Page)
 	e.version(m.Version)
+	e.U64(uint64(m.Commit))
 	if e.Bool(m.Has); m.Has {
 		e.content(PageData, m.Data, &m.Digest)
 	}
@@ -223,6 +224,7 @@ func (m *PageGive) decode(d *Decoder) {
 	m.ShardHead.decode(d)
 	m.Page = d.page()
 	m.Version = d.version()
+	m.Commit = holo.Seq(d.U64())
 	if m.Has = d.Bool(); m.Has {
 		m.Data = d.content(PageData, &m.Digest)
 		d.Valid(d.err != nil || CheckContent(PageData, 0, m.Data), "image of a page")

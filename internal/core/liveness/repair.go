@@ -195,19 +195,25 @@ func (k *Keeper) stuck(now holo.Time, c *wire.ShardConfig) bool {
 
 // addLearner proposes the least loaded candidate with room that is neither a
 // member nor the present learner; ties go by chance, so that no unlucky choice
-// repeats for ever.
+// repeats for ever. Where there is none, the present learner itself begins anew:
+// what its copy lacks nobody else may have any more.
 func (k *Keeper) addLearner(now holo.Time, t *placement.Table, c *wire.ShardConfig, loads *loads) (added bool) {
 	id, ok := k.moves[c.Shard].to, true
 	if id.IsZero() || c.Has(id) || c.Learner.Node == id || !slices.Contains(loads.ids, id) {
 		id, ok = loads.lightest(k, c)
+	}
+	if !ok && slices.Contains(loads.ids, c.Learner.Node) {
+		id, ok = c.Learner.Node, true // nobody else: it begins anew, with another generation
 	}
 	if !ok {
 		k.cramped.count(loads, c)
 		return false
 	}
 	inc, _ := t.Registered(id)
-	loads.copies[id]++
-	loads.room.take(id, c.Shard)
+	if id != c.Learner.Node {
+		loads.copies[id]++
+		loads.room.take(id, c.Shard)
+	}
 	learner := wire.Member{Node: id, Incarnation: inc}
 	k.propose(now, proposal{shard: c.Shard, epoch: c.Epoch, gen: c.LearnerGen},
 		&wire.ShardLearner{Shard: c.Shard, Epoch: c.Epoch, Gen: c.LearnerGen, Learner: learner})

@@ -238,3 +238,23 @@ func TestStuckLearnerGivesWay(t *testing.T) {
 	}
 	t.Fatal("no shard is being repaired")
 }
+
+// What a learner's copy lacks nobody else may have any more. Where no other node
+// can take its place, it begins anew.
+func TestStuckLearnerBeginsAnewWhereNobodyElseIs(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.silent[3] = true
+	c.run(c.timing.Patience() + holo.Second)
+	for k := range c.table.All() {
+		if k.Learner == (wire.Member{}) || len(k.Members) != 1 {
+			continue
+		}
+		s, first := k.Shard, k.LearnerGen
+		c.run(learnerLeases*c.timing.TTL + holo.Second)
+		if k := c.config(s); k.LearnerGen == first || k.Learner.Node == k.Primary || k.Learner == (wire.Member{}) {
+			t.Fatalf("shard %d: learner %s of generation %d for ever", s, k.Learner.Node, k.LearnerGen)
+		}
+		return
+	}
+	t.Fatal("no shard is being repaired")
+}

@@ -167,7 +167,7 @@ func (m *Machine) give(r *replica, g give) bool {
 	if has && m.absent(r, []effect{e}) {
 		return false
 	}
-	out := &wire.PageGive{ShardHead: m.head(r, g.to), Page: g.ask.Page, Version: g.ask.Version, Has: has}
+	out := &wire.PageGive{ShardHead: m.head(r, g.to), Page: g.ask.Page, Version: g.ask.Version, Commit: r.commit, Has: has}
 	if out.Epoch = g.ask.Epoch; has {
 		out.Data, out.Digest = e.data, e.sum()
 	}
@@ -209,6 +209,7 @@ func (m *Machine) onPageGive(now holo.Time, r *replica, who wire.Member, msg *wi
 	}
 	if !msg.Has || msg.Digest != p.digest {
 		h.refused, h.at = append(h.refused, who.Node), now.Add(-m.timing.Resend)
+		m.outrun(r, msg.Commit)
 		return
 	}
 	m.Back(r.shard, h.id, h.version, slices.Clone(msg.Data))
@@ -219,6 +220,21 @@ func (m *Machine) onPageGive(now holo.Time, r *replica, who wire.Member, msg *wi
 func (m *Machine) pageEvent(k EventKind, r *replica, node holo.NodeID, id holo.PageID) {
 	m.event(k, r, node)
 	m.out.Events[len(m.out.Events)-1].Page = id
+}
+
+// outrun commits what another holder has committed. The damaged page may be one
+// that nobody has any more, because all others went on to the next; the next lies
+// in this tail and waits for members that are not there. A primary's history has
+// everything committed (I5), so the watermark is all that has to be believed, as
+// in a SealAck.
+func (m *Machine) outrun(r *replica, commit holo.Seq) {
+	if r.lead == nil || !r.lead.active || commit > r.seq {
+		return
+	}
+	for _, it := range r.commitTo(commit) {
+		m.committed(it)
+	}
+	m.trim(r)
 }
 
 // Stocked lists the shards that have pages of 64 KiB here.
