@@ -27,6 +27,7 @@ type node struct {
 	waits   map[uint64]waiting // submits without an answer
 	next    uint64
 	disk    *disk // nil: all pages stay in memory
+	over    int   // bytes of pages with which a takeover left it above its room
 }
 
 // waiting is a client that waits for a mutation.
@@ -49,7 +50,7 @@ func (n *node) now() holo.Time { return n.clock.at(n.w.now) }
 // boot starts the process: a new life, with nothing in memory.
 func (n *node) boot() {
 	n.life = holo.Incarnation(n.w.rng.Uint64() | 1)
-	n.up, n.stalled, n.waits = true, 0, map[uint64]waiting{}
+	n.up, n.stalled, n.waits, n.over = true, 0, map[uint64]waiting{}, 0
 	n.machine = shard.New(shard.Options{
 		Self:   wire.Member{Node: nodeID(n.addr), Incarnation: n.life},
 		Timing: shardTiming, Limits: smallLimits(&n.w.o), Track: n.w.o.Disk,
@@ -142,6 +143,10 @@ func (n *node) take(from address, msg any) {
 			return
 		}
 		n.machine.Step(n.now(), nodeID(from), msg)
+		if _, brought := msg.(*wire.Recon); brought {
+			u := n.machine.Usage()
+			n.over = u.Bytes + u.Tail
+		}
 	case *ask:
 		n.serve(from, msg)
 	}
@@ -168,10 +173,22 @@ func (n *node) flush() bool {
 	return n.disk.flush()
 }
 
-func (n *node) perform(ready *shard.Ready) {
-	if u := n.machine.Usage(); n.w.o.Room > 0 && u.Bytes > n.w.o.capacity() {
+// checkRoom holds what the node has against its room. Only what makes a member
+// equal to a new primary is taken whatever room there is: others have it, so it is
+// the shard's history.
+func (n *node) checkRoom() {
+	if n.w.o.Room == 0 {
+		return
+	}
+	u := n.machine.Usage()
+	n.over = min(n.over, u.Bytes+u.Tail)
+	if u.Bytes > max(n.w.o.capacity(), n.over) {
 		n.w.fail(fmt.Sprintf("node %d has room for %d bytes of pages and holds %d, and %d that arrive", n.addr, n.w.o.capacity(), u.Bytes, u.Arriving))
 	}
+}
+
+func (n *node) perform(ready *shard.Ready) {
+	n.checkRoom()
 	for _, e := range ready.Events {
 		n.w.tally(e.Kind.String())
 		n.w.note("event "+e.Kind.String(), uint64(n.addr), uint64(e.Shard), uint64(e.Epoch))

@@ -112,7 +112,7 @@ func (c *cluster) close() error {
 		if n.Cluster != nil {
 			errs = append(errs, n.Cluster.Close())
 		}
-		if n.agent != nil && n.agent.Process != nil {
+		if n.agent != nil && n.agent.Process != nil && n.agent.ProcessState == nil { // not killed
 			errs = append(errs, n.agent.Process.Signal(syscall.SIGINT), n.agent.Wait())
 		}
 	}

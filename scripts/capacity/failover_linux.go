@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a node holds when one of three is killed, and what it offers: the two that
+// are left hold half as much again.
+const (
+	perNode  = 1024 * mib
+	offered  = 2048 * mib
+	filled   = perNode * size / 2 // of the array, of which there are two copies
+	loadFor  = 2 * time.Second    // before the kill
+	longest  = 2 * time.Minute    // for the copies to be back
+	lookEach = 50 * time.Millisecond
+)
+
+// bars are what the time since the kill may be. Where the victim leads the
+// catalogue another has to be elected first, which may take 7 s.
+type bars struct{ reads, copies time.Duration }
+
+var (
+	barsOfMember = bars{5 * time.Second, 10 * time.Second}
+	barsOfLeader = bars{12 * time.Second, 17 * time.Second}
+)
+
+// failover kills a node that is primary of a third of all shards, once one that
+// leads the catalogue and once one that does not.
+func failover(holo string) error {
+	return errors.Join(
+		with(holo, offered, 0, func(ctx context.Context, c *cluster) error { return c.failover(ctx, "a member", false, barsOfMember) }),
+		with(holo, offered, 0, func(ctx context.Context, c *cluster) error { return c.failover(ctx, "the leader", true, barsOfLeader) }),
+	)
+}
+
+func (c *cluster) failover(ctx context.Context, what string, leader bool, b bars) error {
+	if err := c.create(ctx, "full", filled, 2); err != nil {
+		return err
+	}
+	sum, err := c.write(ctx, "full", filled)
+	if err != nil {
+		return err
+	}
+	victim, err := c.victim(ctx, leader)
+	if err != nil {
+		return err
+	}
+	l, err := newLoad(ctx, c.but(victim))
+	if err != nil {
+		return err
+	}
+	l.begin(ctx)
+	time.Sleep(loadFor)
+	broke := c.lose(ctx, what, victim, l, b)
+	if err := errors.Join(broke, l.end()); err != nil {
+		return err
+	}
+	if err := l.judge(ctx); err != nil {
+		return err
+	}
+	return intact(ctx, l.clients[0], sum)
+}
+
+// victim is a node that leads the catalogue or one that does not.
+func (c *cluster) victim(ctx context.Context, leader bool) (*node, error) {
+	for _, n := range c.nodes {
+		s, err := n.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if (s.Leader == s.Node) == leader {
+			fmt.Printf("capacity: each node holds about %d MiB of pages\n", s.Nodes[0].ResidentBytes/mib)
+			return n, nil
+		}
+	}
+	return nil, errors.New("no node to kill")
+}
+
+func (c *cluster) but(victim *node) (left []*node) {
+	for _, n := range c.nodes {
+		if n != victim {
+			left = append(left, n)
+		}
+	}
+	return left
+}
+
+// lose kills the node and measures how long what it was home of is not read, and
+// not written, and when every page has two copies again.
+func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, b bars) error {
+	machine := watchMachine(c.but(victim))
+	l.read.reset()
+	l.written.reset()
+	killed := time.Now()
+	if err := victim.agent.Process.Kill(); err != nil {
+		return err
+	}
+	victim.agent.Wait()
+	noticed, whole, err := c.whole(ctx, l)
+	if err != nil {
+		return err
+	}
+	share, err := machine.share()
+	if err != nil {
+		return err
+	}
+	read, written, copies := l.read.take(), l.written.take(), whole.Sub(killed)
+	fmt.Printf("capacity: %s killed: no read for %.1f s (bar %.0f), no write for %.1f s; known after %.1f s, all copies back after %.1f s (bar %.0f)\n",
+		what, read.Seconds(), b.reads.Seconds(), written.Seconds(), noticed.Sub(killed).Seconds(), copies.Seconds(), b.copies.Seconds())
+	fmt.Printf("capacity: others left %.0f %% of the processors to it: the bars are for a machine that does nothing else, and count %.1f times\n", share*100, 1/share)
+	stretched := func(d time.Duration) time.Duration { return time.Duration(float64(d) / share) }
+	if read > stretched(b.reads) || copies > stretched(b.copies) {
+		return fmt.Errorf("%s killed: too slow", what)
+	}
+	return nil
+}
+
+// whole waits until the node is known to be dead, and then until every shard has
+// its copies.
+func (c *cluster) whole(ctx context.Context, l *load) (noticed, whole time.Time, err error) {
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); time.Sleep(lookEach) {
+		s, err := l.clients[0].Status(ctx)
+		if err != nil {
+			continue // who led is dead: it is asked again
+		}
+		full := s.Shards.Full == s.Shards.Total
+		if noticed.IsZero() && !full {
+			noticed = time.Now()
+		}
+		if !noticed.IsZero() && full {
+			return noticed, time.Now(), nil
+		}
+	}
+	return noticed, whole, fmt.Errorf("not every shard has its copies after %s", longest)
+}
+
+// intact compares all that was written before.
+func intact(ctx context.Context, n *node, want [32]byte) error {
+	got, err := n.sum(ctx, "full")
+	if err != nil || got != want {
+		return fmt.Errorf("%d bytes read after the death: SHA-256 %x, want %x: %v", uint64(filled), got, want, err)
+	}
+	fmt.Printf("capacity: %d MiB are as they were written\n", filled/mib)
+	return nil
+}

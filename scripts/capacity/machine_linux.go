@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// machine says how much of the processors others left to this program and to its
+// nodes, so that a bar in seconds means the same on a machine that has other work.
+type machine struct {
+	nodes []*node
+	total uint64 // ticks of all processors, idle ones too
+	busy  uint64
+	ours  uint64
+	err   error
+}
+
+func watchMachine(nodes []*node) *machine {
+	m := &machine{nodes: nodes}
+	m.total, m.busy, m.ours, m.err = m.ticks()
+	return m
+}
+
+// share is the part of the processors' time since then that others did not take.
+func (m *machine) share() (float64, error) {
+	total, busy, ours, err := m.ticks()
+	if err := errors.Join(m.err, err); err != nil {
+		return 0, err
+	}
+	others := min(max(int64(busy-m.busy)-int64(ours-m.ours), 0), int64(total-m.total)-1)
+	return 1 - float64(others)/float64(total-m.total), nil
+}
+
+func (m *machine) ticks() (total, busy, ours uint64, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	const idle, ioWait, guest = 3, 4, 8 // what guests take is in user time too
+	for i, f := range strings.Fields(first)[1:] {
+		n, err := strconv.ParseUint(f, 10, 64)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if i < guest {
+			total += n
+		}
+		if i < guest && i != idle && i != ioWait {
+			busy += n
+		}
+	}
+	if ours, err = processTicks(os.Getpid()); err != nil {
+		return 0, 0, 0, err
+	}
+	for _, n := range m.nodes {
+		t, err := processTicks(n.agent.Process.Pid)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		ours += t
+	}
+	return total, busy, ours, nil
+}
+
+// processTicks is the processor time of a process in ticks, user and kernel.
+func processTicks(pid int) (uint64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])) // from the state, the third field, on
+	user, err := strconv.ParseUint(f[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	kernel, err := strconv.ParseUint(f[12], 10, 64)
+	return user + kernel, err
+}
