@@ -73,7 +73,7 @@ func TestRoundLooksAtEveryPageOnceAndKeepsToTheRate(t *testing.T) {
 		const rate, pages, rounds = 1 << 20, 4 * 40, 3
 		s := newShelf(4, pages/4)
 		period := time.Duration(pages*holo.PageSize+stride) * time.Second / rate // and the pause at its end
-		st := scrubFor(t, s, rate, rounds*period-time.Millisecond) // in the pause that ends the last
+		st := scrubFor(t, s, rate, rounds*period-time.Millisecond)               // in the pause that ends the last
 		if st.Rounds != rounds-1 || st.Period != period || st.Bytes != rounds*pages*holo.PageSize {
 			t.Errorf("%d rounds of %s are over, %d bytes; want %d of %s, %d bytes", st.Rounds, st.Period, st.Bytes, rounds-1, period, rounds*pages*holo.PageSize)
 		}

@@ -238,3 +238,15 @@ func TestFullTableOfReadLeasesForgetsNone(t *testing.T) {
 		t.Fatalf("a cache shows %d after 8 was acknowledged", valueOf(&v))
 	}
 }
+
+// A follower that has everything is told soon that it is committed, though nothing
+// follows: what it knows to be committed a takeover need not hold back.
+func TestMemberIsToldSoonWhatIsCommitted(t *testing.T) {
+	s := newStage(t, 2, 2)
+	s.mustWrite(0, 7)
+	s.pass(shardTiming.Resend / 2)
+	s.carry(anyone)
+	s.decide(s.dead(0))
+	s.grant(1)
+	s.mustRead(1, 7)
+}

@@ -79,7 +79,7 @@ func (n *node) boot() {
 func smallLimits(o *Options) shard.Limits {
 	l := shard.DefaultLimits()
 	l.FrameBytes, l.WindowBytes, l.ChunkBytes, l.ChunkWindow = 2*holo.PageSize, 4*holo.PageSize, holo.PageSize, 2
-	l.Leases = 6
+	l.Leases, l.Copies = 6, 1
 	l.Capacity, l.Arriving = o.capacity(), holo.PageSize
 	return l
 }

@@ -75,22 +75,19 @@ func (l *load) fail(ctx context.Context, err error) {
 	}
 }
 
-// write counts a slot up. Where the answer is that nobody knows, it is tried again
-// with the same value: the last word counts.
+// write counts a slot up. Where it was refused, or nobody knows, the same value is
+// tried again.
 func (l *load) write(ctx context.Context, a *ledger, i int) error {
 	v := l.acked[i].Load() + 1
 	l.tried[i].Store(v)
 	err := a.Write(ctx, uint64(i)*extent, []uint64{v})
-	switch holocompute.KindOf(err) {
-	case holocompute.Indeterminate, holocompute.Unavailable:
-		if err != nil {
-			return nil
-		}
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		l.acked[i].Store(v)
 		l.written.tick(i)
 		l.writes.Add(1)
+	case holocompute.KindOf(err) == holocompute.Indeterminate, holocompute.KindOf(err) == holocompute.Unavailable:
+		return nil
 	}
 	return err
 }

@@ -37,9 +37,10 @@ type Keeper struct {
 	drops    map[holo.ShardID]drop
 	wanted   map[holo.ShardID]holo.NodeID // the member to drop once it is replaced
 	learners map[holo.ShardID]stay
-	moves    map[holo.ShardID]move // copies on their way to where there is less
-	leads    map[holo.ShardID]move // and leads
-	paced    holo.Time             // when the next copy may begin to move
+	homes    map[holo.ShardID]holo.NodeID // the primary when all copies were there last
+	moves    map[holo.ShardID]move        // copies on their way to where there is less
+	leads    map[holo.ShardID]move        // and leads
+	paced    holo.Time                    // when the next copy may begin to move
 	uneven   [holo.MaxClass + 1]uneven
 	proposed map[proposal]holo.Time
 	hinted   map[holo.ShardID]holo.Time
@@ -95,7 +96,7 @@ func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 	return &Keeper{
 		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), paced: now, base: rng.Uint64() >> 1,
 		nodes: map[holo.NodeID]*record{}, drops: map[holo.ShardID]drop{}, wanted: map[holo.ShardID]holo.NodeID{},
-		learners: map[holo.ShardID]stay{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
+		learners: map[holo.ShardID]stay{}, homes: map[holo.ShardID]holo.NodeID{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
 	}
 }
 

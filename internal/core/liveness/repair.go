@@ -133,14 +133,18 @@ func (k *Keeper) echo(m wire.Member) uint64 {
 	return 0
 }
 
-// repair adds learners where copies are missing, the fewest copies first, and
-// hints at drops where there are too many.
+// repair adds learners where copies are missing, the fewest copies first, of
+// those first where the primary was lost, because readers may wait for the second
+// copy there; and it hints at drops where there are too many.
 func (k *Keeper) repair(now holo.Time, view View) {
 	t := view.Shards()
 	budget, moves := maxLearners, maxMoves
 	var short, moving []*wire.ShardConfig
 	for c := range t.All() {
 		k.watchLearner(now, c)
+		if len(c.Members) >= int(c.Shard.Class()) {
+			k.homes[c.Shard] = c.Primary
+		}
 		switch {
 		case c.Lost:
 			delete(k.wanted, c.Shard)
@@ -168,7 +172,7 @@ func (k *Keeper) repair(now holo.Time, view View) {
 	if len(short) == 0 {
 		return
 	}
-	slices.SortStableFunc(short, func(a, b *wire.ShardConfig) int { return len(a.Members) - len(b.Members) })
+	slices.SortStableFunc(short, func(a, b *wire.ShardConfig) int { return k.urgency(a) - k.urgency(b) })
 	loads := k.newLoads(now, view)
 	for _, c := range short {
 		if c.Learner == (wire.Member{}) && budget <= 0 {
@@ -178,6 +182,14 @@ func (k *Keeper) repair(now holo.Time, view View) {
 			budget-- // what nobody has room for keeps nobody from being helped
 		}
 	}
+}
+
+// urgency orders what is repaired: the least comes first.
+func (k *Keeper) urgency(c *wire.ShardConfig) int {
+	if home, known := k.homes[c.Shard]; known && home != c.Primary {
+		return 2 * len(c.Members)
+	}
+	return 2*len(c.Members) + 1
 }
 
 func (k *Keeper) watchLearner(now holo.Time, c *wire.ShardConfig) {

@@ -57,6 +57,34 @@ func TestFewestCopiesAreRepairedFirst(t *testing.T) {
 	}
 }
 
+// Where the primary was lost a read may wait for the second copy, so of shards with
+// as many copies those come first.
+func TestShardsThatLostTheirPrimaryAreRepairedFirst(t *testing.T) {
+	c := newCluster(t, 4, 2)
+	homes := map[holo.ShardID]holo.NodeID{}
+	for k := range c.table.All() {
+		homes[k.Shard] = k.Primary
+	}
+	c.silent[4], c.held = true, true
+	c.run(c.timing.Patience() + 50*ms)
+	c.apply(c.kept)
+	c.wantDeaths(4)
+	c.kept = nil
+	c.run(200 * ms)
+	first := 0
+	for _, m := range c.kept {
+		if l, ok := m.(*wire.ShardLearner); ok && homes[l.Shard] == id(4) {
+			first++
+		} else if ok {
+			t.Fatalf("shard %d is repaired after %d that lost their primary, and others did too", l.Shard, first)
+		}
+		if first == maxLearners/2 {
+			return
+		}
+	}
+	t.Fatalf("%d shards without their primary are repaired", first)
+}
+
 func TestLearnersAreBounded(t *testing.T) {
 	c := newCluster(t, 3, 2)
 	c.silent[3] = true

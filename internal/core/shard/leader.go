@@ -25,6 +25,7 @@ type follower struct {
 	sent  holo.Seq   // sent up to here
 	owes  holo.Seq   // sent up to here at some time, so that it owes an answer
 	known holo.Seq   // it knows that everything up to here is committed
+	told  holo.Seq   // was told so at some time
 	epoch holo.Epoch // the newest that it answered in
 
 	out     *outgoing // the transfer under way

@@ -12,8 +12,7 @@ import (
 // enters the members holds everything acknowledged (I4).
 func (m *Machine) tickLearner(now holo.Time, r *replica, f *follower) {
 	switch {
-	case f.out == nil && f.phase == transferring:
-		m.startTransfer(r, f, 0)
+	case f.out == nil && f.phase == transferring: // begins when it is its turn (teach)
 	case f.phase == transferring && m.logBytes >= m.limits.LogBytes && now.Sub(f.heard) > m.timing.SlowMember:
 		f.out = nil // it is silent, and the entries kept for it fill the log
 		m.trim(r)
@@ -24,6 +23,38 @@ func (m *Machine) tickLearner(now holo.Time, r *replica, f *follower) {
 		if f.acked >= r.commit && m.mayAsk(now, f) {
 			m.propose(&wire.ShardPromote{Shard: r.shard, Epoch: r.config.Epoch, By: m.self, Learner: f.who, Gen: r.lead.gen})
 		}
+	}
+}
+
+// teach begins to copy to learners, a few at a time, so that each is finished
+// soon instead of all of them late. First come those for whom reads wait: of a
+// shard that was taken over with too few members, the pages last written are held
+// back until there is a second copy. A copy that makes no progress stands in
+// nobody's way.
+func (m *Machine) teach(now holo.Time) {
+	var waiting, later []*replica
+	free := m.limits.Copies
+	for _, r := range m.replicas {
+		if r == nil || r.lead == nil || !r.lead.active || r.lead.learner == nil || r.lead.learner.phase != transferring {
+			continue
+		}
+		switch f := r.lead.learner; {
+		case f.out != nil:
+			if now.Sub(f.heard) <= m.timing.SlowMember {
+				free--
+			}
+		case r.commit < r.lead.held:
+			waiting = append(waiting, r)
+		default:
+			later = append(later, r)
+		}
+	}
+	for _, r := range append(waiting, later...) {
+		if free--; free < 0 {
+			return
+		}
+		m.progress(now, r.lead.learner)
+		m.startTransfer(r, r.lead.learner, 0)
 	}
 }
 

@@ -29,7 +29,7 @@ func (m *Machine) stream(now holo.Time, r *replica, f *follower) {
 			msg.Entries = append(msg.Entries, *it.entry)
 		}
 		m.send(f.who, msg)
-		f.owes = max(f.owes, f.sent)
+		f.owes, f.told = max(f.owes, f.sent), r.commit
 	}
 }
 
@@ -109,15 +109,23 @@ func (m *Machine) tickActive(now holo.Time, r *replica) {
 
 // nudge sends again what a follower did not acknowledge, from there on; or
 // tells it the commit watermark, so that a takeover has little to reconcile and
-// a sealed array can be read from it.
+// to hold back, and a sealed array can be read from it.
 func (m *Machine) nudge(now holo.Time, r *replica, f *follower) {
-	if f.acked >= r.seq && f.known >= r.commit || !m.due(now, f) {
-		return
+	switch {
+	case f.acked < r.seq:
+		if m.due(now, f) {
+			f.sent = f.acked
+			m.touch(r)
+		}
+	case f.known < r.commit:
+		// Soon the first time, unless the next entries take it along.
+		if f.told < r.commit && now.Sub(f.heard) >= m.timing.Resend/tellSoon || m.due(now, f) {
+			m.send(f.who, &wire.Repl{ShardHead: m.head(r, f.who), Commit: r.commit})
+			f.told = r.commit
+		}
 	}
-	if f.acked < r.seq {
-		f.sent = f.acked
-		m.touch(r)
-		return
-	}
-	m.send(f.who, &wire.Repl{ShardHead: m.head(r, f.who), Commit: r.commit})
 }
+
+// tellSoon is the part of Resend after which a follower that has everything is
+// told that it is committed.
+const tellSoon = 8

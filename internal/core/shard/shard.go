@@ -55,6 +55,7 @@ type Limits struct {
 	WindowBytes int // of entries on their way to one follower
 	ChunkBytes  int // of pages in one chunk of a transfer
 	ChunkWindow int // chunks on their way to one follower
+	Copies      int // of shards, on their way to learners at a time
 	Leases      int // read leases that may still run, one for each page and reader, over all shards
 	Holds       int // write leases of a shard
 	Capacity    int // bytes of pages in memory; 0: somebody else sees to it
@@ -62,12 +63,12 @@ type Limits struct {
 }
 
 // DefaultLimits keeps what is in flight to one follower at 8 MiB, which fills
-// 10 Gbit/s at a round trip of 6 ms. The read leases are those of 4 GiB of pages
+// 10 Gbit/s at a round trip of 6 ms; so do the copies, 16 MiB of them. The read leases are those of 4 GiB of pages
 // and take about 10 MiB.
 func DefaultLimits() Limits {
 	return Limits{
 		Queue: 1024, LogBytes: 256 << 20, FrameBytes: 1 << 20, WindowBytes: 8 << 20,
-		ChunkBytes: 512 << 10, ChunkWindow: 4, Leases: 1 << 16, Holds: 256,
+		ChunkBytes: 512 << 10, ChunkWindow: 4, Copies: 8, Leases: 1 << 16, Holds: 256,
 	}
 }
 
@@ -167,6 +168,7 @@ func (m *Machine) Tick(now holo.Time) {
 			m.tickTakeover(now, r)
 		}
 	}
+	m.teach(now)
 }
 
 // Step takes a message of the shard protocol from a node. It must have passed
