@@ -20,9 +20,9 @@ type sample struct{ wall, cpu time.Duration }
 // measure runs a batch. The processor time is that of the whole process: both
 // ends of a link, the garbage collector.
 func measure(run func(n int), n int, others func() time.Duration) sample {
-	cpu, wall := processorTime()+others(), time.Now()
+	cpu, wall := ProcessorTime()+others(), time.Now()
 	run(n)
-	return sample{time.Since(wall), processorTime() + others() - cpu}
+	return sample{time.Since(wall), ProcessorTime() + others() - cpu}
 }
 
 // Compare runs ours and base in turns, n operations at a time, and reports the

@@ -4,5 +4,5 @@ package bench
 
 import "time"
 
-// processorTime is not measured here; the ratio of processor times is left out.
-func processorTime() time.Duration { return 0 }
+// ProcessorTime is not measured here; the ratio of processor times is left out.
+func ProcessorTime() time.Duration { return 0 }

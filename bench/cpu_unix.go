@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// processorTime is what all threads of this process have used, in user and
+// ProcessorTime is what all threads of this process have used, in user and
 // kernel mode.
-func processorTime() time.Duration {
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0 // the ratio of processor times is then left out

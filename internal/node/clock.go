@@ -11,6 +11,27 @@ import (
 // microseconds; a lease is 3 s.
 const suspendTolerance = 100 * holo.Millisecond
 
+// readTries bounds how often the two clocks are read until they are read close to
+// each other.
+const readTries = 8
+
+// between gives by how much the boot clock is ahead of the monotonic one, of the
+// reading that took the shortest. The system may give the processor to others
+// between two readings: that is no suspension.
+func between(read func() (before, boot, after holo.Duration)) (ahead holo.Duration) {
+	shortest := holo.Duration(-1)
+	for range readTries {
+		before, boot, after := read()
+		if took := after - before; shortest < 0 || took < shortest {
+			shortest, ahead = took, boot-after
+		}
+		if shortest < suspendTolerance/10 {
+			break
+		}
+	}
+	return ahead
+}
+
 // standstill is for how long the loop must have been away that other nodes may
 // have given up the sessions with this one: they do so after 5 s in which they
 // hear nothing, and hear something every 1.7 s at least.

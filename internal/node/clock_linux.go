@@ -10,9 +10,11 @@ import (
 // boot-time clock counts suspension and the monotonic clock does not. It is 0
 // where the clocks cannot be read.
 func asleep() holo.Duration {
-	var boot, mono unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil {
-		return 0
-	}
-	return holo.Duration(boot.Nano() - mono.Nano())
+	return between(func() (before, boot, after holo.Duration) {
+		var one, two, three unix.Timespec
+		if unix.ClockGettime(unix.CLOCK_MONOTONIC, &one) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &two) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &three) != nil {
+			return 0, 0, 0
+		}
+		return holo.Duration(one.Nano()), holo.Duration(two.Nano()), holo.Duration(three.Nano())
+	})
 }

@@ -9,6 +9,23 @@ import (
 	"github.com/holocompute/holocompute/internal/transport"
 )
 
+// A processor that others had between two readings of clocks is no suspension.
+func TestBusyMachineIsNotTakenForASuspendedOne(t *testing.T) {
+	const ms, slept = holo.Millisecond, 7 * holo.Second
+	now, gaps := holo.Duration(0), []holo.Duration{300 * ms, 0, 450 * ms, 200 * ms, 1 * ms}
+	got := between(func() (before, boot, after holo.Duration) {
+		before = now
+		now += gaps[0]
+		boot = now + slept
+		now += gaps[0]
+		gaps = append(gaps[1:], 0)
+		return before, boot, now
+	})
+	if got != slept {
+		t.Errorf("asleep for %v, want %v", got, slept)
+	}
+}
+
 func TestStandstillIsNoticedOnce(t *testing.T) {
 	c := newClock()
 	for _, look := range []struct {

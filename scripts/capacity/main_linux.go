@@ -2,7 +2,7 @@
 // it promises and beyond, and looks at the memory of their processes; or it kills
 // one that is full. Usage:
 //
-//	capacity HOLO [failover]
+//	capacity HOLO [failover|join]
 //
 // It has three nodes of 256 MiB without a disk, then three of 64 MiB with one:
 //
@@ -24,6 +24,9 @@
 //
 // The times are those of a machine that does nothing else. It measures how much of
 // the processors others took meanwhile, says so, and has more patience by as much.
+//
+// With join a fourth node joins three while jobs run: it prints how much longer the
+// jobs take meanwhile, and no more may be moved than the cap allows.
 //
 // The content is pseudo-random, of a seed that it prints, and compared by SHA-256.
 package main
@@ -48,16 +51,21 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "failover" {
-		return errors.New("usage: capacity HOLO [failover]")
+	modes := map[string]func(holo string) error{"": fill, "failover": failover, "join": join}
+	if len(args) == 1 {
+		args = append(args, "")
+	}
+	if len(args) != 2 || modes[args[1]] == nil {
+		return errors.New("usage: capacity HOLO [failover|join]")
 	}
 	holo, err := filepath.Abs(args[0])
 	if err != nil {
 		return err
 	}
-	if len(args) == 2 {
-		return failover(holo)
-	}
+	return modes[args[1]](holo)
+}
+
+func fill(holo string) error {
 	return errors.Join(with(holo, 256*mib, 0, inMemory), with(holo, 64*mib, 512*mib, onDisk))
 }
 

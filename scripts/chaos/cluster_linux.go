@@ -29,8 +29,9 @@ type cluster struct {
 // node is a machine and the node that runs there.
 type node struct {
 	*lab.Machine
-	agent *exec.Cmd
-	log   *os.File
+	program string // with its clock
+	agent   *exec.Cmd
+	log     *os.File
 }
 
 func newCluster(holo string) (*cluster, error) {
@@ -53,7 +54,17 @@ func (c *cluster) add(i int) error {
 	if err != nil {
 		return err
 	}
-	n := &node{Machine: m}
+	n := &node{Machine: m, program: "holo"}
+	if wrong, ok := clocks[i]; ok {
+		dir := filepath.Join(c.lab.Dir, fmt.Sprintf("clock%d", i+1))
+		if err := skewed(dir, wrong); err != nil {
+			return err
+		}
+		n.program = filepath.Join(dir, "holo")
+	}
+	if err := n.makeDisk(); err != nil {
+		return err
+	}
 	if n.log, err = os.Create(m.Dir + ".log"); err != nil {
 		return err
 	}
@@ -77,7 +88,7 @@ func (c *cluster) add(i int) error {
 }
 
 func (n *node) start() error {
-	n.agent = n.Command(fmt.Sprintf("exec holo agent --listen %s:%d --memory 256MiB", n.IP, port))
+	n.agent = n.Command(fmt.Sprintf("exec %s agent --listen %s:%d --memory %s --spill %s/pages --spill-limit %s", n.program, n.IP, port, memory, n.disk(), spillLimit))
 	n.agent.Stdout, n.agent.Stderr = n.log, n.log
 	return n.agent.Start()
 }
@@ -171,7 +182,7 @@ func (c *cluster) close(failed bool) error {
 				errs = append(errs, err)
 			}
 		}
-		errs = append(errs, n.log.Close())
+		errs = append(errs, n.log.Close(), n.dropDisk())
 	}
 	if failed {
 		fmt.Fprintf(os.Stderr, "chaos: what the nodes logged is in %s\n", c.lab.Dir)

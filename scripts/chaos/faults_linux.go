@@ -49,6 +49,23 @@ var faults = []fault{
 		hold(5*time.Second, 10*time.Second)
 		return n.rules()
 	}},
+	{"fill a disk", func(c *cluster, rng *rand.Rand, hold func(least, most time.Duration)) error {
+		n := c.any(rng)
+		if err := n.stuff(); err != nil {
+			return err
+		}
+		hold(2*time.Second, 8*time.Second)
+		return n.empty()
+	}},
+	{"slow one's link", func(c *cluster, rng *rand.Rand, hold func(least, most time.Duration)) error {
+		delay, rate := time.Duration(10+rng.IntN(90))*time.Millisecond, 1<<20<<rng.IntN(4)
+		end, err := c.lab.Slow(c.any(rng).Machine, delay, rate)
+		if err != nil {
+			return err
+		}
+		hold(5*time.Second, 10*time.Second)
+		return end()
+	}},
 }
 
 func (c *cluster) any(rng *rand.Rand) *node { return c.nodes[rng.IntN(size)] }

@@ -97,6 +97,9 @@ func (u *users) judge(ctx context.Context) error {
 		added += len(t.before)
 		open += t.unknown
 	}
+	if err := u.loader.judge(ctx); err != nil {
+		return err
+	}
 	var result []byte
 	err := insist(func() (err error) { result, err = u.clients[0].sum(ctx); return err })
 	if err != nil || !bytes.Equal(result, u.result) {

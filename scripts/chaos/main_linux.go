@@ -4,19 +4,23 @@
 //	chaos HOLO DURATION [SEED]
 //
 // What is broken: a node is killed and started again, stopped and let go on, cut
-// off from all others, cut off in one direction, cut into a minority of two, or
-// loses a part of its packets; each time one thing, until every shard is whole
-// again. What is checked:
+// off from all others, cut off in one direction, cut into a minority of two, loses
+// a part of its packets, has its disk filled to the last byte, or gets a link of 10
+// to 100 ms and 1 to 8 MiB/s; each time one thing, until every shard is whole
+// again. All the time the clock of one node is slow by almost 1 % and that of
+// another fast, and their wall clocks are 25 s off; and each node has so little
+// memory that most of its pages lie on its disk. What is checked:
 //
 //	every answer about an element fits one order of all operations on it
 //	each addition that was acknowledged was made once, and no other
 //	a job over a sealed array gives the right sum or an error, never a wrong sum
+//	a page on disks is what was acknowledged last, or was tried since
 //	nothing is said to be lost
 //	after each fault reads and writes work again, and all copies are back
 //
-// It prints how long each took. Clocks that run wrong and disks that are full are
-// the simulator's and internal/consensus' business: a namespace has neither.
-// It needs root, ip and nft; .ci/run starts it in a network namespace of its own.
+// It prints how long each took. It needs root, ip, nft and Go, and is started in
+// the root of the repository, whose clock it builds two wrong versions of; .ci/run
+// starts it in a network namespace of its own.
 package main
 
 import (

@@ -37,6 +37,7 @@ type users struct {
 	why    error
 	ops    [elements][]op
 	counts [elements]tally
+	loader *loader
 	result []byte // of the job, when nothing was broken
 	jobs   int
 }
@@ -84,6 +85,9 @@ func newUsers(ctx context.Context, c *cluster) (*users, error) {
 		u.clients = append(u.clients, k)
 	}
 	var err error
+	if u.loader, err = newLoader(ctx, u.clients[0].cluster); err != nil {
+		return nil, err
+	}
 	u.result, err = u.clients[0].sum(ctx)
 	return u, err
 }
@@ -120,7 +124,7 @@ func (k *client) sum(ctx context.Context) ([]byte, error) {
 }
 
 // begin sets everybody to work: two at each node read and write, one counts, one
-// probes, and one in all runs jobs.
+// probes, and one in all runs jobs and another keeps the disks busy.
 func (u *users) begin(ctx context.Context) {
 	ctx, u.stop = context.WithCancel(ctx)
 	u.read.reset()
@@ -135,6 +139,7 @@ func (u *users) begin(ctx context.Context) {
 		}
 	}
 	u.work.Go(func() { u.compute(ctx) })
+	u.work.Go(func() { u.load(ctx) })
 }
 
 // use reads, writes and swaps registers by chance. Each value is written once.
@@ -197,7 +202,7 @@ func (u *users) verdict(err error) verdict {
 	switch kind := holocompute.KindOf(err); {
 	case err == nil:
 		return happened
-	case kind == holocompute.Unavailable:
+	case kind == holocompute.Unavailable || kind == holocompute.Exhausted: // memory and disk are full
 		return refused
 	case kind == holocompute.Indeterminate || kind == holocompute.Cancelled:
 		return open
