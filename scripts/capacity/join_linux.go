@@ -104,17 +104,18 @@ func (c *cluster) timed(run func() error, more func(n int) bool) (times, error) 
 	return times{len(list), list[len(list)*95/100]}, nil
 }
 
-// evened reports whether the newest node has most of its share, and what it has.
+// evened reports whether the newest node is a member of its share of the shards,
+// and what it has of their pages.
 func (c *cluster) evened(ctx context.Context) (even bool, held uint64, err error) {
 	s, err := c.nodes[0].Status(ctx)
 	if err != nil {
 		return false, 0, err
 	}
-	var most uint64
+	all, newest := 0, 0
 	for _, n := range s.Nodes {
-		if most = max(most, n.ResidentBytes); n.Name == fmt.Sprint("n", size+1) {
-			held = n.ResidentBytes
+		if all += n.Members; n.Name == fmt.Sprint("n", size+1) {
+			newest, held = n.Members, n.ResidentBytes
 		}
 	}
-	return held > most*8/10, held, nil
+	return 10*newest*len(s.Nodes) > 9*all, held, nil
 }
