@@ -75,9 +75,9 @@ func (m *Machine) mayHold(r *replica, req *wire.Hold) error {
 	l, h := r.lead, hold{Hold: *req}
 	switch r.state(req.Array) {
 	case wire.MarkDropped:
-		return holo.Refuse(holo.NotFound, "dropped", "lease array %d: it was deleted", req.Array)
+		return r.marked(req.Array, holo.Refuse(holo.NotFound, "dropped", "lease array %d: it was deleted", req.Array))
 	case wire.MarkSealed:
-		return holo.Refuse(holo.Conflict, "sealed", "lease array %d: it is sealed", req.Array)
+		return r.marked(req.Array, holo.Refuse(holo.Conflict, "sealed", "lease array %d: it is sealed", req.Array))
 	}
 	if slices.ContainsFunc(l.holds, func(o hold) bool { return o.meets(h.Array, h.Run.First, h.end()) }) {
 		return locked(req.Array)

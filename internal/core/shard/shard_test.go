@@ -122,6 +122,27 @@ func TestSealedArraysAreReadAnywhereAndWrittenNowhere(t *testing.T) {
 	}
 }
 
+// Until a deletion, or a seal, is committed readers are shown the array as it was,
+// so no writer is told of it.
+func TestMarkIsNotToldBeforeItIsCommitted(t *testing.T) {
+	for kind, reason := range map[wire.MutationKind]string{wire.MutateDrop: "dropped", wire.MutateSeal: "sealed"} {
+		g := newGroup(t, 2, 2, 2, DefaultLimits())
+		g.submit(writeTo(1, whole(0, 1)))
+		g.start(wire.Mutation{Kind: kind, Array: 1}) // nothing is delivered
+		id := g.start(writeTo(1, fill(0, 2)))
+		if a := g.answers[id]; holo.KindOf(a.Err) != holo.Unavailable || holo.ReasonOf(a.Err) == reason {
+			t.Errorf("before it is committed: %v", a.Err)
+		}
+		if _, err := g.read(0, at(1, 0), false); err != nil {
+			t.Errorf("before it is committed: %v", err)
+		}
+		g.settle()
+		if a := g.submit(writeTo(1, fill(0, 2))); holo.ReasonOf(a.Err) != reason {
+			t.Errorf("after it: %v, want %s", a.Err, reason)
+		}
+	}
+}
+
 func TestDroppedArraysAreGoneAndGiveTheirMemoryBack(t *testing.T) {
 	g := newGroup(t, 2, 2, 2, DefaultLimits())
 	g.submit(writeTo(1, whole(0, 1)))

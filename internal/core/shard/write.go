@@ -163,10 +163,10 @@ func (m *Machine) order(now holo.Time, r *replica, q *request) {
 	mu := &q.mutation
 	switch st := r.state(mu.Array); {
 	case st == wire.MarkDropped && mu.Kind != wire.MutateDrop:
-		m.refuse(q.waiters, holo.Refuse(holo.NotFound, "dropped", "write to array %d: it was deleted", mu.Array))
+		m.refuse(q.waiters, r.marked(mu.Array, holo.Refuse(holo.NotFound, "dropped", "write to array %d: it was deleted", mu.Array)))
 		return
 	case st == wire.MarkSealed && !q.whole():
-		m.refuse(q.waiters, holo.Refuse(holo.Conflict, "sealed", "write to array %d: it is sealed", mu.Array))
+		m.refuse(q.waiters, r.marked(mu.Array, holo.Refuse(holo.Conflict, "sealed", "write to array %d: it is sealed", mu.Array)))
 		return
 	}
 	if err := r.lead.allows(now, mu); err != nil {
@@ -187,6 +187,16 @@ func (m *Machine) order(now holo.Time, r *replica, q *request) {
 	l.entries = append(l.entries, it)
 	m.logBytes += it.size
 	m.touch(r)
+}
+
+// marked is the refusal of what an array's mark does not allow. A mark that is not
+// committed must not be told, for a read that comes later is not shown it: whoever
+// asks is to try again.
+func (r *replica) marked(array holo.ArrayID, refusal error) error {
+	if _, open := r.tail.marks[array]; open {
+		return holo.Refuse(holo.Unavailable, "busy", "use array %d: it is being sealed or deleted", array)
+	}
+	return refusal
 }
 
 // committed answers those who wait for an item.
