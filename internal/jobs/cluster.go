@@ -44,8 +44,10 @@ type Cluster interface {
 	// CancelTasks tells another node to abandon a job's tasks.
 	CancelTasks(ctx context.Context, node holo.NodeID, c *wire.CancelTasks) error
 
-	// SignReceipt puts this node, the time and the node's signature into the
-	// receipt of a task that ran here.
+	// Date is the time of day by this node's clock, in seconds since 1970.
+	Date() int64
+	// SignReceipt signs the receipt of a task that ran here, which names this
+	// node and the time.
 	SignReceipt(t *wire.RunTask, r *wire.Receipt)
 	// CheckReceipt reports whether the receipt of a task is signed by the node
 	// that it names.

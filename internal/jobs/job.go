@@ -39,6 +39,7 @@ type job struct {
 	questions chan asking
 	ended     chan struct{} // closed when nothing is scheduled any more
 	after     sync.Mutex    // held by who asks after that
+	signing   sync.Mutex    // held by who signs what view.receipts point to
 
 	events chan event
 	wake   chan struct{} // something in view.lost, or other homes
@@ -66,15 +67,16 @@ type event struct {
 }
 
 // run coordinates the job until it ends. Attempts live in a group of their
-// own, so that none outlives the job.
+// own, so that none outlives the job. A goroutine of it that is done with one
+// takes the next: a new one for each task would grow its stack each time.
 func (j *job) run(ctx context.Context) {
 	defer j.release()
-	attempts := newGroup(ctx)
+	attempts, idle := newGroup(ctx), make(chan sent) // nobody waits in idle: who takes from it has nothing to do
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !j.over() {
 		for _, a := range j.next() {
-			j.send(attempts, a)
+			j.send(attempts, idle, a)
 		}
 		j.combine(attempts)
 		if j.over() {
@@ -87,11 +89,22 @@ func (j *job) run(ctx context.Context) {
 	j.finish(ctx, attempts)
 }
 
-// send starts an attempt, which may be recalled.
-func (j *job) send(attempts *group, a sched.Assign) {
+// sent is an attempt on its way to a goroutine. Its context ends when it is
+// recalled.
+type sent struct {
+	sched.Assign
+	ctx context.Context
+}
+
+// send starts an attempt.
+func (j *job) send(attempts *group, idle chan sent, a sched.Assign) {
 	ctx, recall := context.WithCancel(attempts.ctx)
 	j.recalls[a] = recall
-	attempts.Go(func(whole context.Context) { j.post(whole, j.timed(ctx, a)) })
+	select {
+	case idle <- sent{a, ctx}:
+	default:
+		attempts.Go(func(whole context.Context) { j.attempts(whole, sent{a, ctx}, idle) })
+	}
 }
 
 // recall abandons the attempts that run for nothing: their streams are reset.
@@ -142,6 +155,7 @@ func (j *job) wait(ctx context.Context, timer *time.Timer) {
 			j.take(<-j.events)
 		}
 	case <-j.wake:
+		j.sched.HomesChanged()
 		j.takeLost()
 	case <-timer.C:
 	case q := <-j.questions:
@@ -183,6 +197,18 @@ func (j *job) takeResult(e event) {
 	}
 	j.keep(e)
 	j.stageOf(e.Task).took(j, e.Task, e.result.Partial)
+}
+
+// attempts makes an attempt, and those after it that it is given.
+func (j *job) attempts(ctx context.Context, a sent, more <-chan sent) {
+	for {
+		j.post(ctx, j.timed(a.ctx, a.Assign))
+		select {
+		case a = <-more:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // post hands an event to the coordinator unless the job is over.

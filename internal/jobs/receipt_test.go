@@ -81,6 +81,30 @@ func TestReceiptsSayWhatRunningAgainGives(t *testing.T) {
 	}
 }
 
+// What the coordinator's own node states is signed once somebody asks, by as
+// many as ask at once, and every time the same.
+func TestOwnReceiptsAreSignedWhenAskedFor(t *testing.T) {
+	l := newLAN(t, 1, Options{})
+	a, b, out := l.longs("x", 1, ramp(0, 4*16384)), l.longs("x", 1, ramp(7, 4*16384)), l.longs("x", 1, ramp(0, 4*16384))
+	job := l.do(l.addJob(a, b, out))
+	var wait sync.WaitGroup
+	lists := make([][]Receipt, 3)
+	for i := range lists {
+		wait.Go(func() { lists[i] = l.receipts(job.ID) })
+	}
+	wait.Wait()
+	for _, list := range lists {
+		for i, r := range list {
+			if r.Said.Node != l.peers[0].id() || !l.peers[0].CheckReceipt(r.Task, r.Said) || r.Said != lists[0][i].Said {
+				t.Errorf("task %d: the receipt is not signed", r.Task.Task)
+			}
+		}
+	}
+	if len(lists[2]) != 4 {
+		t.Errorf("%d receipts of 4 tasks", len(lists[2]))
+	}
+}
+
 // A receipt that says another thing than the answer, or that its node has not
 // signed, is no answer: the task is tried again.
 func TestReceiptThatLiesIsNotTaken(t *testing.T) {

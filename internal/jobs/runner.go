@@ -137,10 +137,15 @@ func (r *Runner) Close() {
 // all that a system can give.
 func (r *Runner) Workers(ctx context.Context) (workers.State, error) { return r.workers.State(ctx) }
 
-// RunTask runs a task for a coordinator. It always answers; a failure is in
-// the answer. When ctx ends the task is abandoned.
+// RunTask runs a task for the coordinator of another node. It always answers; a
+// failure is in the answer, and of a success the signed receipt. When ctx ends
+// the task is abandoned.
 func (r *Runner) RunTask(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
-	return r.worker.run(ctx, t)
+	result := r.worker.run(ctx, t)
+	if !result.Failed {
+		r.cluster.SignReceipt(t, &result.Receipt)
+	}
+	return result
 }
 
 // CancelTasks abandons the tasks of a job.

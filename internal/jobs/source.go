@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -74,9 +75,8 @@ func (s *source) sum(i int) holo.Digest {
 	case p.Kind == wire.PageZero:
 		return digest.Zero
 	case uint64(i+1)*holo.PageSize > s.used:
-		var last [holo.PageSize]byte
-		copy(last[:s.used%holo.PageSize], s.page(uint64(i)))
-		return digest.Of(last[:])
+		n := s.used % holo.PageSize
+		return digest.Of(slices.Concat(s.page(uint64(i))[:n], zeroPage[n:])) // on the heap: a page is much for a stack
 	case p.Kind == wire.PageData && p.Hashed:
 		return p.Digest
 	case p.Kind == wire.PageData:

@@ -37,15 +37,10 @@ func (w *work) do(ctx context.Context) error {
 	} else if err := w.commit(ctx); err != nil {
 		return err
 	}
-	w.receipt()
+	r := w.statement()
+	r.Node, r.Time = w.cluster.Self(), w.cluster.Date()
+	w.result.Receipt = r
 	return nil
-}
-
-// receipt states what was done, and has the node sign it.
-func (w *work) receipt() {
-	r := &w.result.Receipt
-	*r = w.statement()
-	w.cluster.SignReceipt(w.task, r)
 }
 
 // shape is an array's, as far as a task knows it. The message's decoder has

@@ -52,7 +52,8 @@ func newWorker(r *Runner) *worker {
 	return w
 }
 
-// run takes the task in, waits for a slot, runs it and answers.
+// run takes the task in, waits for a slot, runs it and answers. The receipt is
+// not signed.
 func (w *worker) run(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
 	result := &wire.TaskResult{Job: t.Job, Epoch: t.Epoch, Task: t.Task, Attempt: t.Attempt}
 	ctx, r, err := w.enter(ctx, t)

@@ -11,9 +11,11 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
+// Date is the time of day.
+func (t taskSide) Date() int64 { return unixNow() }
+
 // SignReceipt makes a receipt this node's word.
 func (t taskSide) SignReceipt(task *wire.RunTask, r *wire.Receipt) {
-	r.Node, r.Time = t.n.self, unixNow()
 	copy(r.Signature[:], t.n.sign(r.Proof(t.n.cluster, task)))
 }
 

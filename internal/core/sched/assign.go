@@ -8,9 +8,9 @@ import (
 
 // Next hands out what can be handed out now: to each node the waiting tasks
 // whose shard it is the home of, in order, until its window is full, and to
-// nodes that have nothing to do what others would be late with. home
-// tells the home of a shard as known now. Call it after anything changed, and
-// at Wake.
+// nodes that have nothing to do what others would be late with. home tells the
+// home of a shard as known now; of the tasks that wait it is asked once for each
+// until HomesChanged. Call Next after anything changed, and at Wake.
 func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) []Assign {
 	j.release(now)
 	j.place(now, home)
@@ -55,13 +55,24 @@ func (j *Job) place(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) 
 		if !any {
 			continue
 		}
-		at, ok := home(q.shard)
-		if !ok {
-			j.refuse(now, holo.Refuse(holo.Unavailable, "no_home", "task %d: shard %d has no home now", id, q.shard))
-			continue
+		if q.home == nil {
+			at, ok := home(q.shard)
+			if !ok {
+				j.refuse(now, holo.Refuse(holo.Unavailable, "no_home", "task %d: shard %d has no home now", id, q.shard))
+				continue
+			}
+			q.home = j.node(at)
+			q.home.lost = false
 		}
-		n := j.node(at)
-		n.home, n.lost = append(n.home, q), false
+		q.home.home = append(q.home.home, q)
+	}
+}
+
+// HomesChanged has homes asked for again. A failure does so too: the node may
+// be the home no more.
+func (j *Job) HomesChanged() {
+	for _, q := range j.queues {
+		q.home = nil
 	}
 }
 

@@ -64,6 +64,7 @@ func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	}
 	n.work.Failed++
 	n.pace.last = now
+	j.HomesChanged()
 	t := j.task(a.Task)
 	if t.done || j.state != Running {
 		return
@@ -91,6 +92,7 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 	if !ok || j.state != Running {
 		return
 	}
+	j.HomesChanged()
 	given := n.out
 	n.out, n.lost = nil, true
 	for _, o := range given {

@@ -13,6 +13,7 @@ import (
 type queue struct {
 	shard holo.ShardID
 	tasks []holo.TaskID
+	home  *node // as told since homes last changed; nil: not known
 }
 
 // add puts a task back where it belongs.

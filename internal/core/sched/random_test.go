@@ -102,8 +102,11 @@ func (w *world) trouble() {
 			w.homes[s] = w.anyNode()
 		}
 	}
-	if w.rng.IntN(2) == 0 {
+	switch w.rng.IntN(3) {
+	case 0:
 		w.job.NodeLost(w.now, victim)
+	case 1:
+		w.job.HomesChanged()
 	}
 }
 

@@ -38,6 +38,27 @@ func TestCausesOfFailure(t *testing.T) {
 	}
 }
 
+// A home is asked for once, and again after homes changed or an attempt failed.
+func TestHomesAreAskedForAgainWhenTheyChange(t *testing.T) {
+	asked := 0
+	now := func(node int) func(holo.ShardID) (holo.NodeID, bool) {
+		return func(holo.ShardID) (holo.NodeID, bool) { asked++; return nodeID(node), true }
+	}
+	j, first := start(make([]holo.ShardID, 10), now(0))
+	j.Done(0, first[0], Result{})
+	if more := j.Next(1, now(1)); asked != 1 || len(more) != 1 || more[0].Node != nodeID(0) {
+		t.Fatalf("asked %d times, then %v", asked, more)
+	}
+	j.HomesChanged()
+	if more := j.Next(2, now(1)); asked != 2 || len(more) != 2 || more[0].Node != nodeID(1) {
+		t.Fatalf("after the change, asked %d times: %v", asked, more)
+	}
+	j.Failed(3, first[1], holo.Refuse(holo.Stale, "moved", "not the home"))
+	if more := j.Next(3, now(2)); asked != 3 || len(more) != 2 || more[0].Node != nodeID(2) {
+		t.Fatalf("after a failure, asked %d times: %v", asked, more)
+	}
+}
+
 func TestWindowHoldsAllElseBack(t *testing.T) {
 	j, first := start(make([]holo.ShardID, 10), homes(0))
 	if len(first) != 2 || first[0].Task != 0 || first[1].Task != 1 {
