@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
@@ -89,11 +91,6 @@ func (w *work) compute(ctx context.Context) error {
 	if w.task.Kind == wire.TaskReduce {
 		kind = module.Reduce
 		w.acc = make([]byte, w.task.AccBytes)
-	} else {
-		_, count := w.pages(w.task.Output)
-		for range count {
-			w.output = append(w.output, make([]byte, holo.PageSize))
-		}
 	}
 	used, err := w.workers.Run(ctx, w.kernel(kind))
 	w.result.Gas = used.Gas
@@ -116,22 +113,21 @@ func (w *work) kernel(kind module.Kind) *workers.Task {
 	return k
 }
 
-// write takes output from byte `from` of the extent on.
+// write takes output, whole pages of it but for the extent's last, from byte `from`
+// of the extent on, in order. A page is made of what comes, not cleared first.
 func (w *work) write(b []byte, from uint64) {
-	for len(b) > 0 {
-		n := copy(w.output[from/holo.PageSize][from%holo.PageSize:], b)
-		b, from = b[n:], from+uint64(n)
+	w.output = w.output[:from/holo.PageSize]
+	for ; len(b) >= holo.PageSize; b = b[holo.PageSize:] {
+		w.output = append(w.output, bytes.Clone(b[:holo.PageSize]))
+	}
+	if len(b) > 0 {
+		w.output = append(w.output, slices.Concat(b, zeroPage[len(b):]))
 	}
 }
 
-// accPerPage is the size of an accumulator from which runs are of many pages.
-const accPerPage = 16 << 10
-
-// runElements is the number of elements in one call. It depends only on the
-// types and the accumulator's size, so a kernel sees the same calls on every
-// node. A run is a page of the widest array. The accumulator is copied in and
-// out at every call; a large one is worth runs of 16 pages, the most that a
-// view may have.
+// runElements is the number of elements in one call: 16 pages of the widest array,
+// the most that a view may have. It depends only on the types, so a kernel sees the
+// same calls on every node.
 func (w *work) runElements() uint64 {
 	widest := uint64(1)
 	for _, in := range w.task.Inputs {
@@ -140,11 +136,7 @@ func (w *work) runElements() uint64 {
 	if w.task.Kind == wire.TaskMap {
 		widest = max(widest, w.task.Output.Type.Size())
 	}
-	run := holo.PageSize / widest
-	if w.task.AccBytes > accPerPage {
-		run *= sandbox.MaxViewPages
-	}
-	return run
+	return sandbox.MaxViewPages * holo.PageSize / widest
 }
 
 // commit makes the output visible, all of it or nothing.

@@ -39,13 +39,13 @@ const (
 	arenaAlign = 64 // of every pointer in a descriptor, as Arrow asks for
 )
 
-// layout is where the parts of a call lie in the arena, as offsets from its
+// Layout is where the parts of a call lie in the arena, as offsets from its
 // start. The scratch comes right after the largest header, so that it stays in
 // its place while views change.
-type layout struct {
-	params, acc uint32
-	views       []uint32 // inputs, then outputs
-	size        uint32
+type Layout struct {
+	Params, Acc uint32
+	Views       []uint32 // inputs, then outputs
+	Size        uint32
 }
 
 const (
@@ -53,45 +53,46 @@ const (
 	partsAt   = scratchAt + ScratchBytes
 )
 
-// layoutOf needs a checked call: its sum is below 2^32 (16 MiB of views, 1 MiB
+// LayoutOf lays a call out: only the sizes of its parts count. It needs a checked
+// call: its sum is below 2^32 (16 MiB of views, 1 MiB
 // of accumulator).
-func layoutOf(c *Call) layout {
+func LayoutOf(c *Call) Layout {
 	at := uint32(partsAt)
 	place := func(n int) uint32 {
 		p := at
 		at += uint32(n+arenaAlign-1) / arenaAlign * arenaAlign
 		return p
 	}
-	l := layout{params: place(len(c.Params)), acc: place(len(c.Acc))}
+	l := Layout{Params: place(len(c.Params)), Acc: place(len(c.Acc))}
 	for _, v := range c.Inputs {
-		l.views = append(l.views, place(len(v.Bytes)))
+		l.Views = append(l.Views, place(len(v.Bytes)))
 	}
 	for _, v := range c.Outputs {
-		l.views = append(l.views, place(len(v.Bytes)))
+		l.Views = append(l.Views, place(len(v.Bytes)))
 	}
-	l.size = at
+	l.Size = at
 	return l
 }
 
 // describe writes the descriptor of a call whose arena is at base.
-func (l layout) describe(c *Call, base uint32) []byte {
-	b := make([]byte, headerSize+len(l.views)*viewSize)
+func (l Layout) describe(c *Call, base uint32) []byte {
+	b := make([]byte, headerSize+len(l.Views)*viewSize)
 	u32 := func(off int, v uint32) { binary.LittleEndian.PutUint32(b[off:], v) }
 	u32(offABI, abiVersion)
 	binary.LittleEndian.PutUint64(b[offFirst:], c.First)
 	u32(offN, c.N)
 	u32(offInputs, uint32(len(c.Inputs)))
 	u32(offOutputs, uint32(len(c.Outputs)))
-	u32(offParams, base+l.params)
+	u32(offParams, base+l.Params)
 	u32(offParamsLen, uint32(len(c.Params)))
 	u32(offScratch, base+scratchAt)
 	u32(offScratchLen, ScratchBytes)
-	u32(offAcc, base+l.acc)
+	u32(offAcc, base+l.Acc)
 	u32(offAccLen, uint32(len(c.Acc)))
-	for i := range l.views {
+	for i := range l.Views {
 		v := c.view(i)
 		at := headerSize + i*viewSize
-		u32(at+viewPtr, base+l.views[i])
+		u32(at+viewPtr, base+l.Views[i])
 		u32(at+viewLen, uint32(len(v.Bytes)))
 		u32(at+viewStride, uint32(v.Type.Size()))
 		b[at+viewType], b[at+viewRank] = byte(v.Type), 1
@@ -115,21 +116,47 @@ const (
 )
 
 // canonicalise gives every NaN of a float view the same bits. Processors
-// differ in the sign and payload of the NaNs they make; results must not.
+// differ in the sign and payload of the NaNs they make; results must not. Most
+// views have none: they are looked through 64 bytes at a time.
 func canonicalise(v View) {
 	b := v.Bytes
 	switch v.Type {
 	case holo.F32:
-		for ; len(b) >= 4; b = b[4:] {
-			if x := binary.LittleEndian.Uint32(b); x&^(1<<31) > 0x7f800000 {
-				binary.LittleEndian.PutUint32(b, nan32)
+		for ; len(b) >= 64; b = b[64:] {
+			if hasNaN((*[64]byte)(b), 0x7fffffff7fffffff, 0x007fffff007fffff) {
+				canonical32(b[:64])
 			}
 		}
+		canonical32(b)
 	case holo.F64:
-		for ; len(b) >= 8; b = b[8:] {
-			if x := binary.LittleEndian.Uint64(b); x&^(1<<63) > 0x7ff0000000000000 {
-				binary.LittleEndian.PutUint64(b, nan64)
+		for ; len(b) >= 64; b = b[64:] {
+			if hasNaN((*[64]byte)(b), 0x7fffffffffffffff, 0x000fffffffffffff) {
+				canonical64(b[:64])
 			}
+		}
+		canonical64(b)
+	}
+}
+
+// hasNaN reports whether an element is above infinity without its sign: then what
+// is added carries into the place of the sign, and no further.
+func hasNaN(b *[64]byte, unsigned, add uint64) bool {
+	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i:i+8])&unsigned + add }
+	return (at(0)|at(8)|at(16)|at(24)|at(32)|at(40)|at(48)|at(56))&^unsigned != 0
+}
+
+func canonical32(b []byte) {
+	for ; len(b) >= 4; b = b[4:] {
+		if x := binary.LittleEndian.Uint32(b); x&^(1<<31) > 0x7f800000 {
+			binary.LittleEndian.PutUint32(b, nan32)
+		}
+	}
+}
+
+func canonical64(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		if x := binary.LittleEndian.Uint64(b); x&^(1<<63) > 0x7ff0000000000000 {
+			binary.LittleEndian.PutUint64(b, nan64)
 		}
 	}
 }

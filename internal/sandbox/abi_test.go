@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -48,11 +49,11 @@ func TestDescriptorMatchesTheGoldenABI(t *testing.T) {
 	fields, sizes := golden(t)
 	c := &Call{First: 0x1122334455667788, N: 7, Params: make([]byte, 3), Acc: make([]byte, 5),
 		Inputs: []View{{holo.I16, make([]byte, 14)}, {holo.F64, make([]byte, 56)}}, Outputs: []View{{holo.I8, make([]byte, 7)}}}
-	l := layoutOf(c)
+	l := LayoutOf(c)
 	const base = 1 << 16
 	want := map[string]uint64{
-		"abi": 1, "flags": 0, "first_index": c.First, "n": 7, "n_in": 2, "n_out": 1, "params": base + uint64(l.params), "params_len": 3,
-		"scratch": base + scratchAt, "scratch_len": ScratchBytes, "acc": base + uint64(l.acc), "acc_len": 5, "reserved": 0,
+		"abi": 1, "flags": 0, "first_index": c.First, "n": 7, "n_in": 2, "n_out": 1, "params": base + uint64(l.Params), "params_len": 3,
+		"scratch": base + scratchAt, "scratch_len": ScratchBytes, "acc": base + uint64(l.Acc), "acc_len": 5, "reserved": 0,
 	}
 	d := l.describe(c, base)
 	if len(d) != sizes["header"]+3*sizes["view"] || len(fields["header"]) != len(want) {
@@ -65,7 +66,7 @@ func TestDescriptorMatchesTheGoldenABI(t *testing.T) {
 	}
 	for i := range 3 {
 		v := c.view(i)
-		want := map[string]uint64{"ptr": base + uint64(l.views[i]), "len": uint64(len(v.Bytes)), "stride": v.Type.Size(), "type": uint64(v.Type), "rank": 1, "halo": 0, "elem_base": c.First}
+		want := map[string]uint64{"ptr": base + uint64(l.Views[i]), "len": uint64(len(v.Bytes)), "stride": v.Type.Size(), "type": uint64(v.Type), "rank": 1, "halo": 0, "elem_base": c.First}
 		for _, f := range fields["view"] {
 			if got := readField(d[sizes["header"]+i*sizes["view"]:], f); got != want[f.name] {
 				t.Errorf("view %d: %s at %d is %#x, want %#x", i, f.name, f.offset, got, want[f.name])
@@ -110,16 +111,16 @@ func TestHeaderForCMatchesTheGoldenABI(t *testing.T) {
 
 func TestEveryPartOfALayoutIsAlignedAndApart(t *testing.T) {
 	c := &Call{N: 5, Params: make([]byte, 65), Acc: make([]byte, 1), Inputs: []View{{holo.I8, make([]byte, 5)}, {holo.I8, make([]byte, 5)}}}
-	l := layoutOf(c)
+	l := LayoutOf(c)
 	end := uint32(partsAt)
-	for _, p := range []struct{ at, size uint32 }{{l.params, 65}, {l.acc, 1}, {l.views[0], 5}, {l.views[1], 5}} {
+	for _, p := range []struct{ at, size uint32 }{{l.Params, 65}, {l.Acc, 1}, {l.Views[0], 5}, {l.Views[1], 5}} {
 		if p.at%arenaAlign != 0 || p.at < end {
 			t.Errorf("part at %d, the one before ends at %d", p.at, end)
 		}
 		end = p.at + p.size
 	}
-	if end > l.size {
-		t.Errorf("parts end at %d of %d", end, l.size)
+	if end > l.Size {
+		t.Errorf("parts end at %d of %d", end, l.Size)
 	}
 }
 
@@ -140,6 +141,20 @@ func TestNaNsBecomeOneNaN(t *testing.T) {
 	for i, want := range out64 {
 		if got := binary.LittleEndian.Uint64(v.Bytes[8*i:]); got != want {
 			t.Errorf("f64 %#x becomes %#x, want %#x", in64[i], got, want)
+		}
+	}
+	for at := range 40 { // whole runs and what is left of them, each with one NaN
+		n32 := words(holo.F32, 40, func(i int) uint64 { return uint64(in32[4+i%4]) })
+		n64 := words(holo.F64, 40, func(i int) uint64 { return in64[4+i%3] })
+		binary.LittleEndian.PutUint32(n32.Bytes[4*at:], 0xff800001)
+		binary.LittleEndian.PutUint64(n64.Bytes[8*at:], 0xfff0000000000001)
+		want32, want64 := bytes.Clone(n32.Bytes), bytes.Clone(n64.Bytes)
+		binary.LittleEndian.PutUint32(want32[4*at:], nan32)
+		binary.LittleEndian.PutUint64(want64[8*at:], nan64)
+		canonicalise(n32)
+		canonicalise(n64)
+		if !bytes.Equal(n32.Bytes, want32) || !bytes.Equal(n64.Bytes, want64) {
+			t.Errorf("a NaN at %d of 40: %x, %x", at, n32.Bytes, n64.Bytes)
 		}
 	}
 	v = View{holo.U32, []byte{1, 0, 0xc0, 0x7f}}

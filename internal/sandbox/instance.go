@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"strings"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -42,7 +43,7 @@ func (p *Program) NewInstance(ctx context.Context, gas holo.Gas, memoryPages uin
 	}
 	i := &Instance{program: p, budget: gas, meter: meter{left: int64(gas), maxPages: memoryPages}}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	mod, err := p.engine.runtime.InstantiateModule(i.context(ctx), p.compiled, config)
+	mod, err := p.engine.runtime.InstantiateModule(p.engine.place(i.context(ctx)), p.compiled, config)
 	if err != nil {
 		return nil, trapped(Trap, who, "set up: %s", firstLine(err))
 	}
@@ -87,27 +88,33 @@ func (i *Instance) Run(ctx context.Context, kind module.Kind, c Call) (Result, e
 	return Result{Gas: i.Used() - before, PeakPages: i.mod.Memory().Size() / PageBytes}, err
 }
 
+// Place makes room for a call, of which the sizes alone count, and tells where it
+// lies in linear memory: its parts are at LayoutOf from there, also those of
+// calls that are no larger. Where the engine's memory is shared with another
+// process, that one can fill inputs in place: a call whose views lie in their own
+// place copies nothing. What Place used and its errors are part of the first call's.
+func (i *Instance) Place(ctx context.Context, kind module.Kind, c Call) (uint32, error) {
+	_, who, err := i.ready(kind, &c)
+	if err == nil {
+		err = i.reserve(ctx, who, LayoutOf(&c).Size)
+	}
+	return i.arena, err
+}
+
 func (i *Instance) run(ctx context.Context, kind module.Kind, c *Call) error {
-	f := module.Function{Kind: kind, Name: c.Function}
-	who := "kernel " + i.program.module.ID.String() + " function " + f.String()
-	if !i.program.module.Has(kind, c.Function) {
-		return holo.Errorf(holo.NotFound, "run %s: the module has no such function", who)
-	}
-	if err := c.check(kind); err != nil {
+	f, who, err := i.ready(kind, c)
+	if err != nil {
 		return err
-	}
-	if i.dead {
-		return holo.Errorf(holo.Invalid, "run %s: an earlier call of this instance failed", who)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return holo.Errorf(holo.Cancelled, "run %s: %w", who, err)
 	}
-	l := layoutOf(c)
-	if err := i.reserve(ctx, who, l.size); err != nil {
+	l := LayoutOf(c)
+	if err := i.reserve(ctx, who, l.Size); err != nil {
 		return err
 	}
 	i.load(c, l)
-	status, err := i.enter(ctx, who, i.mod.ExportedFunction(f.Export()), []uint64{uint64(i.arena)})
+	status, err := i.enter(ctx, who, f, []uint64{uint64(i.arena)})
 	if err != nil {
 		return err
 	}
@@ -116,6 +123,22 @@ func (i *Instance) run(ctx context.Context, kind module.Kind, c *Call) error {
 	}
 	i.store(c, l, kind)
 	return nil
+}
+
+// ready finds the function of a call that may run.
+func (i *Instance) ready(kind module.Kind, c *Call) (api.Function, string, error) {
+	f := module.Function{Kind: kind, Name: c.Function}
+	who := "kernel " + i.program.module.ID.String() + " function " + f.String()
+	if !i.program.module.Has(kind, c.Function) {
+		return nil, who, holo.Errorf(holo.NotFound, "run %s: the module has no such function", who)
+	}
+	if err := c.check(kind); err != nil {
+		return nil, who, err
+	}
+	if i.dead {
+		return nil, who, holo.Errorf(holo.Invalid, "run %s: an earlier call of this instance failed", who)
+	}
+	return i.mod.ExportedFunction(f.Export()), who, nil
 }
 
 // reserve has the guest allocate an arena of at least size bytes.
@@ -146,25 +169,32 @@ func (i *Instance) bytes(p, n uint32) []byte {
 	return b
 }
 
-func (i *Instance) load(c *Call, l layout) {
+func (i *Instance) load(c *Call, l Layout) {
 	copy(i.bytes(i.arena, headerSize+MaxViews*viewSize), l.describe(c, i.arena))
-	copy(i.bytes(i.arena+l.params, uint32(len(c.Params))), c.Params)
-	copy(i.bytes(i.arena+l.acc, uint32(len(c.Acc))), c.Acc)
+	copyUnlessSame(i.bytes(i.arena+l.Params, uint32(len(c.Params))), c.Params)
+	copyUnlessSame(i.bytes(i.arena+l.Acc, uint32(len(c.Acc))), c.Acc)
 	for n, v := range c.Inputs {
-		copy(i.bytes(i.arena+l.views[n], uint32(len(v.Bytes))), v.Bytes)
+		copyUnlessSame(i.bytes(i.arena+l.Views[n], uint32(len(v.Bytes))), v.Bytes)
 	}
 	for n, v := range c.Outputs {
-		clear(i.bytes(i.arena+l.views[len(c.Inputs)+n], uint32(len(v.Bytes))))
+		clear(i.bytes(i.arena+l.Views[len(c.Inputs)+n], uint32(len(v.Bytes))))
 	}
 }
 
-func (i *Instance) store(c *Call, l layout, kind module.Kind) {
+func (i *Instance) store(c *Call, l Layout, kind module.Kind) {
 	if kind == module.Reduce || kind == module.Combine {
-		copy(c.Acc, i.bytes(i.arena+l.acc, uint32(len(c.Acc))))
+		copyUnlessSame(c.Acc, i.bytes(i.arena+l.Acc, uint32(len(c.Acc))))
 	}
 	for n, v := range c.Outputs {
-		copy(v.Bytes, i.bytes(i.arena+l.views[len(c.Inputs)+n], uint32(len(v.Bytes))))
+		copyUnlessSame(v.Bytes, i.bytes(i.arena+l.Views[len(c.Inputs)+n], uint32(len(v.Bytes))))
 		canonicalise(v)
+	}
+}
+
+// copyUnlessSame copies bytes of one length that do not lie there already.
+func copyUnlessSame(to, from []byte) {
+	if unsafe.SliceData(to) != unsafe.SliceData(from) {
+		copy(to, from)
 	}
 }
 

@@ -156,8 +156,8 @@ func TestOutputsBeginAsZeros(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := first
-	i.load(&c, layoutOf(&c))
-	if b := i.bytes(i.arena+layoutOf(&c).views[2], 4096); !bytes.Equal(b, make([]byte, 4096)) {
+	i.load(&c, LayoutOf(&c))
+	if b := i.bytes(i.arena+LayoutOf(&c).Views[2], 4096); !bytes.Equal(b, make([]byte, 4096)) {
 		t.Error("the second call begins with the first one's output")
 	}
 }

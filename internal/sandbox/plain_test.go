@@ -31,9 +31,9 @@ func newPlain(t testing.TB, wasm []byte) *plain {
 // load lays the call out and returns how to run it.
 func (p *plain) load(t testing.TB, kind module.Kind, c *Call) (run func()) {
 	t.Helper()
-	l := layoutOf(c)
+	l := LayoutOf(c)
 	if p.arena == 0 {
-		at, err := p.mod.ExportedFunction("holo_alloc").Call(t.Context(), uint64(l.size), arenaAlign)
+		at, err := p.mod.ExportedFunction("holo_alloc").Call(t.Context(), uint64(l.Size), arenaAlign)
 		if err != nil || at[0] == 0 {
 			t.Fatal(at, err)
 		}
@@ -41,10 +41,10 @@ func (p *plain) load(t testing.TB, kind module.Kind, c *Call) (run func()) {
 	}
 	mem := p.mod.Memory()
 	mem.Write(p.arena, l.describe(c, p.arena))
-	mem.Write(p.arena+l.params, c.Params)
-	mem.Write(p.arena+l.acc, c.Acc)
-	for i := range l.views {
-		mem.Write(p.arena+l.views[i], c.view(i).Bytes)
+	mem.Write(p.arena+l.Params, c.Params)
+	mem.Write(p.arena+l.Acc, c.Acc)
+	for i := range l.Views {
+		mem.Write(p.arena+l.Views[i], c.view(i).Bytes)
 	}
 	f := p.mod.ExportedFunction(module.Function{Kind: kind, Name: c.Function}.Export())
 	return func() {
@@ -56,11 +56,11 @@ func (p *plain) load(t testing.TB, kind module.Kind, c *Call) (run func()) {
 
 // take reads accumulator and outputs back into the call.
 func (p *plain) take(c *Call) {
-	l := layoutOf(c)
-	acc, _ := p.mod.Memory().Read(p.arena+l.acc, uint32(len(c.Acc)))
+	l := LayoutOf(c)
+	acc, _ := p.mod.Memory().Read(p.arena+l.Acc, uint32(len(c.Acc)))
 	copy(c.Acc, acc)
 	for i, v := range c.Outputs {
-		b, _ := p.mod.Memory().Read(p.arena+l.views[len(c.Inputs)+i], uint32(len(v.Bytes)))
+		b, _ := p.mod.Memory().Read(p.arena+l.Views[len(c.Inputs)+i], uint32(len(v.Bytes)))
 		copy(v.Bytes, b)
 		canonicalise(v)
 	}

@@ -48,6 +48,9 @@ func (k EngineKind) String() string {
 type Config struct {
 	MaxMemoryPages uint32     // of one instance; 0 is DefaultMemoryPages
 	Engine         EngineKind // zero: Auto
+	// Memory is where linear memory lies, of one instance at a time; at least
+	// MaxMemoryPages. nil: each instance has its own.
+	Memory []byte
 }
 
 const (
@@ -68,6 +71,7 @@ type Engine struct {
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache
 	slot     *slot
+	memory   *memory // nil: of the engine's making
 	kind     EngineKind
 	maxPages uint32
 }
@@ -79,6 +83,9 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	if c.MaxMemoryPages > 65536 {
 		return nil, holo.Errorf(holo.Invalid, "start kernel engine: %d pages of memory, at most 65536", c.MaxMemoryPages)
+	}
+	if c.Memory != nil && uint64(len(c.Memory)) < uint64(c.MaxMemoryPages)*uint64(PageBytes) {
+		return nil, holo.Errorf(holo.Invalid, "start kernel engine: %d bytes for %d pages of memory", len(c.Memory), c.MaxMemoryPages)
 	}
 	slot := &slot{}
 	cache, err := cacheOf(slot)
@@ -92,7 +99,11 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	if err := meterModule(ctx, rt); err != nil {
 		return nil, holo.Errorf(holo.Internal, "start kernel engine: %w", err)
 	}
-	return &Engine{runtime: rt, cache: cache, slot: slot, kind: kind, maxPages: c.MaxMemoryPages}, nil
+	e := &Engine{runtime: rt, cache: cache, slot: slot, kind: kind, maxPages: c.MaxMemoryPages}
+	if c.Memory != nil {
+		e.memory = &memory{all: c.Memory}
+	}
+	return e, nil
 }
 
 // start makes the runtime of the kind wanted. The engine panics when a

@@ -37,7 +37,7 @@ const (
 	// maxRequest is above the largest module and its machine code: metering may
 	// make it thrice as long.
 	maxRequest = 64<<20 + code.MaxEntry
-	protocol   = 2
+	protocol   = 3
 )
 
 type frame struct {
@@ -200,6 +200,7 @@ type view struct {
 type batch struct {
 	module            holo.ModuleID
 	begin, end        bool
+	place             bool // make room for a call like this one, and say where; run nothing
 	gas               holo.Gas
 	pages             uint32
 	kind              module.Kind
@@ -211,7 +212,7 @@ type batch struct {
 
 func (t *batch) encode() []byte {
 	b := append([]byte(nil), t.module[:]...)
-	b = append(b, flag(t.begin)|flag(t.end)<<1, byte(t.kind))
+	b = append(b, flag(t.begin)|flag(t.end)<<1|flag(t.place)<<2, byte(t.kind))
 	b = binary.LittleEndian.AppendUint64(b, uint64(t.gas))
 	b = binary.LittleEndian.AppendUint32(b, t.pages)
 	b = appendText(b, t.function)
@@ -239,7 +240,7 @@ func decodeBatch(body []byte) (*batch, bool) {
 	c := cursor{rest: body}
 	t := &batch{module: c.module()}
 	flags := c.u8()
-	t.begin, t.end, t.kind = flags&1 != 0, flags&2 != 0, module.Kind(c.u8())
+	t.begin, t.end, t.place, t.kind = flags&1 != 0, flags&2 != 0, flags&4 != 0, module.Kind(c.u8())
 	t.gas, t.pages, t.function = holo.Gas(c.u64()), c.u32(), c.text()
 	t.first, t.count, t.run = c.u64(), c.u64(), c.u64()
 	t.params, t.acc = c.place(), c.place()
@@ -258,13 +259,14 @@ func (c *cursor) views() (views []view) {
 type answer struct {
 	gas   holo.Gas // used by the instance since it was made
 	pages uint32   // its largest memory
+	arena uint32   // of a batch that only makes room: where, in linear memory
 	code  []byte   // of a load: what was compiled, if that was wanted
 	err   error    // *holo.Error of a kind and reason that kernels can cause
 }
 
 func (a answer) encode() []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(a.gas))
-	b = binary.LittleEndian.AppendUint32(b, a.pages)
+	b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, a.pages), a.arena)
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(a.code))), a.code...)
 	if a.err == nil {
 		return append(b, 0)
@@ -275,7 +277,7 @@ func (a answer) encode() []byte {
 
 func decodeAnswer(body []byte) (a answer, ok bool) {
 	c := cursor{rest: body}
-	a.gas, a.pages, a.code = holo.Gas(c.u64()), c.u32(), c.long()
+	a.gas, a.pages, a.arena, a.code = holo.Gas(c.u64()), c.u32(), c.u32(), c.long()
 	failed := c.u8()
 	if failed == 1 {
 		kind, reason, text := holo.Kind(c.u8()), c.text(), c.text()

@@ -10,10 +10,17 @@ import (
 	"github.com/holocompute/holocompute/internal/sandbox"
 )
 
-// regionBytes is the size of the memory that a node shares with a worker: the
-// largest call has 16 views of 1 MiB, an accumulator and parameters. Pages of
-// it that no task needed take no memory.
-const regionBytes = sandbox.MaxViews*sandbox.MaxViewPages*holo.PageSize + sandbox.MaxAccBytes + sandbox.MaxParamBytes
+// The memory that a node shares with a worker: first where small calls are handed
+// over, many at a time, as large as the largest call, which has 16 views of 1 MiB,
+// an accumulator and parameters; then the linear memory of the worker's kernel,
+// where the node puts the parts of large calls itself. Pages of it that no task
+// needed take no memory.
+const (
+	handoverBytes = sandbox.MaxViews*sandbox.MaxViewPages*holo.PageSize + sandbox.MaxAccBytes + sandbox.MaxParamBytes
+	linearAt      = (handoverBytes + 1<<16 - 1) >> 16 << 16
+	linearBytes   = sandbox.DefaultMemoryPages * 65536 // sandbox.PageBytes
+	regionBytes   = linearAt + linearBytes
+)
 
 // region is shared memory. The other side may change it at any moment, so what
 // is read of it is copied out once and looked at afterwards.
@@ -39,6 +46,9 @@ func newRegion() (region, *os.File, error) {
 func mapRegion(f *os.File) (region, error) {
 	return unix.Mmap(int(f.Fd()), 0, regionBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
+
+// linear is the kernel's memory.
+func (r region) linear() []byte { return r[linearAt:regionBytes:regionBytes] }
 
 func (r region) free() { _ = unix.Munmap(r) } // it was mapped
 

@@ -8,9 +8,9 @@ import (
 	"github.com/holocompute/holocompute/internal/sandbox"
 )
 
-// run is a task in its worker, batch by batch. In the region lie the
-// accumulator and the parameters for the whole task, and behind them the views
-// of one batch.
+// run is a task in its worker, batch by batch. The accumulator and the parameters
+// have their place for the whole task, the views of one batch have theirs: in the
+// hand-over, or of large calls, one a batch, in linear memory.
 type run struct {
 	*Task
 	worker          *process
@@ -18,14 +18,24 @@ type run struct {
 	result          sandbox.Result
 	acc             place
 	params          place
-	free            uint32 // where views begin
+	free            uint32 // of the hand-over: where views begin
+	placed          bool   // calls lie in linear memory
+	arena           uint32 // from there on, in the region
 }
 
 // do runs all batches. usable says whether the worker can be used again.
 func (r *run) do(ctx context.Context) (usable bool, err error) {
-	err = r.worker.region.guarded(func() {
-		r.acc, r.params = r.put(r.Acc), r.put(r.Params)
-	})
+	if r.callBytes(min(r.Run, r.Count)) >= placedBytes {
+		usable, err = r.makeRoom(ctx)
+	} else {
+		r.acc, r.params = r.take(uint64(len(r.Acc))), r.take(uint64(len(r.Params)))
+	}
+	if err == nil {
+		err = r.worker.region.guarded(func() {
+			copy(r.acc.in(r.worker.region), r.Acc)
+			copy(r.params.in(r.worker.region), r.Params)
+		})
+	}
 	for at := uint64(0); err == nil && (at == 0 || at < r.Count); {
 		n := min(r.elements(), r.Count-at)
 		if usable, err = r.batch(ctx, at, n); err != nil || r.Count == 0 {
@@ -39,13 +49,6 @@ func (r *run) do(ctx context.Context) (usable bool, err error) {
 	return true, r.worker.region.guarded(func() { copy(r.Acc, r.acc.in(r.worker.region)) })
 }
 
-// put copies b behind what lies in the region already. check saw that it fits.
-func (r *run) put(b []byte) place {
-	p := r.take(uint64(len(b)))
-	copy(p.in(r.worker.region), b)
-	return p
-}
-
 func (r *run) take(size uint64) place {
 	p := place{r.free, uint32(size)}
 	r.free += uint32(size+align-1) / align * align
@@ -54,57 +57,125 @@ func (r *run) take(size uint64) place {
 
 // elements is how many a batch has: whole calls, at least one.
 func (r *run) elements() uint64 {
-	call := uint64(0)
+	if r.placed {
+		return r.Run
+	}
+	call := r.callBytes(r.Run) - uint64(len(r.Acc)+len(r.Params))
+	return r.Run * max(batchBytes/max(call, 1), 1)
+}
+
+// makeRoom begins the task: its kernel allocates what the largest call needs.
+func (r *run) makeRoom(ctx context.Context) (usable bool, err error) {
+	b := r.message(0, min(r.Run, r.Count))
+	b.begin, b.end, b.place = true, false, true
+	b.acc, b.params = place{0, uint32(len(r.Acc))}, place{0, uint32(len(r.Params))}
+	for _, size := range r.sizes(b.count) {
+		b.inputs = append(b.inputs, view{place: place{0, size}})
+	}
+	r.split(b)
+	a, usable, err := r.send(ctx, b)
+	if err != nil {
+		return usable, err
+	}
+	l := r.layout(b.count)
+	if uint64(a.arena)+uint64(l.Size) > uint64(linearBytes) {
+		return false, r.fault("it says that %d bytes lie at %d", l.Size, a.arena)
+	}
+	r.placed, r.arena = true, linearAt+a.arena
+	r.acc, r.params = place{r.arena + l.Acc, uint32(len(r.Acc))}, place{r.arena + l.Params, uint32(len(r.Params))}
+	return true, nil
+}
+
+// sizes are those of the views of n elements: inputs, then outputs.
+func (r *run) sizes(n uint64) (list []uint32) {
 	for _, in := range r.Inputs {
-		call += r.bytes(in.Type, r.Run)
+		list = append(list, uint32(r.bytes(in.Type, n))+in.Bytes)
 	}
 	for _, out := range r.Outputs {
-		call += r.bytes(out.Type, r.Run)
+		list = append(list, uint32(r.bytes(out.Type, n)))
 	}
-	return r.Run * max(batchBytes/max(call, 1), 1)
+	return list
+}
+
+// layout is that of a call over n elements.
+func (r *run) layout(n uint64) sandbox.Layout {
+	c := sandbox.Call{Params: r.Params, Acc: r.Acc}
+	for _, size := range r.sizes(n) {
+		c.Inputs = append(c.Inputs, sandbox.View{Bytes: r.worker.region[:size]}) // any bytes of that length
+	}
+	return sandbox.LayoutOf(&c)
+}
+
+// message is a batch of n elements from element at of the task, without views.
+func (r *run) message(at, n uint64) *batch {
+	return &batch{
+		module: r.Module.ID, begin: at == 0 && !r.placed, end: at+n >= r.Count, gas: r.Gas, pages: r.MemoryPages, kind: r.Kind, function: r.Function,
+		first: r.First + at, count: n, run: r.Run, params: r.params, acc: r.acc,
+	}
+}
+
+// views gives the views of n elements their places.
+func (r *run) views(b *batch, n uint64) {
+	var at []uint32
+	if r.placed {
+		at = r.layout(n).Views
+	}
+	free := r.free
+	for i, size := range r.sizes(n) {
+		p := r.take(uint64(size))
+		if r.placed {
+			p.at = r.arena + at[i]
+		}
+		b.inputs = append(b.inputs, view{place: p})
+	}
+	r.free = free
+	r.split(b)
+}
+
+// split tells the views of outputs from those of inputs, and names their types.
+func (r *run) split(b *batch) {
+	b.inputs, b.outputs = b.inputs[:len(r.Inputs)], b.inputs[len(r.Inputs):]
+	for i := range b.inputs {
+		b.inputs[i].elem = r.Inputs[i].Type
+	}
+	for i := range b.outputs {
+		b.outputs[i].elem = r.Outputs[i].Type
+	}
 }
 
 // batch hands n elements from element at of the task over, and takes the
 // results back.
 func (r *run) batch(ctx context.Context, at, n uint64) (usable bool, err error) {
-	b := &batch{
-		module: r.Module.ID, begin: at == 0, end: at+n >= r.Count, gas: r.Gas, pages: r.MemoryPages, kind: r.Kind, function: r.Function,
-		first: r.First + at, count: n, run: r.Run, params: r.params, acc: r.acc,
-	}
-	views := r.free
-	defer func() { r.free = views }()
-	if err := r.worker.region.guarded(func() { r.fill(b, at, n) }); err != nil {
-		return false, err
-	}
-	a, err := r.worker.ask(ctx, r.deadline, frameRun, b.encode(), maxAnswer)
+	b := r.message(at, n)
+	r.views(b, n)
+	err = r.worker.region.guarded(func() {
+		for i, in := range r.Inputs {
+			in.Read(b.inputs[i].in(r.worker.region), r.bytes(in.Type, at))
+		}
+	})
 	if err != nil {
-		return false, r.explain(ctx, err)
-	}
-	if err := r.account(a); err != nil {
 		return false, err
 	}
-	if a.err != nil {
-		return true, r.cancelled(ctx, a.err)
+	if _, usable, err = r.send(ctx, b); err != nil {
+		return usable, err
 	}
-	err = r.worker.region.guarded(func() { r.drain(b, at) })
+	err = r.worker.region.guarded(func() {
+		for i, out := range r.Outputs {
+			out.Write(b.outputs[i].in(r.worker.region), r.bytes(out.Type, at))
+		}
+	})
 	return err == nil, err
 }
 
-func (r *run) fill(b *batch, at, n uint64) {
-	for _, in := range r.Inputs {
-		v := view{in.Type, r.take(r.bytes(in.Type, n) + uint64(in.Bytes))}
-		in.Read(v.in(r.worker.region), r.bytes(in.Type, at))
-		b.inputs = append(b.inputs, v)
+// send has the worker do what a batch says.
+func (r *run) send(ctx context.Context, b *batch) (a answer, usable bool, err error) {
+	if a, err = r.worker.ask(ctx, r.deadline, frameRun, b.encode(), maxAnswer); err != nil {
+		return a, false, r.explain(ctx, err)
 	}
-	for _, out := range r.Outputs {
-		b.outputs = append(b.outputs, view{out.Type, r.take(r.bytes(out.Type, n))})
+	if err := r.account(a); err != nil {
+		return a, false, err
 	}
-}
-
-func (r *run) drain(b *batch, at uint64) {
-	for i, out := range r.Outputs {
-		out.Write(b.outputs[i].in(r.worker.region), r.bytes(out.Type, at))
-	}
+	return a, true, r.cancelled(ctx, a.err)
 }
 
 // overshoot is how much gas beyond its budget a kernel may have used when it is

@@ -51,7 +51,7 @@ func serve() error {
 		return err
 	}
 	missing := confine.Self(limit)
-	engine, err := sandbox.New(context.Background(), sandbox.Config{})
+	engine, err := sandbox.New(context.Background(), sandbox.Config{Memory: r.linear()})
 	if err != nil {
 		return err
 	}
@@ -191,6 +191,9 @@ func (s *server) run(ctx context.Context, b *batch) (a answer) {
 		}
 		s.instance = i
 	}
+	if b.place && s.instance != nil {
+		return s.place(ctx, b)
+	}
 	if s.instance == nil {
 		return answer{err: holo.Errorf(holo.Invalid, "kernel %s has no instance", b.module)}
 	}
@@ -201,6 +204,15 @@ func (s *server) run(ctx context.Context, b *batch) (a answer) {
 	}
 	a.gas = s.instance.Used()
 	if b.end || a.err != nil {
+		s.drop()
+	}
+	return a
+}
+
+// place tells where the calls of a task lie.
+func (s *server) place(ctx context.Context, b *batch) (a answer) {
+	a.arena, a.err = s.instance.Place(ctx, b.kind, s.call(b, 0))
+	if a.gas = s.instance.Used(); a.err != nil {
 		s.drop()
 	}
 	return a

@@ -44,10 +44,15 @@ type Output struct {
 	Write func(b []byte, from uint64)
 }
 
-// batchBytes is how much is handed over at a time: an extent of one array at
-// once. Smaller hand-overs cost more than they gain by being in a cache still
-// (BenchmarkWorker).
-const batchBytes = 4 << 20
+// batchBytes is how much is handed over at a time, of calls that are small: an
+// extent of one array at once. Smaller hand-overs cost more than they gain by
+// being in a cache still (BenchmarkWorker). A call of placedBytes or more is worth
+// two trips to its worker: one to make room for it in linear memory, and one for
+// the call, whose bytes are then copied once each way and not twice.
+const (
+	batchBytes  = 4 << 20
+	placedBytes = 256 << 10
+)
 
 // align is where parts of a region begin.
 const align = 64
@@ -86,17 +91,23 @@ func (t *Task) who() string {
 // check refuses what does not fit into a region; all else is checked where the
 // kernel is called.
 func (t *Task) check() error {
-	size := align * uint64(2+len(t.Inputs)+len(t.Outputs))
-	for _, in := range t.Inputs {
-		size += t.bytes(in.Type, t.Run) + uint64(in.Bytes)
-	}
-	for _, out := range t.Outputs {
-		size += t.bytes(out.Type, t.Run)
-	}
-	if t.Count > 0 && t.Run == 0 || t.Run > 1<<32 || size+uint64(len(t.Acc)+len(t.Params)) > regionBytes {
+	size := align*uint64(2+len(t.Inputs)+len(t.Outputs)) + t.callBytes(t.Run)
+	if t.Count > 0 && t.Run == 0 || t.Run > 1<<32 || size > handoverBytes {
 		return holo.Errorf(holo.Invalid, "run %s: calls of %d elements, parameters of %d bytes and an accumulator of %d do not fit", t.who(), t.Run, len(t.Params), len(t.Acc))
 	}
 	return nil
+}
+
+// callBytes is the size of what is given to a call and taken from it.
+func (t *Task) callBytes(elements uint64) uint64 {
+	size := uint64(len(t.Acc) + len(t.Params))
+	for _, in := range t.Inputs {
+		size += t.bytes(in.Type, elements) + uint64(in.Bytes)
+	}
+	for _, out := range t.Outputs {
+		size += t.bytes(out.Type, elements)
+	}
+	return size
 }
 
 func (t *Task) bytes(e holo.ElementType, elements uint64) uint64 { return elements * e.Size() }

@@ -77,6 +77,8 @@ func tasks(t *testing.T, out [][]byte) map[string]*Task {
 			Inputs: []Input{{Type: holo.F32, Read: f32}}, Outputs: []Output{{Type: holo.F32, Write: write}}},
 		"stats": {Module: basic, Kind: module.Reduce, Function: "stats", First: 5, Count: n, Run: run, Acc: make([]byte, 120),
 			Inputs: []Input{{Type: holo.F32, Read: f32}}},
+		"scale-large": {Module: basic, Kind: module.Map, Function: "scale", First: 3, Count: n, Run: 16 * run, Params: factor,
+			Inputs: []Input{{Type: holo.F32, Read: f32}}, Outputs: []Output{{Type: holo.F32, Write: write}}},
 		"histogram": {Module: basic, Kind: module.Reduce, Function: "histogram", Count: n, Run: 16 * run, Params: limits, Acc: make([]byte, 8*66),
 			Inputs: []Input{{Type: holo.F32, Read: f32}}},
 		"combine": {Module: basic, Kind: module.Combine, Function: "stats", Acc: slices.Repeat([]byte{0}, 120),
