@@ -29,15 +29,15 @@ func measure(run func(n int), n int, others func() time.Duration) sample {
 // medians of the batches: nanoseconds of each per operation, and their ratios.
 // A batch should take some ten milliseconds or more, because processor time is
 // counted in ticks on some systems. size is the number of bytes of one
-// operation, 0 for none.
-func Compare(b *testing.B, n int, size int, base, ours func(n int)) {
+// operation, 0 for none. It returns the ratio of processor times, 0 for none.
+func Compare(b *testing.B, n int, size int, base, ours func(n int)) float64 {
 	b.Helper()
-	CompareWith(b, n, size, func() time.Duration { return 0 }, base, ours)
+	return CompareWith(b, n, size, func() time.Duration { return 0 }, base, ours)
 }
 
 // CompareWith is Compare where other processes work too: others is the
 // processor time that they have used so far.
-func CompareWith(b *testing.B, n int, size int, others func() time.Duration, base, ours func(n int)) {
+func CompareWith(b *testing.B, n int, size int, others func() time.Duration, base, ours func(n int)) float64 {
 	b.Helper()
 	base(n) // warm up both
 	ours(n)
@@ -62,6 +62,7 @@ func CompareWith(b *testing.B, n int, size int, others func() time.Duration, bas
 	if size > 0 {
 		b.ReportMetric(float64(size)/ourWall, "ours-GB/s")
 	}
+	return ourCPU / max(baseCPU, 1)
 }
 
 func median(s []sample, of func(sample) float64) float64 {
