@@ -5,6 +5,7 @@ package module
 type plan struct {
 	costs []int64 // of each straight-line segment
 	tight []bool  // of each loop: no loop and nothing that may leave the code inside it
+	turns []span  // of each loop: its turn, if it is one straight line
 	calls bool    // the function can call
 }
 
@@ -16,7 +17,12 @@ type frame struct {
 	unreachable bool // the rest of the block is never reached
 	dead        bool // nor is the block itself
 	loop        int  // the innermost loop that the frame is or lies in, -1 if none
+	body        int  // position of its first instruction
+	segment     int  // that begins with it, of a loop
 }
+
+// span is code from one position to another; none where both are 0.
+type span struct{ from, to int }
 
 // label are the types that a branch to the frame carries.
 func (f *frame) label() []valueType {
@@ -164,12 +170,13 @@ func (c *checker) open(op int, typ funcType) {
 	c.branches.add(c.r, 1)
 	c.carried.add(c.r, int64(typ.arity()))
 	around := c.top()
-	f := frame{op: op, typ: typ, height: len(c.stack), dead: around.dead || around.unreachable, loop: around.loop}
+	f := frame{op: op, typ: typ, height: len(c.stack), dead: around.dead || around.unreachable, loop: around.loop, body: c.r.at, segment: len(c.plan.costs)}
 	if op == opLoop {
 		c.branches.add(c.r, 1) // a tight one becomes two
 		c.leaves()
 		f.loop = len(c.plan.tight)
 		c.plan.tight = append(c.plan.tight, true)
+		c.plan.turns = append(c.plan.turns, span{})
 	}
 	c.frames = append(c.frames, f)
 	c.push(typ.params...)

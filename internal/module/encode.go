@@ -9,6 +9,7 @@ type encoder struct {
 	p                   *parsed
 	types               []funcType // the original's, then added ones
 	yieldType, growType uint32
+	unrolled            int // loops, so far
 }
 
 func (e *encoder) yield() uint32       { return uint32(e.p.nimport) }

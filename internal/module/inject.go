@@ -26,6 +26,7 @@ func (p *parsed) meter() ([]byte, error) {
 //	function: gas := global; if gas < 0 { gas = yield(gas) }; depth--; block { body }; global = gas; depth++
 //	loop:     loop { if gas < 0 { gas = yield(gas) }; charge; body }
 //	tight:    loop { if gas < 0 { gas = yield(gas) }; loop { br_if 1 (gas < 0); charge; body } }
+//	straight: unroll.go
 //
 // A tight loop, innermost and without calls, gets a second loop around it, so
 // that its own code holds no call: a call in it, though never taken, would
@@ -40,12 +41,14 @@ type injector struct {
 	strict   bool   // every NaN is made canonical: three locals more
 	segments int    // met so far
 	loops    int
+	unrolled int   // loops
+	branches int64 // of the original
 	labels   []int // for each open block of the original, the depth of its label in the output
 	depth    int   // of the output
 }
 
 func (e *encoder) function(r *reader, c *checker) []byte {
-	in := &injector{e: e, plan: &c.plan, gas: uint32(len(c.locals)), strict: c.strict}
+	in := &injector{e: e, plan: &c.plan, gas: uint32(len(c.locals)), strict: c.strict, branches: c.branches.n}
 	in.tmp = in.gas + 1
 	var locals []byte
 	groups := r.u32()
@@ -83,6 +86,8 @@ func (in *injector) closeBlock()                  { in.emit(opEnd); in.depth-- }
 const (
 	opI32LtS    = 0x48
 	opI64LtS    = 0x53
+	opI64GeS    = 0x59
+	opI32Eqz    = 0x45
 	opI32Add    = 0x6a
 	opI32Sub    = 0x6b
 	opI64Sub    = 0x7d
@@ -128,9 +133,15 @@ func (in *injector) leave() {
 }
 
 // charge takes the cost of the segment that begins here.
-func (in *injector) charge() {
-	cost := in.plan.costs[in.segments]
+func (in *injector) charge() { in.take(in.cost()) }
+
+// cost is that of the next segment.
+func (in *injector) cost() int64 {
 	in.segments++
+	return in.plan.costs[in.segments-1]
+}
+
+func (in *injector) take(cost int64) {
 	if cost == 0 {
 		return
 	}
@@ -171,7 +182,7 @@ func (in *injector) instruction(r *reader, i instruction) {
 			in.charge()
 		}
 	case opLoop:
-		in.loop(raw)
+		in.loop(r, raw)
 	case opElse:
 		in.emit(raw...)
 		in.charge()
@@ -201,17 +212,23 @@ func (in *injector) instruction(r *reader, i instruction) {
 	}
 }
 
-func (in *injector) loop(raw []byte) {
-	tight := in.plan.tight[in.loops]
+func (in *injector) loop(r *reader, raw []byte) {
+	tight, turn := in.plan.tight[in.loops], in.plan.turns[in.loops]
 	in.loops++
 	in.openBlock(raw[0], raw[1:]...)
 	in.yieldIfEmpty()
 	if tight {
 		in.openBlock(raw[0], raw[1:]...)
+	}
+	in.labels = append(in.labels, in.depth)
+	if tight && in.mayUnroll(turn) {
+		in.unroll(r, turn)
+		return
+	}
+	if tight {
 		in.empty()
 		in.emitU32(opBrIf, 1)
 	}
-	in.labels = append(in.labels, in.depth)
 	in.charge()
 }
 

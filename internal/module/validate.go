@@ -91,6 +91,7 @@ func (c *checker) branch(in instruction) {
 		types := c.label(in.a)
 		c.popAll(types)
 		c.push(types...)
+		c.turn(in)
 		c.segment()
 	case opBrTable:
 		c.pop(i32)

@@ -183,6 +183,21 @@ func TestWorkerThatLiesIsKilledAndCounted(t *testing.T) {
 	}
 }
 
+// A worker that says that a large call lies where its end is beyond the memory
+// that both share is killed before anything is copied there.
+func TestWorkerThatPlacesCallsOutsideIsKilledAndCounted(t *testing.T) {
+	counted, read := map[string]int{}, 0
+	p := New(Options{Max: 1, Count: func(reason string) { counted[reason]++ }})
+	p.argv = hostileName
+	t.Cleanup(p.Close)
+	k := order(t, "outside", "")
+	k.Count, k.Run = 1<<17, 1<<17
+	k.Inputs = []Input{{Type: holo.F64, Read: func([]byte, uint64) { read++ }}}
+	if _, err := p.Run(t.Context(), k); holo.ReasonOf(err) != WorkerFault || counted[WorkerFault] != 1 || read != 0 {
+		t.Errorf("%v, counted %v, %d reads", err, counted, read)
+	}
+}
+
 // More threads than a worker needs end it.
 func TestThreadsAreBounded(t *testing.T) {
 	_, err := hostile(t).Run(t.Context(), order(t, "threads", ""))

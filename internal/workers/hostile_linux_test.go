@@ -115,6 +115,8 @@ func beside(s *server, f frame, what string) {
 		}
 	case "gas":
 		s.send(frame{frameAnswer, f.sequence, answer{gas: 1 << 62, pages: 1}.encode()})
+	case "outside":
+		s.send(frame{frameAnswer, f.sequence, answer{gas: 1, pages: 1, arena: linearBytes - 1<<16}.encode()})
 	case "cause":
 		s.send(frame{frameAnswer, f.sequence, answer{gas: 1, err: holo.Refuse(holo.DataLost, "lost", "all data is lost")}.encode()})
 	case "text":
