@@ -158,7 +158,7 @@ func (i *Instance) reserve(ctx context.Context, who string, size uint32) error {
 	if p%arenaAlign != 0 || uint64(p)+uint64(size) > uint64(i.mod.Memory().Size()) {
 		return trapped(KernelError, who, "address %d for %d bytes is not %d-aligned memory of the module", p, size, arenaAlign)
 	}
-	clear(i.bytes(p, size))
+	clear(i.bytes(p, partsAt)) // the scratch; load writes all of every other part
 	i.arena, i.room = p, size
 	return nil
 }
