@@ -26,50 +26,65 @@ for source in src/*.c src/hostile/*.c src/std/*.c; do
   module=${source#src/}
   "$clang" "${flags[@]}" "$source" -o "$out/${module%.c}.wasm"
 done
-if [[ -n ${TINYGO:-} ]]; then
+# Whether each other compiler is here, of the version that makes the same bytes.
+has_go() { [[ -n ${TINYGO:-} ]]; }
+rustc=${RUSTC:-/usr/bin/rustc}
+has_rust() {
+  [[ $("$rustc" --version 2>/dev/null) == "rustc 1.63.0"* && -d $("$rustc" --print sysroot)/lib/rustlib/wasm32-unknown-unknown ]] && command -v wasm-ld-14 >/dev/null
+}
+asc=${ASC:-asc}
+has_assemblyscript() { [[ $("$asc" --version 2>/dev/null) == "Version 0.28.20" ]]; }
+has_wat() { [[ $(wat2wasm --version 2>/dev/null) == 1.0.32 ]]; }
+declare -A install=(
+  [go]="set TINYGO to TinyGo 0.41.0; kernels/README.md says how to build it"
+  [rust]="on Debian 12: apt-get install rustc libstd-rust-dev-wasm32 lld-14"
+  [assemblyscript]="npm install assemblyscript@0.28.20, and set ASC to its asc"
+  [wat]="on Debian 12: apt-get install wabt"
+)
+# The command lines of internal/guest: SOURCE MODULE.
+make_go() { # a source of the SDK for Go, with what it needs
+  rm -rf "$out/go" && mkdir "$out/go"
+  cp sdk/go/holo.json "$out/go/"
+  for file in sdk/go/go.mod sdk/go/holo.go "${1%.txt}"; do cp "$file.txt" "$out/go/$(basename "$file")"; done
+  (cd "$out/go" && "$TINYGO" build -target "$PWD/holo.json" -opt 2 -no-debug -o "$2" .)
+}
+make_rust() {
+  "$rustc" --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -O -C panic=abort -C lto -C strip=symbols \
+    -C link-arg=-zstack-size=16384 -C linker="$(command -v wasm-ld-14)" "$1" -o "$2"
+}
+make_assemblyscript() { "$asc" "$1" -O3 --noAssert --runtime stub --use abort= --exportStart _initialize -o "$2"; }
+make_wat() { wat2wasm "$1" -o "$2"; }
+make_module() { # LANGUAGE SOURCE MODULE: without its compiler the committed module is kept
+  if "has_$1"; then
+    "make_$1" "$2" "$out/$3"
+  else
+    echo "not rebuilt: $3 (${install[$1]})"
+    cp "$3" "$out/$3"
+  fi
+}
+if has_go; then
   (cd src/tinygo && "$TINYGO" build -target "$PWD/holo.json" -opt 2 -no-debug -o "$out/flights-go.wasm" .)
 else
-  echo "not rebuilt: flights-go.wasm (set TINYGO to TinyGo 0.41.0; kernels/README.md says how to build it)"
+  echo "not rebuilt: flights-go.wasm (${install[go]})"
   cp flights-go.wasm "$out/"
 fi
-# The first kernel in each language, by the command lines of internal/guest.
-mkdir -p "$out"/sdk/{assemblyscript,c,go,rust,wat}
-missing() { # LANGUAGE WHAT: keep the committed module of a language without a compiler here
-  echo "not rebuilt: sdk/$1/template.wasm ($2)"
-  cp "sdk/$1/template.wasm" "$out/sdk/$1/"
-}
+mkdir -p "$out"/sdk/{assemblyscript,c,go,rust,wat} "$out/say"
 "$clang" "${flags[@]}" -I. sdk/c/template.c -o "$out/sdk/c/template.wasm"
-if [[ -n ${TINYGO:-} ]]; then
-  mkdir "$out/go"
-  for file in sdk/go/*; do cp "$file" "$out/go/$(basename "${file%.txt}")"; done
-  rm -f "$out/go/template.wasm"
-  (cd "$out/go" && "$TINYGO" build -target "$PWD/holo.json" -opt 2 -no-debug -o ../sdk/go/template.wasm .)
-else
-  missing go "set TINYGO to TinyGo 0.41.0"
-fi
-rustc=${RUSTC:-/usr/bin/rustc}
-if [[ $("$rustc" --version 2>/dev/null) == "rustc 1.63.0"* && -d $("$rustc" --print sysroot)/lib/rustlib/wasm32-unknown-unknown ]] && command -v wasm-ld-14 >/dev/null; then
-  "$rustc" --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -O -C panic=abort -C lto -C strip=symbols \
-    -C link-arg=-zstack-size=16384 -C linker="$(command -v wasm-ld-14)" sdk/rust/template.rs -o "$out/sdk/rust/template.wasm"
-else
-  missing rust "on Debian 12: apt-get install rustc libstd-rust-dev-wasm32 lld-14"
-fi
-asc=${ASC:-asc}
-if [[ $("$asc" --version 2>/dev/null) == "Version 0.28.20" ]]; then
-  (cd sdk/assemblyscript && "$asc" template.ts -O3 --noAssert --runtime stub --use abort= --exportStart _initialize -o "$out/sdk/assemblyscript/template.wasm")
-else
-  missing assemblyscript "npm install assemblyscript@0.28.20, and set ASC to its asc"
-fi
-if [[ $(wat2wasm --version 2>/dev/null) == 1.0.32 ]]; then
-  wat2wasm sdk/wat/template.wat -o "$out/sdk/wat/template.wasm"
-else
-  missing wat "on Debian 12: apt-get install wabt"
-fi
-(cd "$out" && sha256sum -- *.wasm hostile/*.wasm std/*.wasm sdk/*/*.wasm) >"$out/SHA256SUMS"
+make_module go sdk/go/template.go.txt sdk/go/template.wasm
+make_module rust sdk/rust/template.rs sdk/rust/template.wasm
+make_module assemblyscript sdk/assemblyscript/template.ts sdk/assemblyscript/template.wasm
+make_module wat sdk/wat/template.wat sdk/wat/template.wasm
+# A kernel that logs, in each language; in C it is logs.wasm.
+make_module go src/say/say.go.txt say/go.wasm
+make_module rust src/say/say.rs say/rust.wasm
+make_module assemblyscript src/say/say.ts say/assemblyscript.wasm
+make_module wat src/say/say.wat say/wat.wasm
+(cd "$out" && sha256sum -- *.wasm hostile/*.wasm say/*.wasm std/*.wasm sdk/*/*.wasm) >"$out/SHA256SUMS"
 if [[ ${1:-} == --write ]]; then
   find "$out" -name '*.wasm' -exec chmod 644 {} +
   cp "$out"/*.wasm .
   cp "$out"/hostile/*.wasm hostile/
+  cp "$out"/say/*.wasm say/
   cp "$out"/std/*.wasm std/
   for module in "$out"/sdk/*/template.wasm; do cp "$module" "sdk/$(basename "$(dirname "$module")")/"; done
   cp "$out/SHA256SUMS" SHA256SUMS

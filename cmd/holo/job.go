@@ -12,7 +12,7 @@ import (
 )
 
 func jobCommand(a *app) *cobra.Command {
-	return group("job", "Jobs: kernels over arrays", jobRun(a), jobGraph(a), jobList(a), jobShow(a), jobReceipts(a), jobWhy(a), jobTrace(a), jobCancel(a))
+	return group("job", "Jobs: kernels over arrays", jobRun(a), jobGraph(a), jobList(a), jobShow(a), jobReceipts(a), jobLogs(a), jobWhy(a), jobTrace(a), jobCancel(a))
 }
 
 func jobID(s string) (uint64, error) {

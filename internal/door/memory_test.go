@@ -353,6 +353,10 @@ func (m *memory) TraceJob(context.Context, Caller, *holov1.TraceRequest) (*holov
 	return &holov1.TraceResponse{}, nil
 }
 
+func (m *memory) LogJob(_ context.Context, _ Caller, _ *holov1.LogRequest, send func(*holov1.LogPart) error) error {
+	return send(&holov1.LogPart{})
+}
+
 func (m *memory) GetReceipts(_ context.Context, _ Caller, id holo.JobID) (*holov1.Receipts, error) {
 	return &holov1.Receipts{Job: uint64(id)}, nil
 }

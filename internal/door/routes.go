@@ -91,6 +91,7 @@ var routes = map[string]route{
 
 	holov1connect.TraceServiceWhyProcedure:   read(nothing[holov1.WhyRequest], func(m *holov1.WhyRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
 	holov1connect.TraceServiceTraceProcedure: read(nothing[holov1.TraceRequest], func(m *holov1.TraceRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
+	holov1connect.TraceServiceLogProcedure:   read(nothing[holov1.LogRequest], func(m *holov1.LogRequest) []Access { return job(holo.ActionRead, m.GetJob()) }),
 
 	holov1connect.AuditServiceReadProcedure: read(checkReadAudit, cluster[*holov1.ReadAuditRequest](holo.ActionAuditRead)),
 

@@ -234,6 +234,14 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.GetModuleRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.LogRequest:
+		stream, err := connect.NewClient[holov1.LogRequest, holov1.LogPart](u.http, "http://holo"+procedure).CallServerStream(ctx, inSession(u.session, m))
+		if err != nil {
+			u.rig.t.Fatal(err)
+		}
+		defer stream.Close()
+		stream.Receive()
+		return reasonOf(stream.Err())
 	case *holov1.WatchRequest:
 		stream, err := connect.NewClient[holov1.WatchRequest, holov1.JobProgress](u.http, "http://holo"+procedure).CallServerStream(ctx, inSession(u.session, m))
 		if err != nil {

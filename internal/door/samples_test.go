@@ -87,6 +87,8 @@ func sample(procedure string) proto.Message {
 		m.Job = 1
 	case *holov1.TraceRequest:
 		m.Job = 1
+	case *holov1.LogRequest:
+		m.Job = 1
 	case *holov1.GetModuleRequest:
 		m.Name = "k"
 	}

@@ -89,8 +89,10 @@ func (j *job) combine(g *group) {
 	g.Go(func(ctx context.Context) {
 		e := event{steps: steps}
 		for i := range steps {
-			used, err := j.combineOne(ctx, j.stageOf(steps[i].Into), into[i], from[i])
+			var said wire.Said
+			used, err := j.combineOne(ctx, j.stageOf(steps[i].Into), into[i], from[i], &said)
 			e.gas += used
+			e.said = append(e.said, said)
 			if err != nil {
 				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, steps[i].From, steps[i].Into, err)
 				break
@@ -106,11 +108,12 @@ const combineTries = 4
 
 // combineOne adds one accumulator to another. A worker that fails has changed
 // neither of them.
-func (j *job) combineOne(ctx context.Context, s *stage, into, from []byte) (holo.Gas, error) {
+func (j *job) combineOne(ctx context.Context, s *stage, into, from []byte, said *wire.Said) (holo.Gas, error) {
 	for try := 1; ; try++ {
+		*said = wire.Said{}
 		used, err := j.runner.workers.Run(ctx, &workers.Task{
 			Owner: j.spec.Owner, Module: s.module, Kind: module.Combine, Function: s.spec.Function, Gas: s.spec.Gas, MemoryPages: memoryPages,
-			Params: s.params, Acc: into,
+			Params: s.params, Acc: into, Said: said,
 			Inputs: []workers.Input{{Type: holo.U8, Bytes: uint32(len(from)), Read: func(b []byte, _ uint64) { copy(b, from) }}},
 		})
 		if kind := holo.KindOf(err); kind != holo.Indeterminate && kind != holo.Corrupt || try == combineTries {
@@ -125,6 +128,9 @@ func (j *job) takeCombined(e event) {
 	j.combining = false
 	j.combined += e.gas
 	j.failure = e.err
+	for i := range e.said {
+		j.hear(sched.Assign{Task: e.steps[i].Into, Node: j.runner.cluster.Self()}, &e.said[i])
+	}
 	for _, s := range e.steps {
 		j.held -= uint64(len(j.partials[s.From]))
 		delete(j.partials, s.From)

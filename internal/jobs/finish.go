@@ -40,6 +40,7 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 	close(j.ended)
 	end := j.end()
 	nodes := j.sched.Nodes()
+	j.hearEnd()
 	j.publish(end)
 	j.runner.ended(j.id)
 	j.runner.learn(j.sched.Speeds())

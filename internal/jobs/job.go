@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/core/joblog"
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -50,7 +51,8 @@ type job struct {
 		stopped  bool
 		lost     []holo.NodeID // told by nodeLost, not yet told to sched
 		now      Job
-		receipts []kept        // of tasks that count
+		receipts []kept // of tasks that count
+		log      joblog.Book
 		changed  chan struct{} // closed when now changes
 	}
 }
@@ -61,6 +63,7 @@ type event struct {
 	result *wire.TaskResult
 	err    error
 	steps  []sched.Step
+	said   []wire.Said // of steps
 	gas    holo.Gas
 
 	start, end time.Duration // of the attempt, since the job began
@@ -178,6 +181,7 @@ func (j *job) take(e event) {
 		j.takeCombined(e)
 	case e.err != nil:
 		j.span(e, false)
+		j.hearFailed(e)
 		j.sched.Failed(j.runner.cluster.Now(), e.Assign, e.err)
 	default:
 		j.takeResult(e)
@@ -196,6 +200,7 @@ func (j *job) takeResult(e event) {
 		return
 	}
 	j.keep(e)
+	j.hear(e.Assign, &e.result.Said)
 	j.stageOf(e.Task).took(j, e.Task, e.result.Partial)
 }
 

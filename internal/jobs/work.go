@@ -102,7 +102,7 @@ func (w *work) kernel(kind module.Kind) *workers.Task {
 	t := w.task
 	k := &workers.Task{
 		Owner: t.Owner, Module: w.module, Kind: kind, Function: t.Function, Gas: t.Gas, MemoryPages: t.MemoryPages,
-		First: t.First, Count: t.Count, Run: w.runElements(), Params: t.Params, Acc: w.acc,
+		First: t.First, Count: t.Count, Run: w.runElements(), Params: t.Params, Acc: w.acc, Said: &w.result.Said,
 	}
 	for _, in := range w.inputs {
 		k.Inputs = append(k.Inputs, workers.Input{Type: in.elem, Read: in.read})

@@ -172,6 +172,16 @@ var attacks = []struct {
 		b.imports = [][]byte{imported(HostModule, HostYield, kindFunc, 4)}
 		return b.bytes()
 	}, nil},
+	{"import of log of another type", Forbidden, "\"holo\".\"log\"", func() []byte {
+		b := kernel(zero()...)
+		b.imports = [][]byte{imported(HostModule, HostLog, kindFunc, voidType)}
+		return b.bytes()
+	}, func() []byte { return logging().bytes() }},
+	{"import of a global named log", Forbidden, "\"holo\".\"log\"", func() []byte {
+		b := kernel(zero()...)
+		b.imports = [][]byte{imported(HostModule, HostLog, kindGlobal, byte(i32), 0)}
+		return b.bytes()
+	}, nil},
 	{"import of a memory", Forbidden, "env", func() []byte {
 		b := kernel(zero()...)
 		b.memory = nil

@@ -1,12 +1,17 @@
 package module
 
 // allowedImports is the allow-list: "module.name" of each function that a
-// kernel may import. It is empty in this version. What the injector adds
-// (holo.yield, holo.grow) is not on it and must never be: a kernel that calls
-// yield itself would give itself gas. A name that is added needs its test, by name, in
+// kernel may import, and its type. What the injector adds (holo.yield,
+// holo.grow) is not on it and must never be: a kernel that calls yield itself
+// would give itself gas. A name that is added needs its test, by name, in
 // imports_test.go.
-var allowedImports = map[string]bool{}
+var allowedImports = map[string]funcType{
+	// log takes a text for people. It gives nothing back, so that nothing a
+	// kernel computes can depend on what became of it.
+	HostModule + "." + HostLog: {params: []valueType{i32, i32}},
+}
 
-func mayImport(im importItem) bool {
-	return im.kind == kindFunc && allowedImports[im.module+"."+im.name]
+func (p *parsed) mayImport(im importItem) bool {
+	t, ok := allowedImports[im.module+"."+im.name]
+	return ok && im.kind == kindFunc && p.types[p.funcs[im.function]].equal(t)
 }

@@ -133,11 +133,12 @@ func kernelOf(export string) (Function, bool) {
 }
 
 // What the metered module imports from and exports to its host. A module that
-// names any of them itself is refused by Admit.
+// names any of them itself is refused by Admit, HostLog aside (imports.go).
 const (
 	HostModule  = "holo"
 	HostYield   = "yield"      // (gas i64) -> i64: called when gas is below zero; answers with more
 	HostGrow    = "grow"       // (pages i32) -> i32: what memory.grow does
+	HostLog     = "log"        // (text i32, bytes i32) -> (): the only one of the host's that a kernel may import
 	GasGlobal   = "holo.gas"   // mutable i64: the gas left
 	DepthGlobal = "holo.depth" // mutable i32: the calls that may still be nested
 )

@@ -31,6 +31,7 @@ type importItem struct {
 	module, name string
 	kind         byte
 	at           int
+	function     int // the number of the function, for kindFunc
 }
 
 // Kinds of imports and exports.
@@ -179,8 +180,8 @@ func (p *parsed) memoryMin() uint32 {
 // checkABI holds the module against ABI holo/1 and lists its kernels.
 func (p *parsed) checkABI() ([]Function, error) {
 	for _, im := range p.imports {
-		if !mayImport(im) {
-			return nil, refuse(im.at, Forbidden, "imports %q.%q: a kernel reaches nothing but its memory", im.module, im.name)
+		if !p.mayImport(im) {
+			return nil, refuse(im.at, Forbidden, "imports %q.%q: a kernel reaches nothing but its memory and the functions of its host that are on the list, each of its type", im.module, im.name)
 		}
 	}
 	if p.start >= 0 {

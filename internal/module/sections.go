@@ -45,6 +45,7 @@ func (r *reader) typeList(what string) (list []valueType) {
 func (p *parsed) readImports(r *reader) {
 	for n := r.count("imports", maxImports); n > 0 && r.err == nil; n-- {
 		im := importItem{at: r.at, module: r.name(), name: r.name(), kind: r.byte()}
+		im.function = len(p.funcs)
 		p.imports = append(p.imports, im)
 		switch im.kind {
 		case kindFunc:

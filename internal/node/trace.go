@@ -65,3 +65,21 @@ func (n *Node) TraceJob(ctx context.Context, _ door.Caller, m *holov1.TraceReque
 	}
 	return out, nil
 }
+
+// LogJob gives what the tasks of a job logged. Its coordinator has it, as long
+// as it remembers the job.
+func (n *Node) LogJob(ctx context.Context, _ door.Caller, m *holov1.LogRequest, send func(*holov1.LogPart) error) error {
+	id := holo.JobID(m.GetJob())
+	if _, err := n.runner.Job(id); err != nil {
+		return n.coordinatedElsewhere(ctx, "log", id, err)
+	}
+	return n.runner.Logs(ctx, id, m.GetFollow(), func(part jobs.Log) error {
+		out := &holov1.LogPart{Lost: part.Lost}
+		for _, line := range part.Lines {
+			out.Lines = append(out.Lines, &holov1.LogLine{
+				Task: uint32(line.Task), Attempt: uint32(line.Attempt), Stage: uint32(line.Stage), Node: line.Node.Hex(), Text: line.Text,
+			})
+		}
+		return send(out)
+	})
+}

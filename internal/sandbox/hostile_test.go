@@ -32,6 +32,7 @@ var halts = map[string]halt{
 	"hoard":     {OutOfMemory, 464_447, 300},
 	"table":     {OutOfGas, 3_003_179, 2},
 	"pingpong":  {OutOfGas, 3_000_007, 2},
+	"chatter":   {OutOfGas, 3_032_821, 2},
 }
 
 // The kernels of mission row EX-2 stop, each for its reason, at exactly this

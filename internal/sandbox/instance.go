@@ -10,6 +10,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Instance is a program with memory of its own, for the calls of one task. It
@@ -18,7 +19,6 @@ import (
 type Instance struct {
 	program *Program
 	mod     api.Module
-	gas     api.MutableGlobal
 	depth   api.MutableGlobal
 	meter   meter
 	budget  holo.Gas
@@ -48,7 +48,7 @@ func (p *Program) NewInstance(ctx context.Context, gas holo.Gas, memoryPages uin
 		return nil, trapped(Trap, who, "set up: %s", firstLine(err))
 	}
 	i.mod = mod
-	i.gas = mod.ExportedGlobal(module.GasGlobal).(api.MutableGlobal)
+	i.meter.gas = mod.ExportedGlobal(module.GasGlobal).(api.MutableGlobal)
 	i.depth = mod.ExportedGlobal(module.DepthGlobal).(api.MutableGlobal)
 	if err := i.setUp(ctx, who); err != nil {
 		i.Close()
@@ -76,6 +76,14 @@ func (i *Instance) Close() { _ = i.mod.Close(context.Background()) } // without 
 
 // Used is the gas used since the instance was made.
 func (i *Instance) Used() holo.Gas { return holo.Gas(int64(i.budget) - i.meter.left) }
+
+// Said takes what was logged since it was last taken, bounded as an attempt's
+// log is: an instance that is asked once says no more than that.
+func (i *Instance) Said() wire.Said {
+	said := i.meter.said
+	i.meter.said = wire.Said{}
+	return said
+}
 
 // Run executes one call. It returns what the call used even with an error. A
 // call that is refused before it runs (kind Invalid or NotFound) changes nothing.
@@ -206,10 +214,10 @@ func (i *Instance) context(ctx context.Context) context.Context {
 func (i *Instance) enter(ctx context.Context, who string, f api.Function, args []uint64) (uint64, error) {
 	i.meter.refused = false
 	i.depth.Set(module.MaxCallDepth)
-	i.gas.Set(uint64(i.meter.next()))
+	i.meter.gas.Set(uint64(i.meter.next()))
 	results, err := f.Call(i.context(ctx), args...)
 	if !i.meter.exhausted && i.meter.cancelled == nil {
-		i.meter.left += int64(i.gas.Get()) // else the host call has settled
+		i.meter.left += int64(i.meter.gas.Get()) // else the host call has settled
 	}
 	if err == nil && i.meter.left >= 0 {
 		return append(results, 0)[0], nil
@@ -219,6 +227,8 @@ func (i *Instance) enter(ctx context.Context, who string, f api.Function, args [
 		return 0, holo.Errorf(holo.Cancelled, "run %s: %w", who, i.meter.cancelled)
 	case i.meter.left < 0:
 		return 0, trapped(OutOfGas, who, "out of gas: %d used of a budget of %d", i.Used(), i.budget)
+	case i.meter.broken != "":
+		return 0, trapped(Trap, who, "%s", i.meter.broken)
 	case int32(i.depth.Get()) < 0:
 		return 0, trapped(CallDepth, who, "calls deeper than %d", module.MaxCallDepth)
 	}

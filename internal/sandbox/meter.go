@@ -2,13 +2,16 @@ package sandbox
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/holocompute/holocompute/internal/core/joblog"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // slice is the gas that an instance is given at a time: about 0.1 ms of work.
@@ -26,6 +29,10 @@ type meter struct {
 	refused   bool // a growth beyond maxPages was refused during this call
 	exhausted bool
 	cancelled error
+	broken    string // what the guest did that its host ends it for
+
+	gas  api.MutableGlobal // what the guest holds of its slice, while a host call runs
+	said wire.Said         // logged and not yet taken
 }
 
 type meterKey struct{}
@@ -75,12 +82,45 @@ func grow(ctx context.Context, mod api.Module, stack []uint64) {
 	stack[0] = uint64(^uint32(0))
 }
 
-// meterModule gives the runtime the two functions that the injector imports.
+// logPrice is what a log costs besides one gas for each byte of its text,
+// whether the text is kept or not: a call out of the engine takes as long as
+// some 300 cheap instructions.
+const logPrice = 512
+
+// log takes a text for people: bytes at an address. It pays first, so that a
+// kernel that logs without end stops like any other, at the same gas everywhere.
+func log(ctx context.Context, mod api.Module, stack []uint64) {
+	m := ctx.Value(meterKey{}).(*meter)
+	at, size := uint32(stack[0]), uint32(stack[1])
+	m.pay(logPrice + int64(size))
+	text, ok := mod.Memory().Read(at, size)
+	if !ok {
+		m.broken = fmt.Sprintf("it logs %d bytes at address %d, which are not its memory", size, at)
+		panic(stop{})
+	}
+	joblog.Add(&m.said, text)
+}
+
+// pay takes the price of a host call from the guest's slice. One that has not so
+// much left in all ends here: where does not depend on the slice.
+func (m *meter) pay(price int64) {
+	has := int64(m.gas.Get()) - price
+	m.gas.Set(uint64(has))
+	if m.left+has < 0 {
+		m.left += has
+		m.exhausted = true
+		panic(stop{})
+	}
+}
+
+// meterModule gives the runtime the two functions that the injector imports,
+// and the one that a kernel may.
 func meterModule(ctx context.Context, rt wazero.Runtime) error {
 	i32, i64 := []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI64}
 	b := rt.NewHostModuleBuilder(module.HostModule)
 	b.NewFunctionBuilder().WithGoFunction(api.GoFunc(yield), i64, i64).Export(module.HostYield)
 	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(grow), i32, i32).Export(module.HostGrow)
+	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(log), []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, nil).Export(module.HostLog)
 	_, err := b.Instantiate(ctx)
 	return err
 }

@@ -95,6 +95,7 @@ type TaskResult struct {
 	BytesLocal uint64  // element bytes of inputs and output that lay on the node
 	BytesMoved uint64  // element bytes that came from, or went to, another node's shard
 	Partial    []byte  // the accumulator of a TaskReduce
+	Said       Said    // what the kernel logged, also when Failed
 	Receipt    Receipt // unless Failed
 	Failed     bool
 	Failure    Failure // when Failed
@@ -243,6 +244,7 @@ func (m *TaskResult) encode(e *Encoder) {
 	e.U64(m.BytesLocal)
 	e.U64(m.BytesMoved)
 	e.Bytes(m.Partial)
+	m.Said.encode(e)
 	e.Bool(m.Failed)
 	if m.Failed {
 		m.Failure.encode(e)
@@ -260,6 +262,7 @@ func (m *TaskResult) decode(d *Decoder) {
 	m.BytesLocal = d.U64()
 	m.BytesMoved = d.U64()
 	m.Partial = d.Bytes(MaxAcc)
+	m.Said.decode(d)
 	m.Failed = d.Bool()
 	if m.Failed {
 		m.Failure.decode(d)

@@ -23,7 +23,7 @@ func TestJobMessagesComeBackWhole(t *testing.T) {
 	reduce.Kind, reduce.Output, reduce.AccBytes = TaskReduce, TaskArray{}, MaxAcc
 	for _, m := range []Message{
 		aTask(), reduce,
-		&TaskResult{Job: 1, Epoch: 2, Task: 3, Attempt: 4, Gas: 5, BytesLocal: 6, BytesMoved: 7, Partial: []byte{8}, Receipt: testReceipt()},
+		&TaskResult{Job: 1, Epoch: 2, Task: 3, Attempt: 4, Gas: 5, BytesLocal: 6, BytesMoved: 7, Partial: []byte{8}, Said: Said{Lines: []string{"a line", ""}, Lost: 3}, Receipt: testReceipt()},
 		func() *Receipt { r := testReceipt(); return &r }(),
 		&TaskResult{Job: 1, Failed: true, Failure: Failure{Kind: holo.KernelTrapped, Reason: "out_of_gas", Text: "x"}},
 		&CancelTasks{Job: 1, Epoch: 2}, &TasksGone{Tasks: 3},

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -12,9 +13,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/holocompute/holocompute/internal/core/joblog"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // hostile is a pool whose workers were taken over from the start.
@@ -195,6 +198,25 @@ func TestWorkerThatPlacesCallsOutsideIsKilledAndCounted(t *testing.T) {
 	k.Inputs = []Input{{Type: holo.F64, Read: func([]byte, uint64) { read++ }}}
 	if _, err := p.Run(t.Context(), k); holo.ReasonOf(err) != WorkerFault || counted[WorkerFault] != 1 || read != 0 {
 		t.Errorf("%v, counted %v, %d reads", err, counted, read)
+	}
+}
+
+// What a worker that was taken over says for a log is bounded over all its
+// answers, and made harmless.
+func TestWorkerThatFloodsTheLogIsBounded(t *testing.T) {
+	k := order(t, "said", "")
+	k.Run, k.Count, k.Said = holo.PageSize/8, 16*batchBytes/8, new(wire.Said) // 16 batches
+	if _, err := hostile(t).Run(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	bytes := 0
+	for _, line := range k.Said.Lines {
+		if bytes += len(line); line != joblog.Clean(line) || strings.Contains(line, "\x1b") {
+			t.Fatalf("%q", line)
+		}
+	}
+	if len(k.Said.Lines) > wire.MaxSaidLines || bytes > wire.MaxSaidBytes || len(k.Said.Lines) == 0 || k.Said.Lost != math.MaxUint32 {
+		t.Errorf("%d lines of %d bytes, %d lost", len(k.Said.Lines), bytes, k.Said.Lost)
 	}
 }
 

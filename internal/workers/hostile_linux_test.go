@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
 	"github.com/holocompute/holocompute/kernels"
 )
 
@@ -63,6 +65,9 @@ func beHostile(confined bool) {
 		}
 		b, _ := decodeBatch(f.body)
 		beside(s, f, b.function)
+		if b.function == "said" {
+			continue
+		}
 		done, err := attack(b.function, string(b.params.in(r)))
 		a := answer{gas: 1, pages: 1, err: holo.Refuse(holo.KernelTrapped, sandbox.Trap, "%s", done)}
 		if err != nil {
@@ -113,6 +118,9 @@ func beside(s *server, f frame, what string) {
 		for {
 			os.Stderr.Write(bytes.Repeat([]byte("x"), 4096))
 		}
+	case "said": // as much as an answer may hold, with escape sequences, and far more counted
+		ok.said = wire.Said{Lines: slices.Repeat([]string{"\x1b[2J" + strings.Repeat("x", 1000), "\xff", ""}, 16), Lost: 1 << 31}
+		s.send(frame{frameAnswer, f.sequence, ok.encode()})
 	case "gas":
 		s.send(frame{frameAnswer, f.sequence, answer{gas: 1 << 62, pages: 1}.encode()})
 	case "outside":

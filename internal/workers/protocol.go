@@ -12,6 +12,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Frames on the pipes, little endian: u8 what, u32 sequence number, u32 length,
@@ -29,7 +30,7 @@ const (
 
 	headBytes = 9
 	// maxAnswer bounds what a worker can make the node read.
-	maxAnswer = 2 << 10
+	maxAnswer = 2<<10 + wire.MaxSaidBytes + 2*wire.MaxSaidLines
 	maxText   = 1 << 10 // of an error
 	maxWhy    = 100     // of a layer that is missing
 	// maxLoaded is the most that a worker answers a load with: its machine code.
@@ -88,9 +89,10 @@ func (c *cursor) bytes(n int) []byte {
 }
 
 func (c *cursor) u8() byte     { return c.bytes(1)[0] }
+func (c *cursor) u16() uint16  { return binary.LittleEndian.Uint16(c.bytes(2)) }
 func (c *cursor) u32() uint32  { return binary.LittleEndian.Uint32(c.bytes(4)) }
 func (c *cursor) u64() uint64  { return binary.LittleEndian.Uint64(c.bytes(8)) }
-func (c *cursor) text() string { return string(c.bytes(int(binary.LittleEndian.Uint16(c.bytes(2))))) }
+func (c *cursor) text() string { return string(c.bytes(int(c.u16()))) }
 func (c *cursor) long() []byte { return c.bytes(int(c.u32())) }
 func (c *cursor) done() bool   { return !c.bad && len(c.rest) == 0 }
 func (c *cursor) module() (id holo.ModuleID) {
@@ -257,17 +259,23 @@ func (c *cursor) views() (views []view) {
 
 // answer is what a worker says of a load or a batch.
 type answer struct {
-	gas   holo.Gas // used by the instance since it was made
-	pages uint32   // its largest memory
-	arena uint32   // of a batch that only makes room: where, in linear memory
-	code  []byte   // of a load: what was compiled, if that was wanted
-	err   error    // *holo.Error of a kind and reason that kernels can cause
+	gas   holo.Gas  // used by the instance since it was made
+	pages uint32    // its largest memory
+	arena uint32    // of a batch that only makes room: where, in linear memory
+	code  []byte    // of a load: what was compiled, if that was wanted
+	said  wire.Said // logged since the answer before
+	err   error     // *holo.Error of a kind and reason that kernels can cause
 }
 
 func (a answer) encode() []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(a.gas))
 	b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, a.pages), a.arena)
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(a.code))), a.code...)
+	b = binary.LittleEndian.AppendUint32(b, a.said.Lost)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.said.Lines)))
+	for _, line := range a.said.Lines {
+		b = appendText(b, line)
+	}
 	if a.err == nil {
 		return append(b, 0)
 	}
@@ -278,6 +286,10 @@ func (a answer) encode() []byte {
 func decodeAnswer(body []byte) (a answer, ok bool) {
 	c := cursor{rest: body}
 	a.gas, a.pages, a.arena, a.code = holo.Gas(c.u64()), c.u32(), c.u32(), c.long()
+	a.said.Lost = c.u32()
+	for n := c.u16(); n > 0 && !c.bad; n-- {
+		a.said.Lines = append(a.said.Lines, c.text())
+	}
 	failed := c.u8()
 	if failed == 1 {
 		kind, reason, text := holo.Kind(c.u8()), c.text(), c.text()

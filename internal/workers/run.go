@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/holocompute/holocompute/internal/core/joblog"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // run is a task in its worker, batch by batch. The accumulator and the parameters
@@ -188,7 +190,20 @@ func (r *run) account(a answer) error {
 		return r.fault("it says that %d gas were used of %d", a.gas, r.Gas)
 	}
 	r.result = sandbox.Result{Gas: a.gas, PeakPages: a.pages}
+	r.hear(a.said)
 	return nil
+}
+
+// hear takes what the kernel logged. A worker may say anything: it is bounded
+// and cleaned here, over all batches of the task.
+func (r *run) hear(said wire.Said) {
+	if r.Said == nil {
+		return
+	}
+	joblog.Lose(r.Said, said.Lost)
+	for _, line := range said.Lines {
+		joblog.Add(r.Said, []byte(line))
+	}
 }
 
 func (r *run) fault(format string, args ...any) error {

@@ -202,7 +202,7 @@ func (s *server) run(ctx context.Context, b *batch) (a answer) {
 		res, a.err = s.instance.Run(ctx, b.kind, s.call(b, at))
 		a.pages = res.PeakPages
 	}
-	a.gas = s.instance.Used()
+	a.gas, a.said = s.instance.Used(), s.instance.Said()
 	if b.end || a.err != nil {
 		s.drop()
 	}

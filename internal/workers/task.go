@@ -9,6 +9,7 @@ import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Task is a kernel over an extent: one instance, and calls of Run elements each
@@ -26,6 +27,7 @@ type Task struct {
 	Acc         []byte // read, and after success written back
 	Inputs      []Input
 	Outputs     []Output
+	Said        *wire.Said // what the kernel logs is added, bounded and clean; nil: dropped
 }
 
 // Input gives the elements of an array.

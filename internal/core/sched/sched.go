@@ -164,6 +164,9 @@ func New(shards []holo.ShardID, o Options) *Job { return NewGraph([]Stage{{Shard
 // State tells where the job stands, and for Failed and Cancelled why.
 func (j *Job) State() (State, error) { return j.state, j.err }
 
+// Cause is the task whose failure ended the job, if one did.
+func (j *Job) Cause() (holo.TaskID, bool) { return j.cause, j.isCause }
+
 // Cancel ends the job unless it has ended.
 func (j *Job) Cancel() {
 	j.end(Cancelled, holo.Errorf(holo.Cancelled, "cancelled with %d of %d tasks done", j.committed, len(j.tasks)))

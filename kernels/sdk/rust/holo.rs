@@ -95,6 +95,18 @@ impl Desc {
     }
 }
 
+#[link(wasm_import_module = "holo")]
+extern "C" {
+    #[link_name = "log"]
+    fn host_log(text: *const u8, len: usize);
+}
+
+/// Hands a text over to the job's log, for people: a line, or several. What is
+/// beyond the quota of a task is dropped and counted, at the same price.
+pub fn log(text: &[u8]) {
+    unsafe { host_log(text.as_ptr(), text.len()) }
+}
+
 #[no_mangle]
 pub extern "C" fn holo_abi() -> i32 {
     1

@@ -1,6 +1,8 @@
 ;; A kernel of ABI holo/1 to begin with: out = a * factor, and the sum of a
 ;; column of f64. Statuses: 0 done, 1 views, 2 parameters, 3 accumulator.
 (module
+  ;; To log a text of so many bytes for people, begin with this and call $log:
+  ;; (import "holo" "log" (func $log (param $text i32) (param $size i32)))
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const 64)) ;; where memory is free
 
