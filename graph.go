@@ -99,7 +99,7 @@ func (c *Cluster) Submit(ctx context.Context, g *Graph) (*Job, error) {
 	first := g.stages[0]
 	req := &holov1.SubmitRequest{
 		Kernel: first.Kernel, Function: first.Function, Kind: first.Kind, Inputs: first.Inputs, Output: first.Output,
-		Params: first.Params, AccBytes: first.AccBytes, GasPerTask: first.GasPerTask, Then: g.stages[1:],
+		Params: first.Params, AccBytes: first.AccBytes, GasPerTask: first.GasPerTask, Halo: first.Halo, Edge: first.Edge, Then: g.stages[1:],
 	}
 	var err error
 	if req.KeepSeconds, err = keepOf(g.Keep); err != nil {

@@ -20,6 +20,8 @@ type Call struct {
 	Inputs   []*Raw // of one affinity, length and extent
 	Params   []byte // handed to every task, at most 64 KiB
 	Gas      uint64 // each task's budget; 0: the cluster's default
+	Halo     uint32 // of a map: how many elements before and after each it sees of its inputs, at most 32,768
+	Edge     string // with a Halo, what it sees beyond the ends: EdgeClamp, EdgeZero, EdgeWrap
 	// Keep makes the output of a map the job's result, which the cluster deletes:
 	// when the job fails or is cancelled, and so long after it is done. At least a
 	// second; 0: it stays until somebody deletes it. Stages of a graph have none:
@@ -132,7 +134,7 @@ func (c *Cluster) submit(ctx context.Context, kind string, call Call, req *holov
 // ask puts the call into a request.
 func (call *Call) ask(kind string, req *holov1.SubmitRequest) {
 	req.Kernel, req.Function, req.Kind = call.Kernel, call.Function, kind
-	req.Params, req.GasPerTask = call.Params, call.Gas
+	req.Params, req.GasPerTask, req.Halo, req.Edge = call.Params, call.Gas, call.Halo, call.Edge
 	for _, in := range call.Inputs {
 		req.Inputs = append(req.Inputs, in.info.ID)
 	}

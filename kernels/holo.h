@@ -35,8 +35,8 @@ struct holo_view {
 	u32 stride;    /* bytes from one element to the next */
 	u8 type;       /* enum holo_type */
 	u8 rank;       /* 1 */
-	u16 halo;      /* 0 */
-	u64 elem_base; /* global index of the first element */
+	u16 halo;      /* elements before ptr, and behind the n of the call, that are there too */
+	u64 elem_base; /* global index of the element at ptr */
 };
 
 struct holo_desc {

@@ -28,6 +28,8 @@ type runFlags struct {
 	paramsHex  string
 	paramsFile string
 	gas        uint64
+	halo       uint32
+	edge       string
 	as         string
 	detach     bool
 	keep       time.Duration
@@ -67,6 +69,8 @@ func jobRun(a *app) *cobra.Command {
 	flags.StringVar(&f.paramsFile, "params-file", "", "parameters, from a file")
 	flags.DurationVar(&f.keep, "ttl", 0, "delete the output array so long after the job is done, and at once if it fails or is cancelled (default: never)")
 	flags.Uint64Var(&f.gas, "gas", 0, "gas budget of each task (default: the cluster's)")
+	flags.Uint32Var(&f.halo, "halo", 0, "how many elements before and after each a map sees of its inputs")
+	flags.StringVar(&f.edge, "edge", "", "with --halo, what it sees beyond the ends: clamp, zero, wrap")
 	flags.StringVar(&f.as, "as", "i64", asUsage)
 	flags.BoolVar(&f.detach, "detach", false, "print the job's number and leave it running")
 	_ = cmd.MarkFlagRequired("input") // the flag exists
@@ -74,7 +78,7 @@ func jobRun(a *app) *cobra.Command {
 }
 
 func submit(ctx context.Context, c *holocompute.Cluster, kernel, function string, f runFlags) (*holocompute.Job, error) {
-	call := holocompute.Call{Kernel: kernel, Function: function, Gas: f.gas, Keep: f.keep}
+	call := holocompute.Call{Kernel: kernel, Function: function, Gas: f.gas, Halo: f.halo, Edge: f.edge, Keep: f.keep}
 	var err error
 	if call.Params, err = f.params(); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 // vectorCommands make arrays of arrays, and find clusters in them, by the
 // standard kernels.
 func vectorCommands(a *app) []*cobra.Command {
-	return []*cobra.Command{arrayApply(a), arrayCumSum(a), arrayKMeans(a)}
+	return []*cobra.Command{arrayApply(a), arrayCumSum(a), arrayStencil(a), arrayKMeans(a)}
 }
 
 // outputLike opens the array that is to be written, or makes it like another

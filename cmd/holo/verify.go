@@ -199,13 +199,17 @@ func (s *source) again(ctx context.Context, pool *workers.Pool, t receipt.Task) 
 	if err != nil {
 		return wire.Receipt{}, err
 	}
-	inputs := make([][]jobs.Page, len(t.Run.Inputs))
+	inputs, around := make([][]jobs.Page, len(t.Run.Inputs)), make([]jobs.Around, len(t.Run.Inputs))
 	for i, in := range t.Run.Inputs {
 		if inputs[i], err = s.pages(ctx, t.Run, in); err != nil {
 			return wire.Receipt{}, err
 		}
+		around[i], err = jobs.ReadAround(t.Run, in.Type, func(first uint64, b []byte) error { return s.arrays[in.Array].ReadBytes(ctx, first, b) })
+		if err != nil {
+			return wire.Receipt{}, err
+		}
 	}
-	return jobs.Replay(ctx, pool, m, t.Run, inputs)
+	return jobs.Replay(ctx, pool, m, t.Run, inputs, around)
 }
 
 func (s *source) module(ctx context.Context, id holo.ModuleID) (*module.Module, error) {

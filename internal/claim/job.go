@@ -19,7 +19,7 @@ func submit(request []byte) (wire.Message, error) {
 	}
 	j := wire.JobRecord{
 		Kernel: first.Kernel, Function: first.Function, Kind: first.Kind, Inputs: first.Inputs, Output: first.Output, Params: first.Params,
-		AccBytes: first.AccBytes, Gas: first.Gas, Keep: m.GetKeepSeconds(), End: wire.JobEnd{Phase: wire.JobRunning},
+		AccBytes: first.AccBytes, Gas: first.Gas, Halo: first.Halo, Keep: m.GetKeepSeconds(), End: wire.JobEnd{Phase: wire.JobRunning},
 	}
 	if len(first.Results) > 0 {
 		return nil, holo.Errorf(holo.Invalid, "submit job: its first stage is given results, and there are none before it")
@@ -58,6 +58,10 @@ func StageOf(m *holov1.SubmitRequest) (wire.JobStage, error) {
 	s := wire.JobStage{
 		Kernel: m.GetKernel(), Function: m.GetFunction(), Kind: kind, Output: holo.ArrayID(m.GetOutput()), Params: m.GetParams(),
 		AccBytes: m.GetAccBytes(), Gas: holo.Gas(m.GetGasPerTask()),
+	}
+	edge, ok := wire.ParseEdge(m.GetEdge())
+	if s.Halo = (wire.Halo{Width: m.GetHalo(), Edge: edge}); !ok && m.GetEdge() != "" || !s.Halo.Valid(wire.MaxHalo) || s.Halo.Width > 0 && kind != wire.TaskMap {
+		return s, holo.Errorf(holo.Invalid, "submit job: a halo of %d elements with the edge %.20q, want a map with 1 to %d and clamp, zero or wrap, or none of both", m.GetHalo(), m.GetEdge(), wire.MaxHalo)
 	}
 	for _, id := range m.GetInputs() {
 		s.Inputs = append(s.Inputs, holo.ArrayID(id))

@@ -58,7 +58,7 @@ func (j *job) message(a sched.Assign) *wire.RunTask {
 		Job: j.id, Epoch: j.epoch, Task: a.Task, Attempt: a.Attempt, Owner: j.spec.Owner,
 		Module: s.spec.Module, Kernel: s.spec.Kernel, Kind: s.spec.Kind, Function: s.spec.Function,
 		Params: s.params, AccBytes: uint32(s.spec.AccBytes), Gas: s.spec.Gas, MemoryPages: memoryPages,
-		Length: shape.Length, Extent: shape.Extent, First: first, Count: min(shape.Extent, shape.Length-first),
+		Halo: s.spec.Halo, Length: shape.Length, Extent: shape.Extent, First: first, Count: min(shape.Extent, shape.Length-first),
 	}
 	for _, in := range s.inputs {
 		t.Inputs = append(t.Inputs, j.at(in, extent))

@@ -9,8 +9,8 @@ import (
 )
 
 // A graph is a job of several stages. Its edges are not declared: a stage
-// waits for the stages before it that write what it reads, extent by extent,
-// and for the reduces whose results it is given. So what a stage reads is
+// waits for the stages before it that write what it reads, extent by extent or,
+// if it has a halo, as a whole, and for the reduces whose results it is given. So what a stage reads is
 // always what the graph says, and never what happened to lie there.
 //
 // A graph runs again from its beginning when its coordinator dies, and its
@@ -54,6 +54,8 @@ func flowOf(specs []Spec, number int) (flow sched.Stage, err error) {
 			return flow, s.bad("it writes array a%d, which stage %d writes: a graph writes an array once", uint64(s.Output), i)
 		case s.Output != 0 && slices.Contains(before.Inputs, s.Output):
 			return flow, s.bad("it writes array a%d, which stage %d reads before it: write another array", uint64(s.Output), i)
+		case before.Output != 0 && slices.Contains(s.Inputs, before.Output) && s.Halo.Width > 0:
+			flow.All = append(flow.All, i) // it may read of extents that others write
 		case before.Output != 0 && slices.Contains(s.Inputs, before.Output):
 			flow.Each = append(flow.Each, i)
 		}

@@ -286,6 +286,10 @@ func (p *peer) CancelTasks(_ context.Context, node holo.NodeID, c *wire.CancelTa
 func (p *peer) ReadPages(_ context.Context, array holo.ArrayID, shard holo.ShardID, first holo.PageIndex, count uint32) (Pages, error) {
 	p.lan.mu.Lock()
 	defer p.lan.mu.Unlock()
+	a := p.lan.arrays[array]
+	if want := p.Shard(a, uint64(first)/a.Shape.ExtentPages()); want != shard || uint64(first)/a.Shape.ExtentPages() != (uint64(first)+uint64(count)-1)/a.Shape.ExtentPages() {
+		return Pages{}, holo.Errorf(holo.Internal, "pages %d to %d of array a%d do not lie in shard %d", first, uint64(first)+uint64(count)-1, uint64(array), shard)
+	}
 	got := Pages{Moved: p.lan.homes[shard] != p.number}
 	for i := range holo.PageIndex(count) {
 		got.Pages = append(got.Pages, p.lan.pages[holo.PageID{Array: array, Index: first + i}])

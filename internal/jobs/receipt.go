@@ -31,6 +31,9 @@ func (w *work) statement() wire.Receipt {
 	r := wire.Receipt{Prices: module.Version, Gas: w.result.Gas}
 	for _, in := range w.inputs {
 		r.Inputs = append(r.Inputs, in.root())
+		if w.task.Halo.Width > 0 {
+			r.Halos = append(r.Halos, in.around.sum())
+		}
 	}
 	if w.task.Kind == wire.TaskReduce {
 		r.Output = digest.Of(w.acc)
@@ -49,15 +52,23 @@ func (w *work) sums() []holo.Digest {
 }
 
 // Replay runs a task again, here, from pages that somebody read: a copy of the
-// module, and of each input the pages of the task's extent. It commits nothing.
+// module, and of each input the pages of the task's extent, and with a halo what
+// lies around it. It commits nothing.
 // The receipt that it gives is signed by nobody.
-func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs [][]Page) (wire.Receipt, error) {
+func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs [][]Page, around []Around) (wire.Receipt, error) {
 	w := &work{workers: pool, module: m, task: t, result: new(wire.TaskResult)}
 	for i, in := range t.Inputs {
 		if _, count := w.pages(in); len(inputs) != len(t.Inputs) || len(inputs[i]) != int(count) {
 			return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: want %d pages of each of %d inputs", t.Task, count, len(t.Inputs))
 		}
-		w.inputs = append(w.inputs, newSource(in.Type, t.Count*in.Type.Size(), inputs[i]))
+		s := newSource(in.Type, t.Count*in.Type.Size(), inputs[i])
+		if width := int(uint64(t.Halo.Width) * in.Type.Size()); width > 0 {
+			if len(around) != len(t.Inputs) || len(around[i].Before) != width || len(around[i].After) != width {
+				return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: want %d bytes on either side of input %d", t.Task, width, i)
+			}
+			s.around = around[i]
+		}
+		w.inputs = append(w.inputs, s)
 	}
 	if err := w.compute(ctx); err != nil {
 		return wire.Receipt{}, taskError(t, err)
@@ -96,6 +107,8 @@ func (j *job) checkReceipt(a sched.Assign, t *wire.RunTask, r *wire.TaskResult) 
 		wrong = "names another table of prices"
 	case len(said.Inputs) != len(t.Inputs):
 		wrong = "names other inputs"
+	case t.Halo.Width > 0 && len(said.Halos) != len(t.Inputs) || t.Halo.Width == 0 && len(said.Halos) > 0:
+		wrong = "names other elements around them"
 	case t.Kind == wire.TaskReduce && !digest.Check(r.Partial, said.Output):
 		wrong = "names another result"
 	}

@@ -19,6 +19,8 @@ type source struct {
 	filled  []byte // a page of pattern
 
 	filledSum holo.Digest // of the last filled page that was summed
+
+	around Around // nothing without a halo
 }
 
 // zeroPage is what a page that was never written reads as.
@@ -28,12 +30,21 @@ func newSource(t holo.ElementType, used uint64, pages []Page) *source {
 	return &source{elem: t, used: used, pages: pages}
 }
 
-// read fills b from byte `from` of the extent on.
+// read fills b from byte `from` on of what a kernel sees: what lies before the
+// extent, the extent, and what lies after it.
 func (s *source) read(b []byte, from uint64) {
-	for len(b) > 0 {
-		n := copy(b, s.page(from / holo.PageSize)[from%holo.PageSize:])
-		b, from = b[n:], from+uint64(n)
+	if before := uint64(len(s.around.Before)); from < before {
+		n := copy(b, s.around.Before[from:])
+		b, from = b[n:], 0
+	} else {
+		from -= before
 	}
+	own := b[:min(uint64(len(b)), s.used-min(from, s.used))]
+	for b = b[len(own):]; len(own) > 0; {
+		n := copy(own, s.page(from / holo.PageSize)[from%holo.PageSize:])
+		own, from = own[n:], from+uint64(n)
+	}
+	copy(b, s.around.After[min(from-min(from, s.used), uint64(len(s.around.After))):])
 }
 
 // page is the content of one page.

@@ -18,6 +18,7 @@ type Spec struct {
 	Params   []byte         // opaque to all but the kernel, at most wire.MaxParams
 	AccBytes uint64         // size of the accumulator of a reduce, at most wire.MaxAcc
 	Gas      holo.Gas       // for each task, 0: DefaultGas
+	Halo     wire.Halo      // of a map: how far around each element it sees its inputs
 
 	Then    []Spec // of a graph, the stages after this one; those have none
 	Results []int  // of a stage: reduces before it, by number, whose results follow Params

@@ -23,7 +23,7 @@ type stage struct {
 	first  holo.TaskID
 	count  int
 	tree   *sched.Tree
-	left   int    // results of a reduce that are to come in, and steps to be done
+	left   int    // tasks whose results are to come in, and of a reduce steps to be done
 	params []byte // with the results that follow them, once those are there
 	result []byte // of a reduce, once it is combined
 }
@@ -87,7 +87,7 @@ func (s *stage) moves() uint64 {
 }
 
 func (s *stage) begin(number int, first holo.TaskID, count int) {
-	s.number, s.first, s.count = number, first, count
+	s.number, s.first, s.count, s.left = number, first, count, count
 	if s.spec.Kind == wire.TaskReduce {
 		s.tree = sched.NewTree(count)
 		s.left = count + max(count-1, 0)
@@ -97,6 +97,9 @@ func (s *stage) begin(number int, first holo.TaskID, count int) {
 // took takes the partial result of a task of this stage.
 func (s *stage) took(j *job, id holo.TaskID, partial []byte) {
 	if s.spec.Kind != wire.TaskReduce {
+		if s.left--; s.left == 0 {
+			j.sched.Finish(s.number) // for those that see around what it wrote
+		}
 		return
 	}
 	j.partials[id] = partial

@@ -140,6 +140,10 @@ func (s *Spec) check() error {
 		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map none", s.AccBytes, wire.MaxAcc)
 	case isMap != (s.Output != 0):
 		return s.bad("output array %d: a map has one, a reduce none", s.Output)
+	case !s.Halo.Valid(wire.MaxHalo) || s.Halo.Width > 0 && !isMap:
+		return s.bad("a halo of %d elements with the edge %s: a map may have one of at most %d, with an edge", s.Halo.Width, s.Halo.Edge, wire.MaxHalo)
+	case s.Halo.Width > 0 && slices.Contains(s.Inputs, s.Output):
+		return s.bad("it writes array a%d, which other tasks read around their extents: write another array", uint64(s.Output))
 	}
 	return s.fitsATask(nil)
 }
@@ -171,6 +175,8 @@ func (s *stage) fits(a Array, input bool) error {
 	switch {
 	case a.Shape.Check() != nil:
 		return a.Shape.Check()
+	case !s.spec.Halo.Valid(a.Shape.Length):
+		return s.spec.bad("a halo of %d elements wraps around %s more than once, which has %d", s.spec.Halo.Width, a.Name, a.Shape.Length)
 	case a.Shape.Length != first.Shape.Length:
 		return s.spec.bad("%s has %d elements, %s has %d", a.Name, a.Shape.Length, first.Name, first.Shape.Length)
 	case a.Shape.Extent != first.Shape.Extent:

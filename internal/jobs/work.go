@@ -58,7 +58,8 @@ func (w *work) pages(a wire.TaskArray) (first holo.PageIndex, count uint32) {
 	return holo.PageIndex(w.task.First / s.Extent * s.ExtentPages()), uint32(used)
 }
 
-// read takes hold of the extent's pages of every input.
+// read takes hold of the extent's pages of every input, and of what lies around
+// it where the task has a halo.
 func (w *work) read(ctx context.Context) error {
 	for _, in := range w.task.Inputs {
 		first, count := w.pages(in)
@@ -70,14 +71,23 @@ func (w *work) read(ctx context.Context) error {
 			return holo.Errorf(holo.Internal, "read %d pages of array a%d: %d came", count, uint64(in.Array), len(got.Pages))
 		}
 		w.count(in, got.Moved)
-		w.inputs = append(w.inputs, newSource(in.Type, w.task.Count*in.Type.Size(), got.Pages))
+		s := newSource(in.Type, w.task.Count*in.Type.Size(), got.Pages)
+		if w.task.Halo.Width > 0 {
+			if s.around, err = w.around(ctx, in); err != nil {
+				return err
+			}
+		}
+		w.inputs = append(w.inputs, s)
 	}
 	return nil
 }
 
 // count adds the extent's elements of an array to what was processed.
 func (w *work) count(a wire.TaskArray, moved bool) {
-	n := w.task.Count * a.Type.Size()
+	w.countBytes(w.task.Count*a.Type.Size(), moved)
+}
+
+func (w *work) countBytes(n uint64, moved bool) {
 	if moved {
 		w.result.BytesMoved += n
 		return
@@ -102,7 +112,7 @@ func (w *work) kernel(kind module.Kind) *workers.Task {
 	t := w.task
 	k := &workers.Task{
 		Owner: t.Owner, Module: w.module, Kind: kind, Function: t.Function, Gas: t.Gas, MemoryPages: t.MemoryPages,
-		First: t.First, Count: t.Count, Run: w.runElements(), Params: t.Params, Acc: w.acc, Said: &w.result.Said,
+		First: t.First, Count: t.Count, Run: w.runElements(), Halo: uint64(t.Halo.Width), Params: t.Params, Acc: w.acc, Said: &w.result.Said,
 	}
 	for _, in := range w.inputs {
 		k.Inputs = append(k.Inputs, workers.Input{Type: in.elem, Read: in.read})
@@ -126,17 +136,20 @@ func (w *work) write(b []byte, from uint64) {
 }
 
 // runElements is the number of elements in one call: 16 pages of the widest array,
-// the most that a view may have. It depends only on the types, so a kernel sees the
-// same calls on every node.
+// the most that a view may have, less the halos, and whole pages of the output. It
+// depends only on the types and the halo, so a kernel sees the same calls on every
+// node.
 func (w *work) runElements() uint64 {
-	widest := uint64(1)
-	for _, in := range w.task.Inputs {
+	t := w.task
+	widest, whole := uint64(1), uint64(1)
+	for _, in := range t.Inputs {
 		widest = max(widest, in.Type.Size())
 	}
-	if w.task.Kind == wire.TaskMap {
-		widest = max(widest, w.task.Output.Type.Size())
+	if t.Kind == wire.TaskMap {
+		widest, whole = max(widest, t.Output.Type.Size()), holo.PageSize/t.Output.Type.Size()
 	}
-	return sandbox.MaxViewPages * holo.PageSize / widest
+	n := sandbox.MaxViewPages*holo.PageSize/widest - 2*uint64(t.Halo.Width)
+	return n - n%whole
 }
 
 // commit makes the output visible, all of it or nothing.

@@ -95,7 +95,7 @@ func specOf(rec *wire.JobRecord) jobs.Spec {
 func specOfStage(owner holo.PrincipalID, s *wire.JobStage) jobs.Spec {
 	spec := jobs.Spec{
 		Owner: owner, Module: s.Module, Kernel: s.Kernel, Kind: s.Kind, Function: s.Function, Inputs: s.Inputs, Output: s.Output,
-		Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas,
+		Params: s.Params, AccBytes: s.AccBytes, Gas: s.Gas, Halo: s.Halo,
 	}
 	for _, i := range s.Results {
 		spec.Results = append(spec.Results, int(i))

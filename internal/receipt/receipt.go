@@ -71,7 +71,7 @@ func Decode(cluster holo.ClusterID, id holo.JobID, params []byte, n int, at func
 		if err != nil {
 			return Job{}, bad("receipt %d: %w", i, err)
 		}
-		if t.Job != id || len(t.Params) != 0 && len(params) != 0 || len(r.Inputs) != len(t.Inputs) {
+		if t.Job != id || len(t.Params) != 0 && len(params) != 0 || len(r.Inputs) != len(t.Inputs) || (len(r.Halos) > 0) != (t.Halo.Width > 0) {
 			return Job{}, bad("receipt %d is not of job %d", i, id)
 		}
 		if len(params) != 0 {
@@ -177,6 +177,12 @@ func (t Task) Differences(again *wire.Receipt) []string {
 		if t.Said.Inputs[i] != sum {
 			differ(fmt.Sprintf("input %d (array #%d, elements %d to %d)", i, t.Run.Inputs[i].Array, t.Run.First, t.Run.First+t.Run.Count-1),
 				t.Said.Inputs[i], sum)
+		}
+	}
+	for i, sum := range again.Halos {
+		if t.Said.Halos[i] != sum {
+			differ(fmt.Sprintf("around input %d (array #%d, %d elements on either side of %d to %d)", i, t.Run.Inputs[i].Array, t.Run.Halo.Width, t.Run.First, t.Run.First+t.Run.Count-1),
+				t.Said.Halos[i], sum)
 		}
 	}
 	if t.Said.Gas != again.Gas {

@@ -26,13 +26,13 @@ const (
 	offReserved   = 52 // u32: 0
 	headerSize    = 56
 
-	viewPtr    = 0  // u32: pointer
-	viewLen    = 4  // u32: bytes
+	viewPtr    = 0  // u32: pointer to the first element of the call
+	viewLen    = 4  // u32: bytes of the call's elements
 	viewStride = 8  // u32: bytes from one element to the next
 	viewType   = 12 // u8: holo.ElementType
 	viewRank   = 13 // u8: 1
-	viewHalo   = 14 // u16: 0
-	viewBase   = 16 // u64: global index of the view's first element
+	viewHalo   = 14 // u16: elements before the pointer, and behind the call's, that are there too
+	viewBase   = 16 // u64: global index of the call's first element
 	viewSize   = 24
 
 	abiVersion = 1
@@ -64,8 +64,9 @@ func LayoutOf(c *Call) Layout {
 		return p
 	}
 	l := Layout{Params: place(len(c.Params)), Acc: place(len(c.Acc))}
-	for _, v := range c.Inputs {
-		l.Views = append(l.Views, place(len(v.Bytes)))
+	for _, v := range c.Inputs { // the call's elements begin aligned, after their halo
+		pad := (arenaAlign - c.before(v)%arenaAlign) % arenaAlign
+		l.Views = append(l.Views, place(pad+len(v.Bytes))+uint32(pad+c.before(v)))
 	}
 	for _, v := range c.Outputs {
 		l.Views = append(l.Views, place(len(v.Bytes)))
@@ -96,10 +97,17 @@ func (l Layout) describe(c *Call, base uint32) []byte {
 		u32(at+viewLen, uint32(len(v.Bytes)))
 		u32(at+viewStride, uint32(v.Type.Size()))
 		b[at+viewType], b[at+viewRank] = byte(v.Type), 1
+		if i < len(c.Inputs) {
+			u32(at+viewLen, uint32(len(v.Bytes)-2*c.before(v)))
+			binary.LittleEndian.PutUint16(b[at+viewHalo:], uint16(c.Halo))
+		}
 		binary.LittleEndian.PutUint64(b[at+viewBase:], c.First)
 	}
 	return b
 }
+
+// before is the size of what lies before the call's elements in an input.
+func (c *Call) before(v View) int { return int(uint64(c.Halo) * v.Type.Size()) }
 
 // view is the i-th view of the descriptor: inputs, then outputs.
 func (c *Call) view(i int) View {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 type abiField struct {
@@ -72,6 +74,41 @@ func TestDescriptorMatchesTheGoldenABI(t *testing.T) {
 				t.Errorf("view %d: %s at %d is %#x, want %#x", i, f.name, f.offset, got, want[f.name])
 			}
 		}
+	}
+}
+
+// The call's elements are aligned with a halo too, which lies before and behind
+// them, and outputs have none.
+func TestDescriptorTellsTheHalo(t *testing.T) {
+	fields, sizes := golden(t)
+	c := &Call{First: 100, N: 4, Halo: 3, Inputs: []View{{holo.I8, []byte("abcdefghij")}, {holo.F64, make([]byte, 80)}}, Outputs: []View{{holo.U8, make([]byte, 4)}}}
+	if err := c.check(module.Map); err != nil {
+		t.Fatal(err)
+	}
+	l := LayoutOf(c)
+	d := l.describe(c, 0)
+	for i, want := range []map[string]uint64{{"halo": 3, "len": 4, "elem_base": 100}, {"halo": 3, "len": 32, "elem_base": 100}, {"halo": 0, "len": 4, "elem_base": 100}} {
+		for _, f := range fields["view"] {
+			if got := readField(d[sizes["header"]+i*sizes["view"]:], f); f.name != "ptr" && want[f.name] != got && (f.name == "halo" || f.name == "len" || f.name == "elem_base") || f.name == "ptr" && got%arenaAlign != 0 {
+				t.Errorf("view %d: %s is %d, want %d", i, f.name, got, want[f.name])
+			}
+		}
+	}
+	if l.Views[1]-24 < l.Views[0]+7 || l.Views[2] < l.Views[1]+32+24 || l.Size < l.Views[2]+4 {
+		t.Errorf("views at %v of %d overlap", l.Views, l.Size)
+	}
+	for name, spoil := range map[string]func(*Call){
+		"too wide": func(c *Call) { c.Halo = wire.MaxHalo + 1 }, "none there": func(c *Call) { c.Inputs[0].Bytes = c.Inputs[0].Bytes[:4] }, "other width": func(c *Call) { c.Halo = 2 },
+	} {
+		bad := *c
+		bad.Inputs = append([]View(nil), c.Inputs...)
+		if spoil(&bad); holo.KindOf(bad.check(module.Map)) != holo.Invalid {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	reduce := Call{N: 4, Halo: 3, Acc: make([]byte, 8), Inputs: c.Inputs}
+	if holo.KindOf(reduce.check(module.Reduce)) != holo.Invalid {
+		t.Error("a reduce has a halo")
 	}
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Limits of ABI holo/1. A Call beyond them is refused with kind Invalid before
@@ -34,12 +35,14 @@ type View struct {
 }
 
 // Call is one block of work for a kernel. N elements from global element First
-// are processed; the views of map and red hold N elements each. Comb and fin
+// are processed; the views of map and red hold N elements each, and an
+// input of map its halo around them. Comb and fin
 // take N = 0; comb's one input is the other accumulator, a view of u8.
 type Call struct {
 	Function string // without its prefix: by_hour
 	First    uint64
 	N        uint32
+	Halo     uint32 // of map: elements before and after those of the call, in each input
 	Inputs   []View
 	Outputs  []View // filled by the call; float views with canonical NaNs
 	Params   []byte
@@ -76,23 +79,25 @@ func (c *Call) check(k module.Kind) error {
 		return c.bad(k, "%d input views", len(c.Inputs))
 	case k == module.Combine && (len(c.Inputs) != 1 || c.Inputs[0].Type != holo.U8 || len(c.Inputs[0].Bytes) != len(c.Acc)):
 		return c.bad(k, "its input is not another accumulator of %d bytes", len(c.Acc))
+	case c.Halo > 0 && k != module.Map || c.Halo > wire.MaxHalo:
+		return c.bad(k, "a halo of %d elements: map may have one of at most %d", c.Halo, wire.MaxHalo)
 	case (k == module.Map || k == module.Finish) != (len(c.Outputs) > 0):
 		return c.bad(k, "%d output views", len(c.Outputs))
 	}
 	for i, v := range c.Inputs {
-		if err := c.checkView(k, "input", i, v); err != nil {
+		if err := c.checkView(k, "input", i, v, uint64(c.Halo)); err != nil {
 			return err
 		}
 	}
 	for i, v := range c.Outputs {
-		if err := c.checkView(k, "output", i, v); err != nil {
+		if err := c.checkView(k, "output", i, v, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Call) checkView(k module.Kind, what string, i int, v View) error {
+func (c *Call) checkView(k module.Kind, what string, i int, v View, halo uint64) error {
 	switch {
 	case !v.Type.Valid():
 		return c.bad(k, "%s view %d has element type %d", what, i, v.Type)
@@ -100,8 +105,8 @@ func (c *Call) checkView(k module.Kind, what string, i int, v View) error {
 		return c.bad(k, "%s view %d is %d bytes, want 1 to %d", what, i, len(v.Bytes), MaxViewPages*holo.PageSize)
 	case uint64(len(v.Bytes))%v.Type.Size() != 0:
 		return c.bad(k, "%s view %d is %d bytes, not whole elements of %s", what, i, len(v.Bytes), v.Type)
-	case c.N > 0 && uint64(len(v.Bytes)) != uint64(c.N)*v.Type.Size():
-		return c.bad(k, "%s view %d is %d bytes, want %d elements of %s", what, i, len(v.Bytes), c.N, v.Type)
+	case c.N > 0 && uint64(len(v.Bytes)) != (uint64(c.N)+2*halo)*v.Type.Size():
+		return c.bad(k, "%s view %d is %d bytes, want %d elements of %s", what, i, len(v.Bytes), uint64(c.N)+2*halo, v.Type)
 	}
 	return nil
 }

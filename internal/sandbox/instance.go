@@ -182,7 +182,7 @@ func (i *Instance) load(c *Call, l Layout) {
 	copyUnlessSame(i.bytes(i.arena+l.Params, uint32(len(c.Params))), c.Params)
 	copyUnlessSame(i.bytes(i.arena+l.Acc, uint32(len(c.Acc))), c.Acc)
 	for n, v := range c.Inputs {
-		copyUnlessSame(i.bytes(i.arena+l.Views[n], uint32(len(v.Bytes))), v.Bytes)
+		copyUnlessSame(i.bytes(i.arena+l.Views[n]-uint32(c.before(v)), uint32(len(v.Bytes))), v.Bytes)
 	}
 	for n, v := range c.Outputs {
 		clear(i.bytes(i.arena+l.Views[len(c.Inputs)+n], uint32(len(v.Bytes))))

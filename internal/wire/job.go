@@ -83,6 +83,7 @@ type RunTask struct {
 	Count       uint64 // its number of elements, less than Extent only at the end
 	Inputs      []TaskArray
 	Output      TaskArray // zero for TaskReduce
+	Halo        Halo      // of all inputs, for TaskMap
 }
 
 // TaskResult answers a RunTask.
@@ -182,6 +183,7 @@ func (m *RunTask) encode(e *Encoder) {
 	}
 	if m.Kind == TaskMap {
 		m.Output.encode(e)
+		m.Halo.encode(e)
 	}
 }
 
@@ -218,6 +220,7 @@ func (m *RunTask) decodeArrays(d *Decoder) {
 	}
 	if m.Kind == TaskMap {
 		m.Output.decode(d)
+		m.Halo = decodeHalo(d)
 	}
 }
 
@@ -232,7 +235,7 @@ func (m *RunTask) shaped() bool {
 	if m.Kind == TaskMap && (holo.Shape{Type: m.Output.Type, Length: m.Length, Extent: m.Extent}).Check() != nil {
 		return false
 	}
-	return m.Extent > 0 && m.First < m.Length && m.First%m.Extent == 0 && m.Count == min(m.Extent, m.Length-m.First)
+	return m.Halo.Valid(m.Length) && m.Extent > 0 && m.First < m.Length && m.First%m.Extent == 0 && m.Count == min(m.Extent, m.Length-m.First)
 }
 
 func (m *TaskResult) encode(e *Encoder) {

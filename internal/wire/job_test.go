@@ -14,13 +14,13 @@ func aTask() *RunTask {
 		Params: []byte{9}, Gas: 1000, MemoryPages: 16, Length: 5*holo.PageSize + 1, Extent: 2 * holo.PageSize, First: 4 * holo.PageSize,
 		Count:  holo.PageSize + 1,
 		Inputs: []TaskArray{{Array: 1, Type: holo.I8, Shard: 4}, {Array: 2, Type: holo.F64, Shard: 4}},
-		Output: TaskArray{Array: 3, Type: holo.I16, Shard: 300},
+		Output: TaskArray{Array: 3, Type: holo.I16, Shard: 300}, Halo: Halo{Width: 3, Edge: EdgeWrap},
 	}
 }
 
 func TestJobMessagesComeBackWhole(t *testing.T) {
 	reduce := aTask()
-	reduce.Kind, reduce.Output, reduce.AccBytes = TaskReduce, TaskArray{}, MaxAcc
+	reduce.Kind, reduce.Output, reduce.AccBytes, reduce.Halo = TaskReduce, TaskArray{}, MaxAcc, Halo{}
 	for _, m := range []Message{
 		aTask(), reduce,
 		&TaskResult{Job: 1, Epoch: 2, Task: 3, Attempt: 4, Gas: 5, BytesLocal: 6, BytesMoved: 7, Partial: []byte{8}, Said: Said{Lines: []string{"a line", ""}, Lost: 3}, Receipt: testReceipt()},
@@ -56,6 +56,11 @@ func TestRunTaskOutOfShapeIsRefused(t *testing.T) {
 		"count short":           func(m *RunTask) { m.Count-- },
 		"accumulator too large": func(m *RunTask) { m.AccBytes = MaxAcc + 1 },
 		"params too large":      func(m *RunTask) { m.Params = make([]byte, MaxParams+1) },
+		"halo too wide":         func(m *RunTask) { m.Halo.Width = MaxHalo + 1 },
+		"halo without edge":     func(m *RunTask) { m.Halo.Edge = 0 },
+		"edge without halo":     func(m *RunTask) { m.Halo.Width = 0 },
+		"unknown edge":          func(m *RunTask) { m.Halo.Edge = edges },
+		"wraps more than all":   func(m *RunTask) { m.Halo.Width, m.Length, m.First, m.Count = 3, 2, 0, 2 },
 		"name too long":         func(m *RunTask) { m.Function = string(make([]byte, MaxFunctionName+1)) },
 	} {
 		m := aTask()

@@ -16,6 +16,7 @@ type Receipt struct {
 	Prices string      // the table that the gas was counted by
 	Gas    holo.Gas
 	Inputs []holo.Digest // of each input the root of the digests of the extent's pages
+	Halos  []holo.Digest // of a task with a halo, the digest of the elements around the extent of each input
 	Output holo.Digest   // of a map the same of its output; of a reduce the digest of its accumulator
 
 	Signature [64]byte
@@ -40,6 +41,10 @@ func (m *Receipt) encodeSigned(e *Encoder) {
 	for i := range m.Inputs {
 		e.Fixed(m.Inputs[i][:])
 	}
+	e.Count(len(m.Halos))
+	for i := range m.Halos {
+		e.Fixed(m.Halos[i][:])
+	}
 	e.Fixed(m.Output[:])
 }
 
@@ -54,6 +59,13 @@ func (m *Receipt) decode(d *Decoder) {
 	m.Inputs = make([]holo.Digest, n)
 	for i := range m.Inputs {
 		d.Fixed(m.Inputs[i][:])
+	}
+	halos := d.Count(MaxTaskInputs, 32)
+	d.Valid(halos == 0 || halos == n, "number of halos")
+	for range halos {
+		var sum holo.Digest
+		d.Fixed(sum[:])
+		m.Halos = append(m.Halos, sum)
 	}
 	d.Fixed(m.Output[:])
 	d.Fixed(m.Signature[:])

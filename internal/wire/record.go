@@ -132,6 +132,7 @@ type JobRecord struct {
 	Params      []byte
 	AccBytes    uint64
 	Gas         holo.Gas // per task
+	Halo        Halo     // of all inputs, for a map
 	Created     int64
 	End         JobEnd
 	Then        []JobStage // of a graph, the stages after the first
@@ -267,6 +268,7 @@ func (r *JobRecord) encode(e *Encoder) {
 	e.Bytes(r.Params)
 	e.U64(r.AccBytes)
 	e.U64(uint64(r.Gas))
+	r.Halo.encode(e)
 	e.U64(uint64(r.Created))
 	r.End.encode(e)
 	r.encodeStages(e)
@@ -291,6 +293,7 @@ func (r *JobRecord) decode(d *Decoder) {
 	r.AccBytes = d.U64()
 	d.Valid(r.AccBytes <= MaxAcc, "size of the accumulator")
 	r.Gas = holo.Gas(d.U64())
+	r.Halo = decodeHalo(d)
 	r.Created = int64(d.U64())
 	r.End.decode(d)
 	r.decodeStages(d)

@@ -19,6 +19,7 @@ type JobStage struct {
 	Params   []byte
 	AccBytes uint64
 	Gas      holo.Gas // per task
+	Halo     Halo     // of all inputs, for a map
 	Results  []uint16 // reduces before it, whose results follow the parameters
 }
 
@@ -26,7 +27,7 @@ type JobStage struct {
 func (r *JobRecord) Stages() []JobStage {
 	first := JobStage{
 		Kernel: r.Kernel, Module: r.Module, Function: r.Function, Kind: r.Kind, Inputs: r.Inputs, Output: r.Output,
-		Params: r.Params, AccBytes: r.AccBytes, Gas: r.Gas,
+		Params: r.Params, AccBytes: r.AccBytes, Gas: r.Gas, Halo: r.Halo,
 	}
 	return append([]JobStage{first}, r.Then...)
 }
@@ -52,6 +53,7 @@ func (s *JobStage) encode(e *Encoder) {
 	e.Bytes(s.Params)
 	e.U64(s.AccBytes)
 	e.U64(uint64(s.Gas))
+	s.Halo.encode(e)
 	e.Count(len(s.Results))
 	for _, i := range s.Results {
 		e.U16(i)
@@ -73,6 +75,7 @@ func (s *JobStage) decode(d *Decoder, number int) {
 	s.AccBytes = d.U64()
 	d.Valid(s.AccBytes <= MaxAcc, "size of the accumulator")
 	s.Gas = holo.Gas(d.U64())
+	s.Halo = decodeHalo(d)
 	for range d.Count(MaxStages-1, 2) {
 		i := d.U16()
 		d.Valid(int(i) < number, "stage that a stage waits for")
@@ -88,7 +91,7 @@ func (r *JobRecord) encodeStages(e *Encoder) {
 }
 
 // minStage is the least a stage takes: its fixed fields and six lengths.
-const minStage = 32 + 1 + 3*8
+const minStage = 32 + 1 + 5 + 3*8
 
 func (r *JobRecord) decodeStages(d *Decoder) {
 	for i := range d.Count(MaxStages-1, minStage) {

@@ -38,7 +38,7 @@ const (
 	// maxRequest is above the largest module and its machine code: metering may
 	// make it thrice as long.
 	maxRequest = 64<<20 + code.MaxEntry
-	protocol   = 3
+	protocol   = 4
 )
 
 type frame struct {
@@ -208,6 +208,7 @@ type batch struct {
 	kind              module.Kind
 	function          string
 	first, count, run uint64
+	halo              uint64 // of each input
 	params, acc       place
 	inputs, outputs   []view
 }
@@ -218,7 +219,7 @@ func (t *batch) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(t.gas))
 	b = binary.LittleEndian.AppendUint32(b, t.pages)
 	b = appendText(b, t.function)
-	for _, n := range []uint64{t.first, t.count, t.run} {
+	for _, n := range []uint64{t.first, t.count, t.run, t.halo} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	b = t.acc.append(t.params.append(b))
@@ -244,7 +245,7 @@ func decodeBatch(body []byte) (*batch, bool) {
 	flags := c.u8()
 	t.begin, t.end, t.place, t.kind = flags&1 != 0, flags&2 != 0, flags&4 != 0, module.Kind(c.u8())
 	t.gas, t.pages, t.function = holo.Gas(c.u64()), c.u32(), c.text()
-	t.first, t.count, t.run = c.u64(), c.u64(), c.u64()
+	t.first, t.count, t.run, t.halo = c.u64(), c.u64(), c.u64(), c.u64()
 	t.params, t.acc = c.place(), c.place()
 	t.inputs, t.outputs = c.views(), c.views()
 	return t, c.done()

@@ -91,7 +91,7 @@ func (r *run) makeRoom(ctx context.Context) (usable bool, err error) {
 // sizes are those of the views of n elements: inputs, then outputs.
 func (r *run) sizes(n uint64) (list []uint32) {
 	for _, in := range r.Inputs {
-		list = append(list, uint32(r.bytes(in.Type, n))+in.Bytes)
+		list = append(list, uint32(r.bytes(in.Type, n+2*r.Halo))+in.Bytes)
 	}
 	for _, out := range r.Outputs {
 		list = append(list, uint32(r.bytes(out.Type, n)))
@@ -101,9 +101,14 @@ func (r *run) sizes(n uint64) (list []uint32) {
 
 // layout is that of a call over n elements.
 func (r *run) layout(n uint64) sandbox.Layout {
-	c := sandbox.Call{Params: r.Params, Acc: r.Acc}
-	for _, size := range r.sizes(n) {
-		c.Inputs = append(c.Inputs, sandbox.View{Bytes: r.worker.region[:size]}) // any bytes of that length
+	c := sandbox.Call{Params: r.Params, Acc: r.Acc, Halo: uint32(r.Halo)}
+	for i, size := range r.sizes(n) {
+		some := r.worker.region[:size] // any bytes of that length
+		if k := i - len(r.Inputs); k >= 0 {
+			c.Outputs = append(c.Outputs, sandbox.View{Type: r.Outputs[k].Type, Bytes: some})
+		} else {
+			c.Inputs = append(c.Inputs, sandbox.View{Type: r.Inputs[i].Type, Bytes: some})
+		}
 	}
 	return sandbox.LayoutOf(&c)
 }
@@ -112,7 +117,7 @@ func (r *run) layout(n uint64) sandbox.Layout {
 func (r *run) message(at, n uint64) *batch {
 	return &batch{
 		module: r.Module.ID, begin: at == 0 && !r.placed, end: at+n >= r.Count, gas: r.Gas, pages: r.MemoryPages, kind: r.Kind, function: r.Function,
-		first: r.First + at, count: n, run: r.Run, params: r.params, acc: r.acc,
+		first: r.First + at, count: n, run: r.Run, halo: r.Halo, params: r.params, acc: r.acc,
 	}
 }
 
@@ -126,12 +131,20 @@ func (r *run) views(b *batch, n uint64) {
 	for i, size := range r.sizes(n) {
 		p := r.take(uint64(size))
 		if r.placed {
-			p.at = r.arena + at[i]
+			p.at = r.arena + at[i] - r.before(i)
 		}
 		b.inputs = append(b.inputs, view{place: p})
 	}
 	r.free = free
 	r.split(b)
+}
+
+// before is the size of what lies before the elements of a call in a view.
+func (r *run) before(i int) uint32 {
+	if i >= len(r.Inputs) {
+		return 0
+	}
+	return uint32(r.bytes(r.Inputs[i].Type, r.Halo))
 }
 
 // split tells the views of outputs from those of inputs, and names their types.

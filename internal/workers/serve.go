@@ -228,22 +228,22 @@ func (s *server) drop() {
 // call is the batch's call from element at on.
 func (s *server) call(b *batch, at uint64) sandbox.Call {
 	n := min(b.run, b.count-at)
-	c := sandbox.Call{Function: b.function, First: b.first + at, N: uint32(n), Params: b.params.in(s.region), Acc: b.acc.in(s.region)}
+	c := sandbox.Call{Function: b.function, First: b.first + at, N: uint32(n), Halo: uint32(b.halo), Params: b.params.in(s.region), Acc: b.acc.in(s.region)}
 	for _, v := range b.inputs {
-		c.Inputs = append(c.Inputs, v.part(s.region, at, n))
+		c.Inputs = append(c.Inputs, v.part(s.region, at, n, b.halo))
 	}
 	for _, v := range b.outputs {
-		c.Outputs = append(c.Outputs, v.part(s.region, at, n))
+		c.Outputs = append(c.Outputs, v.part(s.region, at, n, 0))
 	}
 	return c
 }
 
-// part is n elements of the view from element at on; all of it where elements
+// part is n elements of the view from element at on, with what lies around them; all of it where elements
 // are not counted.
-func (v view) part(r region, at, n uint64) sandbox.View {
+func (v view) part(r region, at, n, halo uint64) sandbox.View {
 	b, size := v.in(r), v.elem.Size()
-	if n > 0 && (at+n)*size <= uint64(len(b)) {
-		b = b[at*size : (at+n)*size]
+	if last := (at + n + 2*halo) * size; n > 0 && last <= uint64(len(b)) {
+		b = b[at*size : last]
 	}
 	return sandbox.View{Type: v.elem, Bytes: b}
 }

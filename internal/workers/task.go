@@ -23,6 +23,7 @@ type Task struct {
 	MemoryPages uint32 // 0: the engine's limit
 	First       uint64 // global index of the first element
 	Count, Run  uint64
+	Halo        uint64 // of a map: elements before and after, that it sees of each input
 	Params      []byte
 	Acc         []byte // read, and after success written back
 	Inputs      []Input
@@ -33,7 +34,8 @@ type Task struct {
 // Input gives the elements of an array.
 type Input struct {
 	Type holo.ElementType
-	// Read fills b from byte `from` of the extent's elements.
+	// Read fills b from byte `from` on of the extent's elements, with those of
+	// the halo before and after them.
 	Read func(b []byte, from uint64)
 	// Bytes is the size of a comb's input; 0 where elements are counted.
 	Bytes uint32
@@ -104,7 +106,7 @@ func (t *Task) check() error {
 func (t *Task) callBytes(elements uint64) uint64 {
 	size := uint64(len(t.Acc) + len(t.Params))
 	for _, in := range t.Inputs {
-		size += t.bytes(in.Type, elements) + uint64(in.Bytes)
+		size += t.bytes(in.Type, elements+2*t.Halo) + uint64(in.Bytes)
 	}
 	for _, out := range t.Outputs {
 		size += t.bytes(out.Type, elements)

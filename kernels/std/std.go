@@ -25,6 +25,7 @@ const (
 	KMeans      = Prefix + "kmeans"      // a step of k-means
 	CumSum      = Prefix + "cumsum"      // cumulative sums
 	Elementwise = Prefix + "elementwise" // arithmetic and comparisons
+	Stencil     = Prefix + "stencil"     // weighted sums of neighbours
 )
 
 //go:embed *.wasm
@@ -37,7 +38,7 @@ type Module struct {
 	Wasm []byte // only to read
 }
 
-var all = load(Count, CumSum, Dot, Elementwise, KMeans, Stats, Top)
+var all = load(Count, CumSum, Dot, Elementwise, KMeans, Stats, Stencil, Top)
 
 func load(names ...string) []Module {
 	modules := make([]Module, len(names))

@@ -49,6 +49,9 @@ function view(d: usize, i: u32): usize { return d + HEADER + <usize>i * VIEW; }
 export function input(d: usize, i: u32): usize { return load<u32>(view(d, i)); }
 export function output(d: usize, i: u32): usize { return load<u32>(view(d, inputs(d) + i)); }
 
+// How many elements before an input's first, and behind its last, are there too.
+export function halo(d: usize, i: u32): u32 { return load<u16>(view(d, i), 14); }
+
 // Whether there are so many inputs and outputs, all of one type.
 export function has(d: usize, ins: u32, outs: u32, type: u8): bool {
   if (inputs(d) != ins || outputs(d) != outs) return false;

@@ -36,7 +36,7 @@ pub struct View {
     pub stride: u32, // bytes from one element to the next
     pub elem: u8,    // the type
     pub rank: u8,    // 1
-    pub halo: u16,
+    pub halo: u16,   // elements before ptr, and behind those of the call, that are there too
     pub elem_base: u64, // global index of the first element
 }
 
@@ -73,6 +73,12 @@ impl Desc {
 
     pub unsafe fn input<T>(&self, i: u32) -> &[T] {
         slice::from_raw_parts(self.view(i).ptr as *const T, self.n as usize)
+    }
+
+    /// An input with its halo: element i of the call is at i + halo.
+    pub unsafe fn around<T>(&self, i: u32) -> &[T] {
+        let v = self.view(i);
+        slice::from_raw_parts((v.ptr as *const T).sub(v.halo as usize), self.n as usize + 2 * v.halo as usize)
     }
 
     pub unsafe fn output<T>(&self, i: u32) -> &mut [T] {

@@ -26,7 +26,8 @@
 
   ;; The descriptor $d: n at 16, inputs 20, outputs 24, parameters 28 and their
   ;; length 32, accumulator 44 and its length 48; views of 24 bytes from 56 on:
-  ;; pointer at 0, type at 12 (10 is f64).
+  ;; pointer at 0, type at 12 (10 is f64), at 14 as u16 how many elements before the
+  ;; pointer, and behind those of the call, are there too.
 
   (func (export "holo_map_scale") (param $d i32) (result i32)
     (local $a i32) (local $end i32) (local $out i32) (local $factor f64)

@@ -2231,6 +2231,8 @@ type SubmitRequest struct {
 	Params     []byte                 `protobuf:"bytes,6,opt,name=params,proto3" json:"params,omitempty"`                              // at most 64 KiB
 	AccBytes   uint64                 `protobuf:"varint,7,opt,name=acc_bytes,json=accBytes,proto3" json:"acc_bytes,omitempty"`         // size of the accumulator, for reduce, at most 1 MiB
 	GasPerTask uint64                 `protobuf:"varint,8,opt,name=gas_per_task,json=gasPerTask,proto3" json:"gas_per_task,omitempty"` // 0: the default
+	Halo       uint32                 `protobuf:"varint,9,opt,name=halo,proto3" json:"halo,omitempty"`                                 // of a map: how many elements it sees on either side of each, at most 32,768
+	Edge       string                 `protobuf:"bytes,10,opt,name=edge,proto3" json:"edge,omitempty"`                                 // with a halo, what lies beyond the ends of an array: clamp, zero, wrap
 	// Of a graph, the stages after this first one, in an order in which each comes
 	// after those whose outputs it reads. Stages of stages there are none.
 	Then []*SubmitRequest `protobuf:"bytes,30,rep,name=then,proto3" json:"then,omitempty"`
@@ -2329,6 +2331,20 @@ func (x *SubmitRequest) GetGasPerTask() uint64 {
 		return x.GasPerTask
 	}
 	return 0
+}
+
+func (x *SubmitRequest) GetHalo() uint32 {
+	if x != nil {
+		return x.Halo
+	}
+	return 0
+}
+
+func (x *SubmitRequest) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
 }
 
 func (x *SubmitRequest) GetThen() []*SubmitRequest {
@@ -3082,7 +3098,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06module\x18\x02 \x01(\tR\x06module\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1c\n" +
-	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xc7\x02\n" +
+	"\tfunctions\x18\x04 \x03(\tR\tfunctions\"\xef\x02\n" +
 	"\rSubmitRequest\x12\x16\n" +
 	"\x06kernel\x18\x01 \x01(\tR\x06kernel\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
@@ -3092,7 +3108,10 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x06params\x18\x06 \x01(\fR\x06params\x12\x1b\n" +
 	"\tacc_bytes\x18\a \x01(\x04R\baccBytes\x12 \n" +
 	"\fgas_per_task\x18\b \x01(\x04R\n" +
-	"gasPerTask\x12*\n" +
+	"gasPerTask\x12\x12\n" +
+	"\x04halo\x18\t \x01(\rR\x04halo\x12\x12\n" +
+	"\x04edge\x18\n" +
+	" \x01(\tR\x04edge\x12*\n" +
 	"\x04then\x18\x1e \x03(\v2\x16.holo.v1.SubmitRequestR\x04then\x12\x18\n" +
 	"\aresults\x18\x1f \x03(\rR\aresults\x12!\n" +
 	"\fkeep_seconds\x18  \x01(\x04R\vkeepSeconds\" \n" +
