@@ -1,6 +1,7 @@
 package question
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -72,5 +73,70 @@ func BenchmarkKernels(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/element")
 		})
 		instance.Close()
+	}
+}
+
+// BenchmarkStencil is the time for an element of a page of f64 with 3 and 101
+// weights, beside plain Go that does the same to the bit.
+func BenchmarkStencil(b *testing.B) {
+	e, err := sandbox.New(b.Context(), sandbox.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close(b.Context())
+	file, _ := std.Named(std.Stencil)
+	admitted, err := module.Admit(file.Wasm)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := e.Load(b.Context(), admitted)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 8192
+	for _, count := range []int{3, 101} {
+		halo := count / 2
+		elements, weights := samples[float64](n+2*halo, 1), make([]Number, count)
+		for i := range weights {
+			weights[i] = Float(1 / float64(i+2))
+		}
+		q, err := Stencil(holo.F64, weights)
+		if err != nil {
+			b.Fatal(err)
+		}
+		i, err := p.NewInstance(b.Context(), 1<<59, sandbox.DefaultMemoryPages)
+		if err != nil {
+			b.Fatal(err)
+		}
+		call := sandbox.Call{
+			Function: q.Function, N: n, Halo: uint32(halo), Params: q.Params,
+			Inputs: []sandbox.View{columnOf(elements).view(0, uint64(len(elements)))}, Outputs: []sandbox.View{{Type: holo.F64, Bytes: make([]byte, 8*n)}},
+		}
+		each := func(name string, run func() error) {
+			b.Run(fmt.Sprintf("%s %d weights", name, count), func(b *testing.B) {
+				for b.Loop() {
+					if err := run(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+			})
+		}
+		each("kernel", func() error {
+			_, err := i.Run(b.Context(), module.Map, call)
+			return err
+		})
+		out := make([]float64, n)
+		each("go", func() error {
+			for k := range out {
+				sum := 0.0
+				for j, w := range weights {
+					sum += float64(w.float * elements[k+j])
+				}
+				out[k] = sum
+			}
+			return nil
+		})
+		i.Close()
 	}
 }
