@@ -213,10 +213,10 @@ func (r *run) hear(said wire.Said) {
 	if r.Said == nil {
 		return
 	}
-	joblog.Lose(r.Said, said.Lost)
 	for _, line := range said.Lines {
 		joblog.Add(r.Said, []byte(line))
 	}
+	joblog.Lose(r.Said, said.Lost)
 }
 
 func (r *run) fault(format string, args ...any) error {

@@ -28,9 +28,14 @@ const (
 )
 
 // Add adds a text that a kernel logged: a line, or several with a newline
-// between them. What is beyond wire.MaxSaidBytes or MaxSaidLines is counted as
-// lost, and not looked at.
+// between them. Lines beyond wire.MaxSaidBytes or MaxSaidLines are lost. After
+// that nothing is kept and no text is looked at, so that one costs no more than
+// its price; each counts as a line.
 func Add(s *wire.Said, text []byte) {
+	if s.Lost > 0 {
+		Lose(s, 1)
+		return
+	}
 	room := wire.MaxSaidBytes - size(s)
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(text[:min(len(text), wire.MaxSaidBytes)]), "\n"), "\n") {
 		line = Clean(line)

@@ -87,9 +87,11 @@ func TestAnAttemptSaysNoMoreThanItsQuota(t *testing.T) {
 	if size(&bytes) != wire.MaxSaidBytes || bytes.Lost != 1 {
 		t.Errorf("one byte more: %d, %d lost", size(&bytes), bytes.Lost)
 	}
-	Add(&bytes, []byte("a\nb\n"))
-	if bytes.Lost != 3 {
-		t.Errorf("two lines more: %d lost", bytes.Lost)
+	var room wire.Said // nothing is kept after what was lost, though there were room
+	Add(&room, []byte(strings.Repeat(long+"\n", wire.MaxSaidBytes/wire.MaxSaidLine-1)))
+	Add(&room, []byte("x\n"+long))
+	if Add(&room, []byte("a\nb\n")); len(room.Lines) != wire.MaxSaidBytes/wire.MaxSaidLine || room.Lost != 2 {
+		t.Errorf("after a line was lost: %d lines, %d lost", len(room.Lines), room.Lost)
 	}
 	bytes.Lost = math.MaxUint32
 	if Add(&bytes, []byte("x")); bytes.Lost != math.MaxUint32 {
