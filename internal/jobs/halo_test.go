@@ -202,8 +202,7 @@ func TestReceiptThatHidesItsHaloIsNotTaken(t *testing.T) {
 // A stage that sees around what another one writes waits for all of it; one
 // that does not, extent by extent.
 func TestAHaloWaitsForTheWholeMap(t *testing.T) {
-	l := newLAN(t, 3, troubled)
-	l.chaos = 10
+	l := newLAN(t, 3, Options{})
 	a := wave(6*holo.PageSize/8 + 9)
 	blank := func() holo.ArrayID { return l.reals(make([]float64, len(a))) }
 	in, middle, out := l.reals(a), blank(), blank()

@@ -288,7 +288,7 @@ func (p *peer) ReadPages(_ context.Context, array holo.ArrayID, shard holo.Shard
 	defer p.lan.mu.Unlock()
 	a := p.lan.arrays[array]
 	if want := p.Shard(a, uint64(first)/a.Shape.ExtentPages()); want != shard || uint64(first)/a.Shape.ExtentPages() != (uint64(first)+uint64(count)-1)/a.Shape.ExtentPages() {
-		return Pages{}, holo.Errorf(holo.Internal, "pages %d to %d of array a%d do not lie in shard %d", first, uint64(first)+uint64(count)-1, uint64(array), shard)
+		p.lan.Errorf("pages %d to %d of array a%d do not lie in shard %d", first, uint64(first)+uint64(count)-1, uint64(array), shard)
 	}
 	got := Pages{Moved: p.lan.homes[shard] != p.number}
 	for i := range holo.PageIndex(count) {
