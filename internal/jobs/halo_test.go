@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/digest"
@@ -185,11 +186,22 @@ func TestReceiptThatHidesItsHaloIsNotTaken(t *testing.T) {
 		"none": func(r *wire.Receipt) { r.Halos = nil }, "others": func(r *wire.Receipt) { r.Halos[0][0] ^= 1 },
 	} {
 		l := newLAN(t, 2, Options{})
-		lies := 0
-		l.onAnswer = func(_ int, r *wire.TaskResult) {
-			if r.Attempt == 1 {
-				lies++
-				lie(&r.Receipt)
+		var mu sync.Mutex
+		lies, sent := 0, map[holo.TaskID]*wire.RunTask{}
+		l.onRun = func(_ int, r *wire.RunTask) {
+			mu.Lock()
+			defer mu.Unlock()
+			sent[r.Task] = r
+		}
+		l.onAnswer = func(node int, r *wire.TaskResult) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r.Attempt > 1 {
+				return
+			}
+			lies++
+			if lie(&r.Receipt); name == "none" { // and the node signs that
+				l.peers[node].SignReceipt(sent[r.Task], &r.Receipt)
 			}
 		}
 		a := wave(4 * holo.PageSize / 8)
