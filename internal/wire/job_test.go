@@ -56,7 +56,7 @@ func TestRunTaskOutOfShapeIsRefused(t *testing.T) {
 		"count short":           func(m *RunTask) { m.Count-- },
 		"accumulator too large": func(m *RunTask) { m.AccBytes = MaxAcc + 1 },
 		"params too large":      func(m *RunTask) { m.Params = make([]byte, MaxParams+1) },
-		"halo too wide":         func(m *RunTask) { m.Halo.Width = MaxHalo + 1 },
+		"halo too wide":         func(m *RunTask) { m.Halo = Halo{MaxHalo + 1, EdgeZero} },
 		"halo without edge":     func(m *RunTask) { m.Halo.Edge = 0 },
 		"edge without halo":     func(m *RunTask) { m.Halo.Width = 0 },
 		"unknown edge":          func(m *RunTask) { m.Halo.Edge = edges },
