@@ -5,7 +5,7 @@ M ?= 300
 B ?= 1s
 A ?= 100000
 PART ?= 0/1
-.PHONY: help build check test sim model processors mutants threats exposed atomics chaos fuzz bench generate kernels demo ci
+.PHONY: help build check test sim model processors mutants threats exposed atomics buffers chaos fuzz bench generate kernels demo ci
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ exposed: ## look at a cluster from outside, and at one without each protection; 
 atomics: ## four clients add A times each, at nodes of which one dies, and through a door: 5 min for 100,000
 	go test ./internal/node -run TestAtomicOperationsCountExactlyOnceThoughTheHomeDies -count=1 -timeout 30m -v -args -additions $(A)
 	go test . -run TestFourClientsCountExactly -count=1 -timeout 30m -v -args -additions $(A)
+
+buffers: ## four producers append A records each at nodes of which one dies, and through a door; two consumers take them
+	go test ./internal/node -run TestBufferLosesAndDoublesNothingThoughAHomeDies -count=1 -timeout 30m -v -args -records $(A)
+	go test . -run TestFourProducersAndTwoConsumers -count=1 -timeout 30m -v -args -records $(A)
 
 chaos: build ## an hour of real nodes that are killed, stopped and cut off; Linux, root
 	go build -o .cache/chaos ./scripts/chaos && bash scripts/alone.sh .cache/chaos ./holo 1h

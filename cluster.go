@@ -84,6 +84,7 @@ type Cluster struct {
 	drains    holov1connect.DrainServiceClient
 	atomics   holov1connect.AtomicServiceClient
 	leases    holov1connect.LeaseServiceClient
+	buffers   holov1connect.BufferServiceClient
 	receipts  holov1connect.ReceiptServiceClient
 	traces    holov1connect.TraceServiceClient
 	nodes     holov1connect.NodeServiceClient
@@ -158,6 +159,7 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 		drains:    holov1connect.NewDrainServiceClient(c.http, host, plain),
 		atomics:   holov1connect.NewAtomicServiceClient(c.http, host, plain),
 		leases:    holov1connect.NewLeaseServiceClient(c.http, host, plain),
+		buffers:   holov1connect.NewBufferServiceClient(c.http, host, plain),
 		receipts:  holov1connect.NewReceiptServiceClient(c.http, host, plain),
 		traces:    holov1connect.NewTraceServiceClient(c.http, host, plain),
 		nodes:     holov1connect.NewNodeServiceClient(c.http, host, plain),

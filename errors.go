@@ -47,6 +47,9 @@ var (
 	ErrDataLost      error = &holo.Outcome{Text: "the data is lost", Kinds: []Kind{DataLost}}                   // asking again gives the same
 	ErrBarrierBroken error = &holo.Outcome{Text: "a party gave up", Kinds: []Kind{Conflict}, Reason: reasonBroken}
 	ErrLocked        error = &holo.Outcome{Text: "somebody else has a lease", Kinds: []Kind{Conflict}, Reason: reasonLocked} // not applied
+	ErrFull          error = &holo.Outcome{Text: "the buffer is full", Kinds: []Kind{Exhausted}, Reason: reasonFull}         // not applied
+	ErrForgotten     error = &holo.Outcome{Text: "the producer is not open", Kinds: []Kind{Conflict}, Reason: reasonGone}    // not applied
+	ErrHandoutOver   error = &holo.Outcome{Text: "the hand-out is over", Kinds: []Kind{Conflict}, Reason: reasonOver}        // not applied
 	ErrFenced        error = &holo.Outcome{Text: "the lease is over", Kinds: []Kind{Conflict}, Reason: reasonFenced}         // not applied
 )
 

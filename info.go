@@ -202,6 +202,7 @@ type ArrayInfo struct {
 	// the cluster deletes it, in seconds since 1970, once that job is done.
 	ResultOf uint64 `json:"result_of"`
 	Expires  int64  `json:"expires"`
+	Buffer   bool   `json:"buffer"` // each extent is a lane of records
 }
 
 func arrayInfoOf(a *holov1.Array) ArrayInfo {
@@ -209,6 +210,7 @@ func arrayInfoOf(a *holov1.Array) ArrayInfo {
 		ID: a.GetId(), Name: a.GetName(), Type: a.GetType(), Length: a.GetLength(), Extent: a.GetExtentElements(), Copies: int(a.GetCopies()),
 		Affinity: a.GetAffinity(), State: a.GetState(), Root: a.GetRoot(), Bytes: a.GetBytes(), Pages: a.GetPages(),
 		ResultOf: a.GetResultOf(), Expires: a.GetExpiresUnix(),
+		Buffer: a.GetBuffer(),
 	}
 }
 

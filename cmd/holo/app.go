@@ -81,7 +81,7 @@ func (a *app) root() *cobra.Command {
 	a.far.add(root)
 	root.AddCommand(
 		demoCommand(a), initCommand(a), agentCommand(a), inviteCommand(a), joinCommand(a), connectCommand(a), statusCommand(a),
-		nodeCommand(a), arrayCommand(a), kernelCommand(a), jobCommand(a), barrierCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), tokenCommand(a), verifyCommand(a), versionCommand(a), exitHelp(),
+		nodeCommand(a), arrayCommand(a), bufferCommand(a), kernelCommand(a), jobCommand(a), barrierCommand(a), keyCommand(a), firewallCommand(a), doctorCommand(a), clusterCommand(a), roleCommand(a), grantCommand(a), authCommand(a), auditCommand(a), tokenCommand(a), verifyCommand(a), versionCommand(a), exitHelp(),
 	)
 	return root
 }

@@ -16,6 +16,7 @@ var mayImport = map[string][]string{
 	"internal/protocol":                  {"internal/holo"},
 	"internal/wire":                      {"internal/holo", "internal/key", "internal/protocol"},
 	"internal/placement":                 {"internal/holo", "internal/wire", "internal/invariant", "internal/digest"},
+	"internal/lane":                      {"internal/holo", "internal/digest"},
 	"internal/api":                       {"internal/holo"},
 	"internal/api/holo/v1":               {},
 	"internal/api/holo/v1/holov1connect": {"internal/api/holo/v1"},
@@ -29,6 +30,7 @@ var mayImport = map[string][]string{
 	"internal/storage":    {"internal/holo", "internal/key", "internal/invariant"},
 	"internal/scrub":      {"internal/holo"},
 	"internal/checkpoint": {"internal/holo", "internal/digest"},
+	"internal/buffer":     {"internal/holo", "internal/wire", "internal/lane"},
 	"internal/audit":      {"internal/holo", "internal/key", "internal/wire", "internal/api"},
 	"internal/identity":   {"internal/holo", "internal/key", "internal/protocol", "internal/core/handshake"},
 	"internal/lockdown":   {},
@@ -51,10 +53,10 @@ var mayImport = map[string][]string{
 	"internal/remote":     {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
 	"internal/wait":       {"internal/holo"},
 	"internal/memory": {
-		"internal/holo", "internal/digest", "internal/wire", "internal/invariant", "internal/placement", "internal/core/shard", "internal/core/pagecache",
+		"internal/holo", "internal/digest", "internal/wire", "internal/invariant", "internal/placement", "internal/core/shard", "internal/core/pagecache", "internal/lane", "internal/buffer",
 		"internal/wait", "internal/storage", "internal/scrub", "internal/transport",
 	},
-	"internal/door": {"internal/holo", "internal/key", "internal/protocol", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
+	"internal/door": {"internal/holo", "internal/lane", "internal/key", "internal/protocol", "internal/token", "internal/core/authz", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect"},
 
 	// The node: the only place where machines meet devices, clock and chance.
 	"internal/node": {"internal/*", "internal/core/*", "internal/api/holo/v1", "kernels", "kernels/std"},
@@ -83,7 +85,7 @@ var mayImport = map[string][]string{
 }
 
 var words = []string{
-	"internal/invariant", "internal/holo", "internal/key", "internal/digest", "internal/protocol", "internal/wire", "internal/placement", "internal/api",
+	"internal/invariant", "internal/holo", "internal/key", "internal/digest", "internal/protocol", "internal/wire", "internal/placement", "internal/lane", "internal/api",
 }
 
 // onlyImporter names the one package that hides each library.

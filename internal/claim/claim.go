@@ -73,7 +73,7 @@ func create(request []byte) (wire.Message, error) {
 	if m.GetCopies() > holo.MaxClass {
 		return nil, holo.Errorf(holo.Invalid, "create array: %d copies, want 1 to %d", m.GetCopies(), holo.MaxClass)
 	}
-	return &wire.ArrayCreate{Name: m.GetName(), Shape: shape, Class: holo.Class(m.GetCopies()), Affinity: m.GetAffinity()}, nil
+	return &wire.ArrayCreate{Name: m.GetName(), Shape: shape, Class: holo.Class(m.GetCopies()), Affinity: m.GetAffinity(), Buffer: m.GetBuffer()}, nil
 }
 
 func drain(request []byte) (wire.Message, error) {

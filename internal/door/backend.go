@@ -72,6 +72,7 @@ type Backend interface {
 	Arrays
 	Atomics
 	Leases
+	Buffers
 	Kernels
 	Jobs
 	Receipts

@@ -375,6 +375,30 @@ func (m *memory) Hold(_ context.Context, c Caller, _ *holov1.HoldRequest) (*holo
 	return &holov1.HoldResponse{}, nil
 }
 
+func (m *memory) OpenProducer(_ context.Context, c Caller, _ *holov1.OpenProducerRequest) (*holov1.OpenProducerResponse, error) {
+	m.changed(c)
+	return &holov1.OpenProducerResponse{}, nil
+}
+
+func (m *memory) AppendRecords(_ context.Context, c Caller, _ *holov1.AppendRequest) (*holov1.AppendResponse, error) {
+	m.changed(c)
+	return &holov1.AppendResponse{}, nil
+}
+
+func (m *memory) TakeRecords(_ context.Context, c Caller, _ *holov1.TakeRequest) (*holov1.Taken, error) {
+	m.changed(c)
+	return &holov1.Taken{}, nil
+}
+
+func (m *memory) SettleRecords(_ context.Context, c Caller, _ *holov1.SettleRequest) error {
+	m.changed(c)
+	return nil
+}
+
+func (m *memory) StatBuffer(context.Context, Caller, uint64) (*holov1.BufferStat, error) {
+	return &holov1.BufferStat{}, nil
+}
+
 func (m *memory) SetDrain(_ context.Context, c Caller, _ *holov1.SetDrainRequest) error {
 	m.changed(c)
 	return nil

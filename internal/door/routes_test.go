@@ -202,6 +202,8 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.PagesRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.StatBufferRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.ListKernelsRequest:
 		return unary(ctx, u, procedure, m)
 	case *holov1.GetKernelRequest:

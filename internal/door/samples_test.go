@@ -69,6 +69,16 @@ func sample(procedure string) proto.Message {
 		m.Array, m.Operation, m.Kind, m.Operand = 1, make([]byte, 16), "add", []byte{1, 2}
 	case *holov1.HoldRequest:
 		m.Array, m.Count, m.Lease = 1, 1, 5
+	case *holov1.OpenProducerRequest:
+		m.Array, m.Producer = 1, 5
+	case *holov1.AppendRequest:
+		m.Array, m.Producer, m.Sequence, m.Records = 1, 5, 1, [][]byte{{1}}
+	case *holov1.TakeRequest:
+		m.Array, m.Consumer = 1, 5
+	case *holov1.SettleRequest:
+		m.Array, m.Consumer, m.Number = 1, 5, 1
+	case *holov1.StatBufferRequest:
+		m.Array = 1
 	case *holov1.SealRequest:
 		m.Array = 1
 	case *holov1.DeleteRequest:

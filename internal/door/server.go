@@ -41,6 +41,7 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle(holov1connect.NewArrayServiceHandler(arrayService{h}, small...))
 	mux.Handle(holov1connect.NewAtomicServiceHandler(atomicService{h}, small...))
 	mux.Handle(holov1connect.NewLeaseServiceHandler(leaseService{h}, small...))
+	mux.Handle(holov1connect.NewBufferServiceHandler(bufferService{h}, small...))
 	mux.Handle(holov1connect.NewKernelServiceHandler(kernelService{h}, options(g, moduleBody)...))
 	mux.Handle(holov1connect.NewJobServiceHandler(jobService{h}, small...))
 	mux.Handle(holov1connect.NewReceiptServiceHandler(receiptService{h}, small...))

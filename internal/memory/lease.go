@@ -32,6 +32,9 @@ func (n *Node) Hold(ctx context.Context, id holo.ArrayID, first, count uint64, l
 	if err != nil {
 		return nil, err
 	}
+	if err := notBuffer(a); err != nil {
+		return nil, err
+	}
 	if first > a.Shape.Length || count > a.Shape.Length-first {
 		return nil, holo.Errorf(holo.Invalid, "lease array %s: elements %d+%d of %d", a.Name, first, count, a.Shape.Length)
 	}

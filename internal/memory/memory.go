@@ -113,6 +113,8 @@ type Node struct {
 	seals   *seals
 	cache   *readCache
 
+	laneChanged wait.Signal // after each operation on a lane of which this node is home
+
 	machine *shard.Machine // the turn's
 	spill   *spill         // the turn's; nil: all pages are in memory
 	swept   holo.Time      // when the read cache was, last

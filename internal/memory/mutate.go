@@ -78,6 +78,9 @@ func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 	}
 	select {
 	case a := <-outcome:
+		if mu.Kind == wire.MutateLane {
+			n.laneChanged.Fire()
+		}
 		return wire.Mutated{Version: a.Version, Applied: a.Applied, Old: a.Old}, a.Err
 	case <-n.group.Done():
 		return wire.Mutated{}, n.turns.Gone(ctx)

@@ -116,6 +116,9 @@ func (n *Node) openArray(ctx context.Context, id holo.ArrayID, offset, length ui
 	if err != nil {
 		return nil, err
 	}
+	if err := notBuffer(a); err != nil {
+		return nil, err
+	}
 	if a.State != wire.ArrayOpen {
 		return nil, holo.Refuse(holo.Conflict, ReasonNotOpen, "write array %s: it is %s", a.Name, a.State)
 	}

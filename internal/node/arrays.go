@@ -75,7 +75,7 @@ func (n *Node) arrayOut(a *wire.ArrayRecord) *holov1.Array {
 	out := &holov1.Array{
 		Id: uint64(a.ID), Name: a.Name, Type: a.Shape.Type.String(), Length: a.Shape.Length, ExtentElements: a.Shape.Extent,
 		Copies: uint32(a.Class), Affinity: a.Affinity, State: a.State.String(), Bytes: a.Shape.Bytes(), Pages: a.Shape.Pages(),
-		ResultOf: uint64(a.Result), ExpiresUnix: a.Expires,
+		ResultOf: uint64(a.Result), ExpiresUnix: a.Expires, Buffer: a.Buffer,
 	}
 	if a.State == wire.ArrayFrozen {
 		out.Root = hex.EncodeToString(a.Root[:])

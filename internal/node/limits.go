@@ -17,12 +17,14 @@ const (
 	quotaData
 	quotaJob
 	quotaJoin
+	quotaWait
 	quotas_
 )
 
 // inProgress is the most requests of each class that one peer may have in
 // progress. A data request is up to 4 MiB, so a peer holds at most 128 MiB of
-// a node's buffers; Raft keeps a few streams per peer; a joiner asks once.
+// a node's buffers; Raft keeps a few streams per peer; a joiner asks once. Who waits for the lanes of
+// buffers waits two seconds at most, and each takes 35 KiB at most.
 var inProgress = [quotas_]int{
 	quotaProtocol: 8,
 	quotaRaft:     16,
@@ -30,6 +32,7 @@ var inProgress = [quotas_]int{
 	quotaData:     32,
 	quotaJob:      256,
 	quotaJoin:     1,
+	quotaWait:     256,
 }
 
 type quotaKey struct {

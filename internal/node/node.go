@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute/internal/audit"
+	"github.com/holocompute/holocompute/internal/buffer"
 	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/handshake"
@@ -112,6 +113,7 @@ type Node struct {
 	loop       *loop
 	turns      *wait.Turns // of the loop
 	memory     *memory.Node
+	buffers    *buffer.Buffers
 	outboxes   *outboxes
 	leadership *leadership
 	modules    *modules
@@ -171,6 +173,7 @@ func assemble(c Config, h *home) *Node {
 		n.log = quiet
 	}
 	n.log = n.log.With("node", n.self.String())
+	n.buffers = buffer.New(n.memory)
 	n.raft = newRaftStreams(n)
 	n.leadership = newLeadership(n)
 	n.loop = newLoop(n)

@@ -78,6 +78,7 @@ var routes = table([]entry{
 	{&wire.DigestRead{}, route{nodesOnly, "page.read", quotaData, false, inMemory((*memory.Node).ServeDigests)}},
 	{&wire.Mutate{}, route{nodesOnly, "page.write", quotaData, false, inMemory((*memory.Node).ServeMutate)}},
 	{&wire.Hold{}, route{nodesOnly, "page.write", quotaData, false, inMemory((*memory.Node).ServeHold)}},
+	{&wire.LaneLook{}, route{nodesOnly, "page.read", quotaWait, false, inMemory((*memory.Node).ServeLook)}},
 	{&wire.ModuleOffer{}, route{nodesOnly, "module.keep", quotaData, false, (*Node).serveOffer}},
 	{&wire.RunTask{}, route{nodesOnly, "task.run", quotaJob, false, (*Node).serveTask}},
 	{&wire.CancelTasks{}, route{nodesOnly, "task.cancel", quotaJob, false, (*Node).serveCancelTasks}},

@@ -14,7 +14,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write testdata/routes.txt anew")
 
-var quotaNames = [quotas_]string{"protocol", "raft", "control", "data", "job", "join"}
+var quotaNames = [quotas_]string{"protocol", "raft", "control", "data", "job", "join", "wait"}
 
 // Which session may send which message, for people to read. What is in no line
 // is open to nobody.

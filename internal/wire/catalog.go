@@ -26,6 +26,7 @@ type ArrayCreate struct {
 	Shape    holo.Shape
 	Class    holo.Class
 	Affinity string
+	Buffer   bool // each extent a lane
 	// What the owner's arrays under Under may take, this one included, all
 	// copies together; Within 0: no limit.
 	Under  string
@@ -84,7 +85,7 @@ type ShardRecover struct{ Shard holo.ShardID }
 
 const (
 	typeCommand      = Type(0x0120)
-	typeArrayCreate  = Type(0x0121)
+	typeArrayCreate  = Type(0x013f) // 0x0121 had no buffers
 	typeArraySealing = Type(0x0122)
 	typeArraySealed  = Type(0x0123)
 	typeArrayDelete  = Type(0x0124)
@@ -165,6 +166,7 @@ func (m *ArrayCreate) encode(e *Encoder) {
 	encodeShape(e, m.Shape)
 	e.U8(uint8(m.Class))
 	e.String(m.Affinity)
+	e.Bool(m.Buffer)
 	e.String(m.Under)
 	e.U64(m.Within)
 }
@@ -176,6 +178,7 @@ func (m *ArrayCreate) decode(d *Decoder) {
 	m.Class = holo.Class(d.U8())
 	d.Valid(m.Class <= holo.MaxClass, "class")
 	m.Affinity = d.String(MaxName)
+	m.Buffer = d.Bool()
 	m.Under = d.String(MaxName)
 	m.Within = d.U64()
 }

@@ -59,6 +59,9 @@ type ArrayRecord struct {
 	// when that job fails or is cancelled, and at Expires when it is done.
 	Result  holo.JobID
 	Expires int64 // seconds since 1970; 0: that job is not done, or never
+	// Buffer says that each extent is a lane of a buffer: its pages are changed by
+	// operations on lanes and by nothing else.
+	Buffer bool
 }
 
 // MaxSources bounds the sources of an array.
@@ -146,7 +149,7 @@ const (
 	MaxJobReport       = 16 << 10
 	MaxKeep            = 3660 * 24 * 60 * 60 // seconds: ten years
 
-	typeArrayRecord  = Type(0x0139) // 0x0130 had no sealers, 0x0136 no time to live
+	typeArrayRecord  = Type(0x013e) // 0x0130 had no sealers, 0x0136 no time to live, 0x0139 no buffers
 	typeKernelRecord = Type(0x0131)
 	typeJobRecord    = Type(0x013a) // 0x0132 had no stages, 0x0138 kept all
 	typeCatalogHead  = Type(0x013d) // 0x0133 had no version of the protocol
@@ -203,6 +206,7 @@ func (r *ArrayRecord) encode(e *Encoder) {
 	encodeStrings(e, r.Sources)
 	e.U64(uint64(r.Result))
 	e.U64(uint64(r.Expires))
+	e.Bool(r.Buffer)
 }
 
 func (r *ArrayRecord) decode(d *Decoder) {
@@ -228,6 +232,7 @@ func (r *ArrayRecord) decode(d *Decoder) {
 	r.Sources = decodeStrings(d, MaxSources, MaxName)
 	r.Result = holo.JobID(d.U64())
 	r.Expires = int64(d.U64())
+	r.Buffer = d.Bool()
 }
 
 func (r *KernelRecord) encode(e *Encoder) {

@@ -40,6 +40,7 @@ const (
 	MutateSeal                          // the array's pages in the shard become immutable
 	MutateDrop                          // the array's pages in the shard are forgotten
 	MutateFold                          // the one delta, an element, is combined with what is there
+	MutateLane                          // asks: the one delta, at the start of a lane's header, is an operation; ordered: what it does
 )
 
 // Mutation is one change of an array within one shard: all or nothing, and at
@@ -63,9 +64,10 @@ type Mutation struct {
 type Entry struct {
 	Seq     holo.Seq
 	Epoch   holo.Epoch
-	Applied bool // false: a compare-and-set that found something else
-	// Old is what was where the delta of a compare-and-set or a fold goes. The
-	// primary saw it; the delta of an ordered fold is the result.
+	Applied bool // false: a compare-and-set that found something else, an operation on a lane that does nothing
+	// Old is what was where the delta of a compare-and-set or a fold goes, or the
+	// outcome of an operation on a lane. The primary saw it; the delta of an
+	// ordered fold is the result.
 	Old uint64
 	Mutation
 }

@@ -24,6 +24,7 @@ func fullMutation() Mutation {
 func shardSamples() []Message {
 	head := ShardHead{Shard: 300, Epoch: 4, From: 5, To: 6}
 	fold := Mutation{Kind: MutateFold, Array: 1, Fold: holo.FoldMin, Element: holo.I16, Changes: []Change{{Kind: PageDelta, Offset: 4, Data: []byte{2, 3}}}}
+	lane := Mutation{Kind: MutateLane, Array: 1, Changes: []Change{{Kind: PageDelta, Data: []byte{2, 3}}, {Page: 1, Kind: PageZero}}}
 	swap := Mutation{Kind: MutateSwap, Array: 1, Expect: []byte{1}, Changes: []Change{{Kind: PageDelta, Data: []byte{2}}}}
 	transfer := Transfer{
 		Started: 1, Stream: 2, Above: 3, Commit: 4, Seq: 5, Index: 6, Last: true,
@@ -32,7 +33,7 @@ func shardSamples() []Message {
 		Records: []OpRecord{{ByTask: true, Job: 1, Task: 2, Applied: true, Old: 3}},
 	}
 	return []Message{
-		&Repl{ShardHead: head, Commit: 1, Entries: []Entry{{Seq: 7, Applied: true, Mutation: fullMutation()}, {Seq: 8, Mutation: swap, Old: 7}, {Seq: 9, Applied: true, Mutation: fold, Old: 1 << 60}}},
+		&Repl{ShardHead: head, Commit: 1, Entries: []Entry{{Seq: 7, Applied: true, Mutation: fullMutation()}, {Seq: 8, Mutation: swap, Old: 7}, {Seq: 9, Applied: true, Mutation: fold, Old: 1 << 60}, {Seq: 10, Old: 5, Mutation: lane}}},
 		&Ack{ShardHead: head, Seq: 1, Commit: 2}, &Seal{head}, &SealAck{ShardHead: head, Commit: 1, Seq: 2},
 		&Recon{head, transfer}, &ReconAck{ShardHead: head, Stream: 1, Next: 2, Done: true},
 		&Snap{ShardHead: head, Gen: 9, Transfer: transfer}, &SnapAck{ShardHead: head, Gen: 1, Stream: 2, Next: 3},
@@ -65,7 +66,7 @@ func TestMutationsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	for name, m := range map[string]Mutation{
 		"no kind":                       {},
-		"a kind too many":               {Kind: MutateFold + 1},
+		"a kind too many":               {Kind: MutateLane + 1},
 		"a write of nothing":            {Kind: MutateWrite},
 		"more pages than an extent":     {Kind: MutateWrite, Changes: make([]Change, MaxChanges+1)},
 		"a delta over the end":          {Kind: MutateWrite, Changes: delta(holo.PageSize-1, 2)},
@@ -78,6 +79,8 @@ func TestMutationsThatMakeNoSenseAreRefused(t *testing.T) {
 		"a seal with pages":             {Kind: MutateSeal, Changes: delta(0, 1)},
 		"a compare of different length": {Kind: MutateSwap, Expect: []byte{1, 2}, Changes: delta(0, 1)},
 		"a compare of too much":         {Kind: MutateSwap, Expect: make([]byte, holo.MaxAtom+1), Changes: delta(0, holo.MaxAtom+1)},
+		"a lane's of nothing":           {Kind: MutateLane},
+		"a lane's of a whole page":      {Kind: MutateLane, Changes: []Change{{Kind: PageZero}}},
 		"a fold of no kind":             {Kind: MutateFold, Element: holo.U8, Changes: delta(0, 1)},
 		"a fold of a kind too many":     {Kind: MutateFold, Fold: holo.FoldMax + 1, Element: holo.U8, Changes: delta(0, 1)},
 		"a fold of no type":             {Kind: MutateFold, Fold: holo.FoldAdd, Changes: delta(0, 1)},

@@ -186,6 +186,8 @@ func (m *Mutation) Check() error {
 		ok = n == 0
 	case MutateFold:
 		ok = n == 1 && m.folds(&m.Changes[0])
+	case MutateLane:
+		ok = n > 0 && n <= MaxChanges && m.Changes[0].Kind == PageDelta
 	}
 	if !ok {
 		return holo.Errorf(holo.Invalid, "mutation of kind %d with %d changes and %d expected bytes", m.Kind, n, len(m.Expect))
@@ -211,12 +213,15 @@ func (m *Mutation) folds(c *Change) bool {
 // Atomic reports whether the outcome says what was there before.
 func (m *Mutation) Atomic() bool { return m.Kind == MutateSwap || m.Kind == MutateFold }
 
+// answers reports whether the outcome is more than that it was done.
+func (m *Mutation) answers() bool { return m.Atomic() || m.Kind == MutateLane }
+
 func (n *Entry) encode(e *Encoder) {
 	e.U64(uint64(n.Seq))
 	e.U64(uint64(n.Epoch))
 	e.Bool(n.Applied)
 	n.Mutation.encode(e)
-	if n.Atomic() {
+	if n.answers() {
 		e.U64(n.Old)
 	}
 }
@@ -226,8 +231,8 @@ func (n *Entry) decode(d *Decoder) {
 	n.Epoch = holo.Epoch(d.U64())
 	n.Applied = d.Bool()
 	n.Mutation.decode(d)
-	d.Valid(n.Applied || n.Kind == MutateSwap, "entry without effect")
-	if n.Atomic() {
+	d.Valid(n.Applied || n.Kind == MutateSwap || n.Kind == MutateLane, "entry without effect")
+	if n.answers() {
 		n.Old = d.U64()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/lane"
 	"github.com/holocompute/holocompute/internal/placement"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -16,7 +17,7 @@ import (
 func (c *Catalog) arrayCreate(m *wire.ArrayCreate, now int64) (wire.Message, error) {
 	r := wire.ArrayRecord{
 		ID: c.lastArray + 1, Owner: m.Owner, Name: m.Name, Shape: m.Shape, Class: m.Class, Affinity: m.Affinity,
-		State: wire.ArrayOpen, Created: now,
+		State: wire.ArrayOpen, Created: now, Buffer: m.Buffer,
 	}
 	if r.Class == 0 {
 		r.Class = c.DefaultClass()
@@ -57,6 +58,9 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 	if err := r.Shape.Check(); err != nil {
 		return err
 	}
+	if err := checkBuffer(r); err != nil {
+		return err
+	}
 	_, taken := c.arrayNames[r.Name]
 	alive := len(c.table.Open())
 	switch {
@@ -73,6 +77,17 @@ func (c *Catalog) checkArray(r *wire.ArrayRecord) error {
 		return err
 	}
 	return c.checkRoom(r)
+}
+
+// checkBuffer refuses what cannot be the lanes of a buffer: each is an extent,
+// whole, in a shard of its own.
+func checkBuffer(r *wire.ArrayRecord) error {
+	s := &r.Shape
+	if !r.Buffer || s.Type == holo.U8 && s.ExtentPages() >= lane.MinPages && s.Length > 0 && s.Length%s.Extent == 0 && s.Extents() <= holo.ShardCount {
+		return nil
+	}
+	return holo.Errorf(holo.Invalid, "create buffer %s: %d %s in lanes of %d, want 1 to %d whole lanes of %d to %d pages of u8",
+		r.Name, s.Length, s.Type, s.Extent, holo.ShardCount, lane.MinPages, lane.MaxPages)
 }
 
 // openClass makes the shards of the array's class when there are none, and
@@ -125,6 +140,9 @@ func (c *Catalog) markLost(shards []holo.ShardID) {
 // arraySealing closes an array to writers, and notes which node was asked to
 // say what its root is.
 func (c *Catalog) arraySealing(id holo.ArrayID, at holo.NodeID) (wire.Message, error) {
+	if r := c.arrays[id]; r.Buffer {
+		return nil, holo.Errorf(holo.Invalid, "seal array %s: it is a buffer, and what is in a buffer comes and goes", r.Name)
+	}
 	m, err := c.arrayStep(id, "seal", wire.ArrayOpen, wire.ArrayClosing, nil)
 	if r := c.arrays[id]; err == nil && r.State == wire.ArrayClosing && !slices.Contains(r.Sealers, at) {
 		list := slices.DeleteFunc(slices.Clone(r.Sealers), func(n holo.NodeID) bool { return c.chain.find(n) < 0 })

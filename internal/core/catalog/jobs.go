@@ -69,6 +69,8 @@ func (c *Catalog) checkStage(s *wire.JobStage) error {
 	for _, id := range s.Arrays() {
 		if a, ok := c.arrays[id]; !ok || a.State == wire.ArrayDeleted {
 			return noArray("put job on", id)
+		} else if a.Buffer {
+			return holo.Errorf(holo.Invalid, "put job on array %s: it is a buffer, and kernels read and write arrays", a.Name)
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func (r *replica) kept() int {
 	}
 	if r.lead != nil {
 		for _, q := range r.lead.queue {
-			bytes += r.growth(&q.mutation)
+			bytes += r.growth(q.effect())
 		}
 	}
 	return bytes

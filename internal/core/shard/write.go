@@ -10,15 +10,17 @@ import (
 // request is a mutation that waits for read leases on its pages to end.
 type request struct {
 	mutation wire.Mutation
+	plan     *plan // of an operation on a lane
 	waiters  []uint64
 	asked    holo.Time // when its leases were last withdrawn
 }
 
 // pages are those that the mutation changes.
 func (q *request) pages() []holo.PageID {
-	ids := make([]holo.PageID, len(q.mutation.Changes))
+	mu := q.effect()
+	ids := make([]holo.PageID, len(mu.Changes))
 	for i := range ids {
-		ids[i] = holo.PageID{Array: q.mutation.Array, Index: q.mutation.Changes[i].Page}
+		ids[i] = holo.PageID{Array: mu.Array, Index: mu.Changes[i].Page}
 	}
 	return ids
 }
@@ -58,11 +60,14 @@ func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutat
 	if err := m.accepts(now, r); err != nil {
 		return err
 	}
-	if more := r.growth(&mu); !m.fits(more) {
+	q := &request{mutation: mu, waiters: []uint64{id}}
+	if err := r.foresee(q); err != nil {
+		return err
+	}
+	if more := r.growth(q.effect()); !m.fits(more) {
 		return holo.Refuse(holo.Exhausted, ReasonMemory, "write to shard %d: %d more bytes of pages, of %d that this node offers %d are in use",
 			s, more, m.limits.Capacity, m.books.held)
 	}
-	q := &request{mutation: mu, waiters: []uint64{id}}
 	r.lead.queue = append(r.lead.queue, q)
 	r.lead.queued[keyOf(&mu)] = q
 	m.pump(now, r)
@@ -125,12 +130,16 @@ func (m *Machine) pump(now holo.Time, r *replica) {
 	l := r.lead
 	var waiting []*request // not a part of the queue, which would keep what left it
 	for i, q := range l.queue {
-		if err := m.spoiled(r, &q.mutation); err != nil {
+		err := r.foresee(q)
+		if err == nil {
+			err = m.spoiled(r, q.effect())
+		}
+		if err != nil {
 			delete(l.queued, keyOf(&q.mutation))
 			m.refuse(q.waiters, err)
 			continue
 		}
-		if m.blocked(now, r, q) || m.absent(r, r.bases(&q.mutation)) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
+		if m.blocked(now, r, q) || m.absent(r, r.bases(q.effect())) || slices.ContainsFunc(waiting, func(w *request) bool { return overlap(w, q) }) {
 			waiting = append(waiting, l.queue[i])
 			continue
 		}
@@ -174,8 +183,11 @@ func (m *Machine) order(now holo.Time, r *replica, q *request) {
 		return
 	}
 	n := &wire.Entry{Seq: r.seq + 1, Epoch: r.promised, Applied: true, Mutation: *mu}
-	if mu.Atomic() {
+	switch {
+	case mu.Atomic():
 		r.decide(n)
+	case q.plan != nil:
+		q.plan.into(n)
 	}
 	it := r.append(n)
 	for _, id := range q.waiters {

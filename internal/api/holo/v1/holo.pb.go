@@ -1202,6 +1202,7 @@ type Array struct {
 	Pages          uint64                 `protobuf:"varint,11,opt,name=pages,proto3" json:"pages,omitempty"`
 	ResultOf       uint64                 `protobuf:"varint,12,opt,name=result_of,json=resultOf,proto3" json:"result_of,omitempty"`          // the job whose result it is, and that deletes it if it fails; 0: none
 	ExpiresUnix    int64                  `protobuf:"varint,13,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"` // when it is deleted; 0: not known, or never
+	Buffer         bool                   `protobuf:"varint,14,opt,name=buffer,proto3" json:"buffer,omitempty"`                              // each extent is a lane of records
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1327,6 +1328,13 @@ func (x *Array) GetExpiresUnix() int64 {
 	return 0
 }
 
+func (x *Array) GetBuffer() bool {
+	if x != nil {
+		return x.Buffer
+	}
+	return false
+}
+
 type CreateArrayRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1335,6 +1343,7 @@ type CreateArrayRequest struct {
 	ExtentElements uint64                 `protobuf:"varint,4,opt,name=extent_elements,json=extentElements,proto3" json:"extent_elements,omitempty"` // 0: the default
 	Copies         uint32                 `protobuf:"varint,5,opt,name=copies,proto3" json:"copies,omitempty"`                                       // 0: the cluster's default
 	Affinity       string                 `protobuf:"bytes,6,opt,name=affinity,proto3" json:"affinity,omitempty"`                                    // empty: its own; arrays of one affinity are co-located
+	Buffer         bool                   `protobuf:"varint,7,opt,name=buffer,proto3" json:"buffer,omitempty"`                                       // of u8, each extent a lane of records, of 4 to 64 pages: see buffer.proto
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1409,6 +1418,13 @@ func (x *CreateArrayRequest) GetAffinity() string {
 		return x.Affinity
 	}
 	return ""
+}
+
+func (x *CreateArrayRequest) GetBuffer() bool {
+	if x != nil {
+		return x.Buffer
+	}
+	return false
 }
 
 type GetArrayRequest struct {
@@ -3029,7 +3045,7 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	"\x0erole_signature\x18\x06 \x01(\fR\rroleSignature\x12\x16\n" +
 	"\x06client\x18\a \x01(\bR\x06client\"4\n" +
 	"\x14CreateInviteResponse\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\tR\taddresses\"\xca\x02\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\"\xe2\x02\n" +
 	"\x05Array\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3044,14 +3060,16 @@ const file_holo_v1_holo_proto_rawDesc = "" +
 	" \x01(\x04R\x05bytes\x12\x14\n" +
 	"\x05pages\x18\v \x01(\x04R\x05pages\x12\x1b\n" +
 	"\tresult_of\x18\f \x01(\x04R\bresultOf\x12!\n" +
-	"\fexpires_unix\x18\r \x01(\x03R\vexpiresUnix\"\xb1\x01\n" +
+	"\fexpires_unix\x18\r \x01(\x03R\vexpiresUnix\x12\x16\n" +
+	"\x06buffer\x18\x0e \x01(\bR\x06buffer\"\xc9\x01\n" +
 	"\x12CreateArrayRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\x12'\n" +
 	"\x0fextent_elements\x18\x04 \x01(\x04R\x0eextentElements\x12\x16\n" +
 	"\x06copies\x18\x05 \x01(\rR\x06copies\x12\x1a\n" +
-	"\baffinity\x18\x06 \x01(\tR\baffinity\"%\n" +
+	"\baffinity\x18\x06 \x01(\tR\baffinity\x12\x16\n" +
+	"\x06buffer\x18\a \x01(\bR\x06buffer\"%\n" +
 	"\x0fGetArrayRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +
 	"\x11ListArraysRequest\"<\n" +
