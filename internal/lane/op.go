@@ -116,6 +116,15 @@ func bad(format string, args ...any) error {
 	return holo.Errorf(holo.Invalid, "operation on a lane: "+format, args...)
 }
 
+// Spread is how many pages of the ring an encoded operation may fill, at most.
+func Spread(op []byte) int {
+	if len(op) == 0 || OpKind(op[0]) != Append {
+		return 0
+	}
+	const most = MaxBatch + MaxRecords*(FrameBytes-4)
+	return (min(len(op)*FrameBytes/4, most)+holo.PageSize-1)/holo.PageSize + 1
+}
+
 // Outcome is what came of an operation: a word, and a number that says more.
 type Outcome struct {
 	Word  Word

@@ -102,7 +102,8 @@ func (n *Node) Open() error {
 
 // reserve keeps room for the pages of a mutation until release.
 func (s *spill) reserve(mu *wire.Mutation) (release func(), err error) {
-	pages, fresh := 0, 0
+	more := shard.More(mu)
+	pages, fresh := more, more
 	for i := range mu.Changes {
 		if c := &mu.Changes[i]; c.Kind != wire.PageData && c.Kind != wire.PageDelta {
 			continue

@@ -69,6 +69,7 @@ type client struct {
 	left  int
 	num   uint64
 	think holo.Duration
+	lane  *laneWork // of who appends to lanes and takes from them, and does nothing else
 }
 
 func newClient(w *world, i int) *client {
@@ -91,6 +92,9 @@ func (c *client) next() {
 
 // draw makes up an operation.
 func (c *client) draw() operation {
+	if c.lane != nil {
+		return c.drawLane()
+	}
 	r := c.w.rng
 	s := holo.MakeShardID(c.w.o.Copies, r.Uint64N(uint64(c.w.o.Shards)))
 	o := operation{
@@ -175,6 +179,9 @@ func (c *client) try(id holo.OpID) {
 
 func (c *client) request() *ask {
 	o := c.op
+	if c.lane != nil {
+		return c.laneStep()
+	}
 	a := &ask{op: o.id, shard: o.shard, sent: c.now()}
 	if o.lease != 0 {
 		return c.underLease(a)
@@ -240,6 +247,10 @@ func (c *client) reply(r *reply) {
 		if a, ok := r.primaries[holo.MakeShardID(c.w.o.Copies, uint64(s))]; ok && a >= 0 {
 			c.guess[holo.MakeShardID(c.w.o.Copies, uint64(s))] = a
 		}
+	}
+	if c.lane != nil {
+		c.laneReply(r)
+		return
 	}
 	if c.op == nil || c.op.id != r.op {
 		return

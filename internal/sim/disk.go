@@ -68,7 +68,8 @@ func (d *disk) full() bool {
 
 // submit gives a mutation to the machine if memory and disk have room.
 func (d *disk) reserve(mu *wire.Mutation) (release func(), err error) {
-	pages, fresh := 0, 0
+	more := shard.More(mu)
+	pages, fresh := more, more
 	for i := range mu.Changes {
 		if mu.Changes[i].Kind == wire.PageFill {
 			continue

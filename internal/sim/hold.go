@@ -75,6 +75,10 @@ func (c *client) proceed(s step) {
 // nothing unless its write was sent, and that may have been heard once and been
 // refused when it was sent again.
 func (c *client) giveUp() {
+	if c.lane != nil {
+		c.laneOver()
+		return
+	}
 	if c.op.lease != 0 && !c.wrote {
 		c.op = nil
 		c.w.after(c.think+c.w.upTo(4*ms), c.next)

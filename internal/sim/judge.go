@@ -28,6 +28,7 @@ func (w *world) judge() {
 		w.ledger(p)
 	}
 	w.tasksOnce()
+	w.lanes()
 	w.sealAll()
 	w.copiesEqual()
 }
@@ -115,7 +116,7 @@ func (w *world) sealAll() {
 		return
 	}
 	for s := range w.o.Shards {
-		for a := freeArray; a <= taskArray; a++ {
+		for _, a := range []holo.ArrayID{freeArray, taskArray, laneArray} {
 			id := holo.MakeShardID(w.o.Copies, uint64(s))
 			if _, ok := w.do(operation{kind: sealOp, shard: id, page: holo.PageID{Array: a}}); !ok {
 				w.fail(fmt.Sprintf("array %d cannot be sealed in shard %d", a, id))
@@ -132,7 +133,7 @@ func (w *world) copiesEqual() {
 		return
 	}
 	for c := range w.control.table.All() {
-		for a := freeArray; a <= taskArray; a++ {
+		for _, a := range []holo.ArrayID{freeArray, taskArray, laneArray} {
 			want, _ := w.root(c, 0, a)
 			for i := range c.Members {
 				got, err := w.root(c, i, a)

@@ -14,7 +14,8 @@
 //
 // Afterwards everything heals, and the run is judged: each page's history is
 // linearizable (porcupine), no acknowledged write is missing, all copies are
-// equal, R is restored, nothing is lost, each task took effect once.
+// equal, R is restored, nothing is lost, each task took effect once, and the
+// records of lanes are there once, in the order of each producer.
 package sim
 
 import (
@@ -26,6 +27,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/liveness"
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/lane"
 )
 
 const (
@@ -74,7 +76,7 @@ func For(seed uint64) Options {
 }
 
 // full is what all pages of a shard take.
-func (o Options) full() int { return o.Pages * arrays * holo.PageSize }
+func (o Options) full() int { return (o.Pages*arrays + lane.MinPages) * holo.PageSize }
 
 // capacity is how many bytes of pages a node may have in memory; 0: no limit.
 func (o Options) capacity() int { return o.Room * o.full() }
@@ -90,22 +92,23 @@ type Result struct {
 
 // world is the state of a run.
 type world struct {
-	o       Options
-	rng     *rand.Rand
-	now     holo.Time // true time, which no process sees
-	queue   events
-	count   uint64
-	nodes   []*node
-	clients []*client
-	control *control
-	net     network
-	faults  faults
-	history []record
-	failure string
-	counts  map[string]int
-	hash    uint64
-	kept    []byte
-	line    []byte
+	o        Options
+	rng      *rand.Rand
+	now      holo.Time // true time, which no process sees
+	queue    events
+	count    uint64
+	nodes    []*node
+	clients  []*client
+	control  *control
+	net      network
+	faults   faults
+	history  []record
+	handouts []handout
+	failure  string
+	counts   map[string]int
+	hash     uint64
+	kept     []byte
+	line     []byte
 }
 
 // Run runs a seed to its end and judges it.
@@ -126,6 +129,9 @@ func newWorld(o Options) *world {
 	w.control = newControl(w)
 	for i := range o.Clients {
 		w.clients = append(w.clients, newClient(w, i))
+	}
+	for i := range laneClients {
+		w.clients = append(w.clients, newLaneClient(w, o.Clients+i))
 	}
 	w.faults = newFaults(w)
 	return w

@@ -17,6 +17,15 @@ type plan struct {
 	outcome  lane.Outcome
 }
 
+// More is how many pages of 64 KiB a mutation may make besides those that it
+// names: what room is kept for before it is ordered.
+func More(mu *wire.Mutation) int {
+	if mu.Kind != wire.MutateLane {
+		return 0
+	}
+	return lane.Spread(mu.Changes[0].Data)
+}
+
 // effect is the mutation as it changes pages.
 func (q *request) effect() *wire.Mutation {
 	if q.plan != nil {
