@@ -20,6 +20,12 @@ import (
 // home is a node in this process, an array of one page in its memory, and its
 // founding user.
 func home(b *testing.B) (*node.Node, holo.ArrayID, door.Caller) {
+	n, id, c, _ := homeOfBuffer(b)
+	return n, id, c
+}
+
+// homeOfBuffer is home with a buffer of one lane besides.
+func homeOfBuffer(b *testing.B) (*node.Node, holo.ArrayID, door.Caller, uint64) {
 	b.Helper()
 	ctx, dir := context.Background(), b.TempDir()
 	config := filepath.Join(dir, "config")
@@ -48,7 +54,12 @@ func home(b *testing.B) (*node.Node, holo.ArrayID, door.Caller) {
 	if err := n.WriteBytes(ctx, c, holo.ArrayID(a.GetId()), 0, page); err != nil {
 		b.Fatal(err)
 	}
-	return n, holo.ArrayID(a.GetId()), c
+	lane := &holov1.CreateArrayRequest{Name: "lane", Type: "u8", Length: 32 * holo.PageSize, ExtentElements: 32 * holo.PageSize, Copies: 1, Buffer: true}
+	made, err := n.CreateArray(ctx, door.Ask(n, user, holov1connect.ArrayServiceCreateProcedure, lane), lane)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n, holo.ArrayID(a.GetId()), c, made.GetId()
 }
 
 // BenchmarkAccess compares what authorisation costs with reading one page that

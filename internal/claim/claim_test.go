@@ -20,12 +20,12 @@ func encoded(t testing.TB, m proto.Message) []byte {
 }
 
 func TestRequestSaysWhichCommandItAsksFor(t *testing.T) {
-	create := encoded(t, &holov1.CreateArrayRequest{Name: "a", Type: "i16", Length: 10, Copies: 2, Affinity: "g"})
+	create := encoded(t, &holov1.CreateArrayRequest{Name: "a", Type: "i16", Length: 10, Copies: 2, Affinity: "g", Buffer: true})
 	m, err := Reader{}.Read(holov1connect.ArrayServiceCreateProcedure[1:], create)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := wire.ArrayCreate{Name: "a", Shape: holo.Shape{Type: holo.I16, Length: 10, Extent: holo.DefaultExtent}, Class: 2, Affinity: "g"}
+	want := wire.ArrayCreate{Name: "a", Shape: holo.Shape{Type: holo.I16, Length: 10, Extent: holo.DefaultExtent}, Class: 2, Affinity: "g", Buffer: true}
 	if got := m.(*wire.ArrayCreate); *got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -155,3 +155,57 @@ func TestBufferLosesAndDoublesNothingThoughAHomeDies(t *testing.T) {
 		}
 	}
 }
+
+// A producer's or consumer's number says nothing: with somebody else's key it is
+// somebody else.
+func TestNumberOfSomebodyElseIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	ctx, n := context.Background(), c.nodes[0]
+	array := c.buffer(n, "records", 1)
+	owner, other := door.Caller{Principal: holo.PrincipalID{1}}, door.Caller{Principal: holo.PrincipalID{2}}
+	_, err := n.OpenProducer(ctx, owner, &holov1.OpenProducerRequest{Array: array, Producer: 5})
+	must(t, err)
+	first := &holov1.AppendRequest{Array: array, Producer: 5, Sequence: 1, Records: [][]byte{{1}}}
+	if _, err := n.AppendRecords(ctx, other, first); holo.ReasonOf(err) != buffer.ReasonForgotten {
+		t.Errorf("somebody else appends as the producer: %v", err)
+	}
+	_, err = n.OpenProducer(ctx, other, &holov1.OpenProducerRequest{Array: array, Producer: 5, Close: true})
+	must(t, err)
+	_, err = n.AppendRecords(ctx, owner, first)
+	must(t, err)
+	b, err := n.TakeRecords(ctx, owner, &holov1.TakeRequest{Array: array, Consumer: 6, Sequence: 1})
+	must(t, err)
+	if again, err := n.TakeRecords(ctx, owner, &holov1.TakeRequest{Array: array, Consumer: 6, Sequence: 1}); err != nil || again.Number != b.Number {
+		t.Errorf("asked for again it is hand-out %d instead of %d: %v", again.GetNumber(), b.Number, err)
+	}
+	if got, err := n.TakeRecords(ctx, other, &holov1.TakeRequest{Array: array, Consumer: 6, Sequence: 1}); err != nil || got.Number != 0 {
+		t.Errorf("somebody else is given %v: %v", got, err)
+	}
+	settle := &holov1.SettleRequest{Array: array, Consumer: 6, Number: b.Number}
+	if err := n.SettleRecords(ctx, other, settle); holo.ReasonOf(err) != buffer.ReasonOver {
+		t.Errorf("somebody else commits: %v", err)
+	}
+	must(t, n.SettleRecords(ctx, owner, settle))
+}
+
+// A buffer's pages are changed by its own operations and by nothing else.
+func TestBufferIsNotWrittenAsAnArray(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	ctx, n := context.Background(), c.nodes[0]
+	id := holo.ArrayID(c.buffer(n, "records", 1))
+	_, atomic := n.Atomic(ctx, door.Caller{}, &holov1.ApplyAtomicRequest{Array: uint64(id), Operation: make([]byte, 16), Kind: "add", Operand: []byte{1}})
+	_, hold := n.Hold(ctx, door.Caller{}, &holov1.HoldRequest{Array: uint64(id), Count: 1, Lease: 1, Milliseconds: 1000})
+	for what, err := range map[string]error{
+		"write": n.WriteRange(ctx, id, 0, []byte{1}), "fill": n.FillRange(ctx, id, 0, 1, []byte{1}), "atomic": atomic, "hold": hold,
+	} {
+		if holo.KindOf(err) != holo.Invalid {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	plain := c.create(n, "plain", 1<<20)
+	if _, err := n.AppendRecords(ctx, door.Caller{}, &holov1.AppendRequest{Array: plain.Id, Producer: 1, Sequence: 1, Records: [][]byte{{1}}}); holo.KindOf(err) != holo.Invalid {
+		t.Errorf("append to an array: %v", err)
+	}
+}

@@ -25,7 +25,7 @@ func requestOf(body wire.Message) (procedure string, q proto.Message) {
 	switch m := body.(type) {
 	case *wire.ArrayCreate:
 		return createArray, &holov1.CreateArrayRequest{
-			Name: m.Name, Type: m.Shape.Type.String(), Length: m.Shape.Length, ExtentElements: m.Shape.Extent, Copies: uint32(m.Class), Affinity: m.Affinity,
+			Name: m.Name, Type: m.Shape.Type.String(), Length: m.Shape.Length, ExtentElements: m.Shape.Extent, Copies: uint32(m.Class), Affinity: m.Affinity, Buffer: m.Buffer,
 		}
 	case *wire.ArraySealing:
 		return sealArray, &holov1.SealRequest{Array: uint64(m.Array)}
