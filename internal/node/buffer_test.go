@@ -48,7 +48,6 @@ type producer struct {
 	caller door.Caller
 	array  uint64
 	number uint64
-	mark   byte
 }
 
 func (p *producer) run(t *testing.T, count int, half func()) {

@@ -12,7 +12,9 @@ import (
 // onLane asks a node for an operation on a lane, in an operation of its own.
 func (s *stage) onLane(i int, number uint64, op lane.Op) uint64 {
 	s.last++
-	op.Pages, op.Who = lane.MinPages, lane.Party{Number: 7}
+	if op.Pages = lane.MinPages; op.Who.Number == 0 {
+		op.Who.Number = 7
+	}
 	mu := wire.Mutation{
 		Op: holo.OpID{Session: 3, Num: number}, Kind: wire.MutateLane, Array: page.Array,
 		Changes: []wire.Change{{Page: page.Index, Kind: wire.PageDelta, Data: op.Encode()}},
@@ -68,5 +70,34 @@ func TestAppendsUnderWayFollowOneAnother(t *testing.T) {
 	}
 	if out := s.outcome(next, more); out.Word != lane.Done || out.Value != 400 {
 		t.Errorf("the record after it: %+v", out)
+	}
+}
+
+// What a consumer was handed and others took away it cannot commit, also where
+// the next primary never saw it take it.
+func TestSlowConsumerIsFencedByTheNextPrimary(t *testing.T) {
+	s := newStage(t, 3, 3)
+	slow, quick := lane.Party{Number: 11}, lane.Party{Number: 12}
+	s.onLane(0, 1, lane.Op{Kind: lane.Open})
+	s.onLane(0, 2, lane.Op{Kind: lane.Append, Seq: 1, Records: [][]byte{make([]byte, 100-lane.FrameBytes), make([]byte, 100-lane.FrameBytes)}})
+	s.onLane(0, 3, lane.Op{Kind: lane.Take, Who: slow, Seq: 1, End: 100, Count: 1})
+	s.carry(anyone)
+	s.crash(0)
+	s.decide(s.dead(0))
+	for _, i := range []int{1, 2} {
+		s.push(i)
+	}
+	next := 1
+	if s.config().Primary == nodeID(2) {
+		next = 2
+	}
+	s.grant(next)
+	s.carry(anyone)
+	taken := s.onLane(next, 4, lane.Op{Kind: lane.Take, Who: quick, Seq: 1, Number: 1, End: 200, Count: 2})
+	late := s.onLane(next, 5, lane.Op{Kind: lane.Commit, Who: slow, Number: 1})
+	right := s.onLane(next, 6, lane.Op{Kind: lane.Commit, Who: quick, Number: 2})
+	s.carry(anyone)
+	if a, b, c := s.outcome(next, taken), s.outcome(next, late), s.outcome(next, right); a.Word != lane.Done || b.Word != lane.Fenced || c.Word != lane.Done {
+		t.Errorf("taken away: %+v; the late commit: %+v; the right one: %+v", a, b, c)
 	}
 }
