@@ -36,9 +36,9 @@ func (b *Buffer) Producer(ctx context.Context) (*Producer, error) {
 }
 
 func (p *Producer) open(ctx context.Context, shut bool) error {
-	req := &holov1.OpenProducerRequest{Array: p.b.raw.info.ID, Producer: p.number, Close: shut}
+	req := &holov1.OpenBufferRequest{Array: p.b.raw.info.ID, Producer: p.number, Close: shut}
 	c, what := p.b.raw.c, p.b.what("open a producer of")
-	_, err := untilKnown(ctx, func() (*holov1.OpenProducerResponse, error) {
+	_, err := untilKnown(ctx, func() (*holov1.OpenBufferResponse, error) {
 		return change(ctx, c.client, what, holov1connect.BufferServiceOpenProcedure, c.buffers.Open, req)
 	})
 	return err

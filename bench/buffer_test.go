@@ -20,7 +20,7 @@ func BenchmarkBuffer(b *testing.B) {
 		records[i] = bytes[i*size:][:size]
 		records[i][7] = byte(i)
 	}
-	if _, err := n.OpenProducer(ctx, c, &holov1.OpenProducerRequest{Array: buffer, Producer: 1}); err != nil {
+	if _, err := n.OpenProducer(ctx, c, &holov1.OpenBufferRequest{Array: buffer, Producer: 1}); err != nil {
 		b.Fatal(err)
 	}
 	next, taken := uint64(1), uint64(0)

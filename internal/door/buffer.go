@@ -15,7 +15,7 @@ const MaxBufferWait = 10_000
 
 // Buffers are the calls about records.
 type Buffers interface {
-	OpenProducer(context.Context, Caller, *holov1.OpenProducerRequest) (*holov1.OpenProducerResponse, error)
+	OpenProducer(context.Context, Caller, *holov1.OpenBufferRequest) (*holov1.OpenBufferResponse, error)
 	AppendRecords(context.Context, Caller, *holov1.AppendRequest) (*holov1.AppendResponse, error)
 	TakeRecords(context.Context, Caller, *holov1.TakeRequest) (*holov1.Taken, error)
 	SettleRecords(context.Context, Caller, *holov1.SettleRequest) error
@@ -38,7 +38,7 @@ func checkBufferWait(what string, ms uint32) error {
 	return nil
 }
 
-func checkOpenProducer(m *holov1.OpenProducerRequest) error {
+func checkOpenProducer(m *holov1.OpenBufferRequest) error {
 	return checkParty("open producer", m.GetProducer())
 }
 
@@ -70,8 +70,8 @@ func checkTake(m *holov1.TakeRequest) error {
 
 func checkSettle(m *holov1.SettleRequest) error { return checkParty("settle", m.GetConsumer()) }
 
-func (s bufferService) Open(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.OpenProducerResponse], error) {
-	return reply(s.b.OpenProducer(ctx, callerOf(ctx), messageOf[*holov1.OpenProducerRequest](ctx)))
+func (s bufferService) Open(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.OpenBufferResponse], error) {
+	return reply(s.b.OpenProducer(ctx, callerOf(ctx), messageOf[*holov1.OpenBufferRequest](ctx)))
 }
 
 func (s bufferService) Append(ctx context.Context, _ *connect.Request[holov1.SignedRequest]) (*connect.Response[holov1.AppendResponse], error) {

@@ -375,9 +375,9 @@ func (m *memory) Hold(_ context.Context, c Caller, _ *holov1.HoldRequest) (*holo
 	return &holov1.HoldResponse{}, nil
 }
 
-func (m *memory) OpenProducer(_ context.Context, c Caller, _ *holov1.OpenProducerRequest) (*holov1.OpenProducerResponse, error) {
+func (m *memory) OpenProducer(_ context.Context, c Caller, _ *holov1.OpenBufferRequest) (*holov1.OpenBufferResponse, error) {
 	m.changed(c)
-	return &holov1.OpenProducerResponse{}, nil
+	return &holov1.OpenBufferResponse{}, nil
 }
 
 func (m *memory) AppendRecords(_ context.Context, c Caller, _ *holov1.AppendRequest) (*holov1.AppendResponse, error) {

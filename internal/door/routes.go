@@ -73,7 +73,7 @@ var routes = map[string]route{
 	holov1connect.AtomicServiceApplyProcedure: asBulk(change("array.atomic", checkAtomic, atomicNeeds)),
 	holov1connect.LeaseServiceHoldProcedure:   asBulk(change("array.lease", checkHold, func(m *holov1.HoldRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
 
-	holov1connect.BufferServiceOpenProcedure:   asBulk(change("buffer.open", checkOpenProducer, func(m *holov1.OpenProducerRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
+	holov1connect.BufferServiceOpenProcedure:   asBulk(change("buffer.open", checkOpenProducer, func(m *holov1.OpenBufferRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
 	holov1connect.BufferServiceAppendProcedure: asBulk(change("buffer.append", checkAppend, func(m *holov1.AppendRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
 	holov1connect.BufferServiceTakeProcedure:   asBulk(change("buffer.take", checkTake, func(m *holov1.TakeRequest) []Access { return arrayID(holo.ActionRead, m.GetArray()) })),
 	holov1connect.BufferServiceSettleProcedure: asBulk(change("buffer.settle", checkSettle, func(m *holov1.SettleRequest) []Access { return arrayID(holo.ActionRead, m.GetArray()) })),

@@ -69,7 +69,7 @@ func sample(procedure string) proto.Message {
 		m.Array, m.Operation, m.Kind, m.Operand = 1, make([]byte, 16), "add", []byte{1, 2}
 	case *holov1.HoldRequest:
 		m.Array, m.Count, m.Lease = 1, 1, 5
-	case *holov1.OpenProducerRequest:
+	case *holov1.OpenBufferRequest:
 		m.Array, m.Producer = 1, 5
 	case *holov1.AppendRequest:
 		m.Array, m.Producer, m.Sequence, m.Records = 1, 5, 1, [][]byte{{1}}

@@ -30,13 +30,13 @@ func party(c door.Caller, number uint64) lane.Party {
 }
 
 // OpenProducer serves the door.
-func (n *Node) OpenProducer(ctx context.Context, c door.Caller, m *holov1.OpenProducerRequest) (*holov1.OpenProducerResponse, error) {
+func (n *Node) OpenProducer(ctx context.Context, c door.Caller, m *holov1.OpenBufferRequest) (*holov1.OpenBufferResponse, error) {
 	a, err := n.bufferOf(ctx, m.GetArray())
 	if err != nil {
 		return nil, err
 	}
 	number, err := n.buffers.Open(ctx, a, party(c, m.GetProducer()), m.GetClose())
-	return &holov1.OpenProducerResponse{Lane: uint32(number)}, err
+	return &holov1.OpenBufferResponse{Lane: uint32(number)}, err
 }
 
 // AppendRecords serves the door.

@@ -52,8 +52,8 @@ type producer struct {
 
 func (p *producer) run(t *testing.T, count int, half func()) {
 	ctx := context.Background()
-	settled(t, func() (*holov1.OpenProducerResponse, error) {
-		return p.node.OpenProducer(ctx, p.caller, &holov1.OpenProducerRequest{Array: p.array, Producer: p.number})
+	settled(t, func() (*holov1.OpenBufferResponse, error) {
+		return p.node.OpenProducer(ctx, p.caller, &holov1.OpenBufferRequest{Array: p.array, Producer: p.number})
 	})
 	for next := 1; next <= count && !t.Failed(); {
 		m := &holov1.AppendRequest{Array: p.array, Producer: p.number, Sequence: uint64(next), WaitMilliseconds: 10_000}
@@ -163,13 +163,13 @@ func TestNumberOfSomebodyElseIsOfNoUse(t *testing.T) {
 	ctx, n := context.Background(), c.nodes[0]
 	array := c.buffer(n, "records", 1)
 	owner, other := door.Caller{Principal: holo.PrincipalID{1}}, door.Caller{Principal: holo.PrincipalID{2}}
-	_, err := n.OpenProducer(ctx, owner, &holov1.OpenProducerRequest{Array: array, Producer: 5})
+	_, err := n.OpenProducer(ctx, owner, &holov1.OpenBufferRequest{Array: array, Producer: 5})
 	must(t, err)
 	first := &holov1.AppendRequest{Array: array, Producer: 5, Sequence: 1, Records: [][]byte{{1}}}
 	if _, err := n.AppendRecords(ctx, other, first); holo.ReasonOf(err) != buffer.ReasonForgotten {
 		t.Errorf("somebody else appends as the producer: %v", err)
 	}
-	_, err = n.OpenProducer(ctx, other, &holov1.OpenProducerRequest{Array: array, Producer: 5, Close: true})
+	_, err = n.OpenProducer(ctx, other, &holov1.OpenBufferRequest{Array: array, Producer: 5, Close: true})
 	must(t, err)
 	_, err = n.AppendRecords(ctx, owner, first)
 	must(t, err)

@@ -25,7 +25,7 @@ const (
 )
 
 // A producer belongs to the principal who opened it, and to one lane.
-type OpenProducerRequest struct {
+type OpenBufferRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Array         uint64                 `protobuf:"varint,1,opt,name=array,proto3" json:"array,omitempty"`
 	Producer      uint64                 `protobuf:"varint,2,opt,name=producer,proto3" json:"producer,omitempty"` // drawn at random, not 0
@@ -34,20 +34,20 @@ type OpenProducerRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OpenProducerRequest) Reset() {
-	*x = OpenProducerRequest{}
+func (x *OpenBufferRequest) Reset() {
+	*x = OpenBufferRequest{}
 	mi := &file_holo_v1_buffer_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OpenProducerRequest) String() string {
+func (x *OpenBufferRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OpenProducerRequest) ProtoMessage() {}
+func (*OpenBufferRequest) ProtoMessage() {}
 
-func (x *OpenProducerRequest) ProtoReflect() protoreflect.Message {
+func (x *OpenBufferRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_holo_v1_buffer_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -59,53 +59,53 @@ func (x *OpenProducerRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OpenProducerRequest.ProtoReflect.Descriptor instead.
-func (*OpenProducerRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use OpenBufferRequest.ProtoReflect.Descriptor instead.
+func (*OpenBufferRequest) Descriptor() ([]byte, []int) {
 	return file_holo_v1_buffer_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *OpenProducerRequest) GetArray() uint64 {
+func (x *OpenBufferRequest) GetArray() uint64 {
 	if x != nil {
 		return x.Array
 	}
 	return 0
 }
 
-func (x *OpenProducerRequest) GetProducer() uint64 {
+func (x *OpenBufferRequest) GetProducer() uint64 {
 	if x != nil {
 		return x.Producer
 	}
 	return 0
 }
 
-func (x *OpenProducerRequest) GetClose() bool {
+func (x *OpenBufferRequest) GetClose() bool {
 	if x != nil {
 		return x.Close
 	}
 	return false
 }
 
-type OpenProducerResponse struct {
+type OpenBufferResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lane          uint32                 `protobuf:"varint,1,opt,name=lane,proto3" json:"lane,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OpenProducerResponse) Reset() {
-	*x = OpenProducerResponse{}
+func (x *OpenBufferResponse) Reset() {
+	*x = OpenBufferResponse{}
 	mi := &file_holo_v1_buffer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OpenProducerResponse) String() string {
+func (x *OpenBufferResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OpenProducerResponse) ProtoMessage() {}
+func (*OpenBufferResponse) ProtoMessage() {}
 
-func (x *OpenProducerResponse) ProtoReflect() protoreflect.Message {
+func (x *OpenBufferResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_holo_v1_buffer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -117,12 +117,12 @@ func (x *OpenProducerResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OpenProducerResponse.ProtoReflect.Descriptor instead.
-func (*OpenProducerResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use OpenBufferResponse.ProtoReflect.Descriptor instead.
+func (*OpenBufferResponse) Descriptor() ([]byte, []int) {
 	return file_holo_v1_buffer_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *OpenProducerResponse) GetLane() uint32 {
+func (x *OpenBufferResponse) GetLane() uint32 {
 	if x != nil {
 		return x.Lane
 	}
@@ -746,12 +746,12 @@ var File_holo_v1_buffer_proto protoreflect.FileDescriptor
 
 const file_holo_v1_buffer_proto_rawDesc = "" +
 	"\n" +
-	"\x14holo/v1/buffer.proto\x12\aholo.v1\x1a\x12holo/v1/holo.proto\"]\n" +
-	"\x13OpenProducerRequest\x12\x14\n" +
+	"\x14holo/v1/buffer.proto\x12\aholo.v1\x1a\x12holo/v1/holo.proto\"[\n" +
+	"\x11OpenBufferRequest\x12\x14\n" +
 	"\x05array\x18\x01 \x01(\x04R\x05array\x12\x1a\n" +
 	"\bproducer\x18\x02 \x01(\x04R\bproducer\x12\x14\n" +
-	"\x05close\x18\x03 \x01(\bR\x05close\"*\n" +
-	"\x14OpenProducerResponse\x12\x12\n" +
+	"\x05close\x18\x03 \x01(\bR\x05close\"(\n" +
+	"\x12OpenBufferResponse\x12\x12\n" +
 	"\x04lane\x18\x01 \x01(\rR\x04lane\"\xa4\x01\n" +
 	"\rAppendRequest\x12\x14\n" +
 	"\x05array\x18\x01 \x01(\x04R\x05array\x12\x1a\n" +
@@ -796,9 +796,9 @@ const file_holo_v1_buffer_proto_rawDesc = "" +
 	"\bcapacity\x18\x04 \x01(\x04R\bcapacity\x12\x1d\n" +
 	"\n" +
 	"handed_out\x18\x05 \x01(\x04R\thandedOut\x12\x14\n" +
-	"\x05state\x18\x06 \x01(\tR\x05state2\xad\x02\n" +
-	"\rBufferService\x12=\n" +
-	"\x04Open\x12\x16.holo.v1.SignedRequest\x1a\x1d.holo.v1.OpenProducerResponse\x129\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state2\xab\x02\n" +
+	"\rBufferService\x12;\n" +
+	"\x04Open\x12\x16.holo.v1.SignedRequest\x1a\x1b.holo.v1.OpenBufferResponse\x129\n" +
 	"\x06Append\x12\x16.holo.v1.SignedRequest\x1a\x17.holo.v1.AppendResponse\x12.\n" +
 	"\x04Take\x12\x16.holo.v1.SignedRequest\x1a\x0e.holo.v1.Taken\x129\n" +
 	"\x06Settle\x12\x16.holo.v1.SignedRequest\x1a\x17.holo.v1.SettleResponse\x127\n" +
@@ -818,19 +818,19 @@ func file_holo_v1_buffer_proto_rawDescGZIP() []byte {
 
 var file_holo_v1_buffer_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_holo_v1_buffer_proto_goTypes = []any{
-	(*OpenProducerRequest)(nil),  // 0: holo.v1.OpenProducerRequest
-	(*OpenProducerResponse)(nil), // 1: holo.v1.OpenProducerResponse
-	(*AppendRequest)(nil),        // 2: holo.v1.AppendRequest
-	(*AppendResponse)(nil),       // 3: holo.v1.AppendResponse
-	(*TakeRequest)(nil),          // 4: holo.v1.TakeRequest
-	(*Taken)(nil),                // 5: holo.v1.Taken
-	(*BufferRecord)(nil),         // 6: holo.v1.BufferRecord
-	(*SettleRequest)(nil),        // 7: holo.v1.SettleRequest
-	(*SettleResponse)(nil),       // 8: holo.v1.SettleResponse
-	(*StatBufferRequest)(nil),    // 9: holo.v1.StatBufferRequest
-	(*BufferStat)(nil),           // 10: holo.v1.BufferStat
-	(*Lane)(nil),                 // 11: holo.v1.Lane
-	(*SignedRequest)(nil),        // 12: holo.v1.SignedRequest
+	(*OpenBufferRequest)(nil),  // 0: holo.v1.OpenBufferRequest
+	(*OpenBufferResponse)(nil), // 1: holo.v1.OpenBufferResponse
+	(*AppendRequest)(nil),      // 2: holo.v1.AppendRequest
+	(*AppendResponse)(nil),     // 3: holo.v1.AppendResponse
+	(*TakeRequest)(nil),        // 4: holo.v1.TakeRequest
+	(*Taken)(nil),              // 5: holo.v1.Taken
+	(*BufferRecord)(nil),       // 6: holo.v1.BufferRecord
+	(*SettleRequest)(nil),      // 7: holo.v1.SettleRequest
+	(*SettleResponse)(nil),     // 8: holo.v1.SettleResponse
+	(*StatBufferRequest)(nil),  // 9: holo.v1.StatBufferRequest
+	(*BufferStat)(nil),         // 10: holo.v1.BufferStat
+	(*Lane)(nil),               // 11: holo.v1.Lane
+	(*SignedRequest)(nil),      // 12: holo.v1.SignedRequest
 }
 var file_holo_v1_buffer_proto_depIdxs = []int32{
 	6,  // 0: holo.v1.Taken.records:type_name -> holo.v1.BufferRecord
@@ -840,7 +840,7 @@ var file_holo_v1_buffer_proto_depIdxs = []int32{
 	12, // 4: holo.v1.BufferService.Take:input_type -> holo.v1.SignedRequest
 	12, // 5: holo.v1.BufferService.Settle:input_type -> holo.v1.SignedRequest
 	9,  // 6: holo.v1.BufferService.Stat:input_type -> holo.v1.StatBufferRequest
-	1,  // 7: holo.v1.BufferService.Open:output_type -> holo.v1.OpenProducerResponse
+	1,  // 7: holo.v1.BufferService.Open:output_type -> holo.v1.OpenBufferResponse
 	3,  // 8: holo.v1.BufferService.Append:output_type -> holo.v1.AppendResponse
 	5,  // 9: holo.v1.BufferService.Take:output_type -> holo.v1.Taken
 	8,  // 10: holo.v1.BufferService.Settle:output_type -> holo.v1.SettleResponse

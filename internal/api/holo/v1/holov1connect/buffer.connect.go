@@ -50,7 +50,7 @@ const (
 
 // BufferServiceClient is a client for the holo.v1.BufferService service.
 type BufferServiceClient interface {
-	Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenProducerResponse], error)
+	Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenBufferResponse], error)
 	Append(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.AppendResponse], error)
 	Take(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.Taken], error)
 	Settle(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SettleResponse], error)
@@ -68,7 +68,7 @@ func NewBufferServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 	baseURL = strings.TrimRight(baseURL, "/")
 	bufferServiceMethods := v1.File_holo_v1_buffer_proto.Services().ByName("BufferService").Methods()
 	return &bufferServiceClient{
-		open: connect.NewClient[v1.SignedRequest, v1.OpenProducerResponse](
+		open: connect.NewClient[v1.SignedRequest, v1.OpenBufferResponse](
 			httpClient,
 			baseURL+BufferServiceOpenProcedure,
 			connect.WithSchema(bufferServiceMethods.ByName("Open")),
@@ -103,7 +103,7 @@ func NewBufferServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // bufferServiceClient implements BufferServiceClient.
 type bufferServiceClient struct {
-	open   *connect.Client[v1.SignedRequest, v1.OpenProducerResponse]
+	open   *connect.Client[v1.SignedRequest, v1.OpenBufferResponse]
 	append *connect.Client[v1.SignedRequest, v1.AppendResponse]
 	take   *connect.Client[v1.SignedRequest, v1.Taken]
 	settle *connect.Client[v1.SignedRequest, v1.SettleResponse]
@@ -111,7 +111,7 @@ type bufferServiceClient struct {
 }
 
 // Open calls holo.v1.BufferService.Open.
-func (c *bufferServiceClient) Open(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenProducerResponse], error) {
+func (c *bufferServiceClient) Open(ctx context.Context, req *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenBufferResponse], error) {
 	return c.open.CallUnary(ctx, req)
 }
 
@@ -137,7 +137,7 @@ func (c *bufferServiceClient) Stat(ctx context.Context, req *connect.Request[v1.
 
 // BufferServiceHandler is an implementation of the holo.v1.BufferService service.
 type BufferServiceHandler interface {
-	Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenProducerResponse], error)
+	Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenBufferResponse], error)
 	Append(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.AppendResponse], error)
 	Take(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.Taken], error)
 	Settle(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.SettleResponse], error)
@@ -202,7 +202,7 @@ func NewBufferServiceHandler(svc BufferServiceHandler, opts ...connect.HandlerOp
 // UnimplementedBufferServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedBufferServiceHandler struct{}
 
-func (UnimplementedBufferServiceHandler) Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenProducerResponse], error) {
+func (UnimplementedBufferServiceHandler) Open(context.Context, *connect.Request[v1.SignedRequest]) (*connect.Response[v1.OpenBufferResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("holo.v1.BufferService.Open is not implemented"))
 }
 
