@@ -14,7 +14,7 @@ import (
 const HandoutLife = 30 * time.Second
 
 // Consumer takes records from a buffer. It is for one goroutine; any number of
-// consumers share a buffer, each on its own. It needs the right to read the
+// consumers share a buffer, each on its own. It needs the rights to read and to write the
 // buffer.
 type Consumer struct {
 	b      *Buffer

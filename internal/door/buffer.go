@@ -24,6 +24,12 @@ type Buffers interface {
 
 type bufferService struct{ handlers }
 
+// consumes is what it takes to consume of a buffer: to see the records, and to
+// have them be gone for everybody else.
+func consumes(array uint64) []Access {
+	return append(arrayID(holo.ActionRead, array), arrayID(holo.ActionWrite, array)...)
+}
+
 func checkParty(what string, number uint64) error {
 	if number == 0 {
 		return holo.Errorf(holo.Invalid, "%s: no number, want one drawn at random", what)

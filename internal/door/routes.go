@@ -75,8 +75,8 @@ var routes = map[string]route{
 
 	holov1connect.BufferServiceOpenProcedure:   asBulk(change("buffer.open", checkOpenProducer, func(m *holov1.OpenBufferRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
 	holov1connect.BufferServiceAppendProcedure: asBulk(change("buffer.append", checkAppend, func(m *holov1.AppendRequest) []Access { return arrayID(holo.ActionWrite, m.GetArray()) })),
-	holov1connect.BufferServiceTakeProcedure:   asBulk(change("buffer.take", checkTake, func(m *holov1.TakeRequest) []Access { return arrayID(holo.ActionRead, m.GetArray()) })),
-	holov1connect.BufferServiceSettleProcedure: asBulk(change("buffer.settle", checkSettle, func(m *holov1.SettleRequest) []Access { return arrayID(holo.ActionRead, m.GetArray()) })),
+	holov1connect.BufferServiceTakeProcedure:   asBulk(change("buffer.take", checkTake, func(m *holov1.TakeRequest) []Access { return consumes(m.GetArray()) })),
+	holov1connect.BufferServiceSettleProcedure: asBulk(change("buffer.settle", checkSettle, func(m *holov1.SettleRequest) []Access { return consumes(m.GetArray()) })),
 	holov1connect.BufferServiceStatProcedure:   read(nothing[holov1.StatBufferRequest], func(m *holov1.StatBufferRequest) []Access { return arrayID(holo.ActionObserve, m.GetArray()) }),
 
 	getData: {class: classBulk, needs: func(m proto.Message) []Access { return arrayID(holo.ActionRead, uint64(m.(*dataCall).array)) }},

@@ -173,12 +173,12 @@ func assemble(c Config, h *home) *Node {
 		n.log = quiet
 	}
 	n.log = n.log.With("node", n.self.String())
-	n.buffers = buffer.New(n.memory)
 	n.raft = newRaftStreams(n)
 	n.leadership = newLeadership(n)
 	n.loop = newLoop(n)
 	n.turns = wait.NewTurns("node "+n.self.String(), n.clock.now, n.group.Done())
 	n.memory = memory.New(n.memoryConfig())
+	n.buffers = buffer.New(n.memory)
 	n.outboxes = newOutboxes(n)
 	n.catalog.refused = func(err error) { n.refusals.addErr(err) }
 	n.catalog.stopped = n.end

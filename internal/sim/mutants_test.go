@@ -49,7 +49,7 @@ var failedSeed = regexp.MustCompile(`(?m)^.*seed (\d+): (.*)$`)
 // The judges of a random run are not blind: a few of the mistakes that chance
 // finds most often are found in a handful of seeds.
 func TestChanceFindsWhatItShould(t *testing.T) {
-	seeds := map[string]string{"21": "40", "22": "200", "28": "40", "90": "40"}
+	seeds := map[string]string{"21": "40", "22": "200", "28": "40", "59": "40"}
 	for _, m := range mutants(t) {
 		n, often := seeds[m.Name[:2]]
 		if !often {
