@@ -148,9 +148,9 @@ var errNothingHeard = errors.New("a session in which nothing is heard")
 func (s *stranger) heard(ctx context.Context, session *transport.Session) (heard []string) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return session.Open(ctx) }}}
 	defer client.CloseIdleConnections()
-	for path, want := range calls() {
+	for path, c := range calls() {
 		body, kind := "", "application/proto"
-		if path == holov1connect.JobServiceWatchProcedure {
+		if c.streams {
 			body, kind = "\x00\x00\x00\x00\x00", "application/connect+proto"
 		}
 		resp, err := client.Post("http://"+api.Host+path, kind, strings.NewReader(body))
@@ -159,7 +159,7 @@ func (s *stranger) heard(ctx context.Context, session *transport.Session) (heard
 		}
 		answer, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if said := resp.Header.Get(api.ReasonHeader) + string(answer); !strings.Contains(said, want) {
+		if said := resp.Header.Get(api.ReasonHeader) + string(answer); !strings.Contains(said, c.told) {
 			heard = append(heard, path+": "+resp.Status+" "+said)
 		}
 	}
@@ -169,19 +169,26 @@ func (s *stranger) heard(ctx context.Context, session *transport.Session) (heard
 	return heard
 }
 
-// calls are all procedures, and what a stranger is told that makes an empty one.
-func calls() map[string]string {
-	all := map[string]string{}
+// call is a procedure: whether its answer is a stream, and what a stranger is told
+// that makes an empty one.
+type call struct {
+	streams bool
+	told    string
+}
+
+// calls are all procedures.
+func calls() map[string]call {
+	all := map[string]call{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("holo.v1", func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			for j := range f.Services().Get(i).Methods().Len() {
 				m := f.Services().Get(i).Methods().Get(j)
-				all[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = "no_session"
+				all[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = call{m.IsStreamingServer(), "no_session"}
 			}
 		}
 		return true
 	})
-	all[holov1connect.SessionServiceBeginProcedure] = "a public key of 0 bytes"
+	all[holov1connect.SessionServiceBeginProcedure] = call{told: "a public key of 0 bytes"}
 	return all
 }
 

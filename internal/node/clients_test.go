@@ -248,11 +248,13 @@ func TestNoProcedureIsHeardFromAfarWithoutASession(t *testing.T) {
 	_, err := known.enrol(c.clientInvite(time.Hour))
 	must(t, err)
 	var paths []string
+	streams := map[string]bool{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("holo.v1", func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			for j := range f.Services().Get(i).Methods().Len() {
 				m := f.Services().Get(i).Methods().Get(j)
-				paths = append(paths, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()))
+				path := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+				paths, streams[path] = append(paths, path), m.IsStreamingServer()
 			}
 		}
 		return true
@@ -262,7 +264,7 @@ func TestNoProcedureIsHeardFromAfarWithoutASession(t *testing.T) {
 		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return link.Dial(ctx) }}}
 		for _, path := range paths {
 			kind, body := "application/proto", ""
-			if path == holov1connect.JobServiceWatchProcedure {
+			if streams[path] {
 				kind, body = "application/connect+proto", "\x00\x00\x00\x00\x00"
 			}
 			resp, err := client.Post("http://"+api.Host+path, kind, strings.NewReader(body))

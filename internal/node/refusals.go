@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/buffer"
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/pagecache"
@@ -74,6 +75,7 @@ var routine = []string{
 	"taking_over", "recovering", "handoff", "not_primary", "no_lease", "not_sealed_here",
 	"deposed", "stopping", "node_lost", catalog.ReasonStaleStamp,
 	shard.ReasonLocked, pagecache.ReasonChanged, pagecache.ReasonBusy, storage.ReasonClosed, "page_healing", reasonNoRoom,
+	buffer.ReasonFull, buffer.ReasonForgotten, buffer.ReasonOrder, buffer.ReasonOver,
 }
 
 func newRefusals() *refusals {

@@ -106,6 +106,7 @@ func TestStatusSaysWhatHoldsTheClusterBack(t *testing.T) {
 func TestNodeKeepsTheClustersVersion(t *testing.T) {
 	owner := key.GenerateSigner()
 	h := &home{dir: t.TempDir(), settings: &identity.Cluster{ID: holo.ClusterID{5}, Name: "c", Owner: owner.Public(), NodeName: "n", Listen: anyLoopback}, signer: key.GenerateSigner(), clusterKey: key.Random()}
+	h.records = []wire.ChainRecord{*h.genesis(owner, 1)}
 	must(t, os.Chmod(h.dir, 0o700))
 	n := assemble(Config{Dir: h.dir}, h)
 	n.learnVersion(protocol.Oldest)
