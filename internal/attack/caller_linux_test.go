@@ -35,7 +35,7 @@ type caller struct {
 func (l *live) enter(by key.Signer) *caller {
 	l.t.Helper()
 	d, public := l.desktop(), by.Public()
-	b, err := d.sessions.Begin(l.t.Context(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:]}))
+	b, err := d.sessions.Begin(l.t.Context(), connect.NewRequest(&holov1.BeginRequest{PublicKey: public[:], Speaks: spoken}))
 	must(l.t, err)
 	m := b.Msg
 	proof := api.SessionProof(l.target.Cluster, l.target.Node, m.GetSession(), m.GetNonce())
@@ -120,7 +120,7 @@ var texts = map[string]string{
 }
 
 // numbers are those that must not be zero.
-var numbers = map[string]uint64{"length": 8, "count": 1, "lease": 5, "acc_bytes": 120, "size": uint64(len(kernels.Get("basic")))}
+var numbers = map[string]uint64{"length": 8, "count": 1, "lease": 5, "producer": 5, "consumer": 5, "sequence": 1, "acc_bytes": 120, "size": uint64(len(kernels.Get("basic")))}
 
 // sizes are those of bytes that are neither a key nor a signature.
 var sizes = map[string]int{"operation": 16, "RecordTokenRequest.id": 16, "operand": 8, "value": 8, "expected": 0, "params": 0}
@@ -134,6 +134,8 @@ func (th things) sensible(d protoreflect.MessageDescriptor) *dynamicpb.Message {
 		switch {
 		case name == "inputs":
 			m.Mutable(f).List().Append(protoreflect.ValueOfUint64(th.array))
+		case whole == "AppendRequest.records":
+			m.Mutable(f).List().Append(protoreflect.ValueOfBytes([]byte("record")))
 		case f.IsList() || f.IsMap():
 		case f.Kind() == protoreflect.MessageKind:
 			m.Set(f, protoreflect.ValueOfMessage(th.sensible(f.Message())))

@@ -70,7 +70,7 @@ func TestDeniedCallsAreCountedAndOnTheRecord(t *testing.T) {
 			l.recordedOf(r.procedure, event, authz.ReasonNotGranted, hex.EncodeToString(public[:]))
 		}
 	}
-	l.recorded("what reads", "refusals.counted", authz.ReasonNotGranted)
+	l.recorded("what reads", "authz.denied", authz.ReasonNotGranted)
 	l.unchanged("after all of them", was)
 	if denied < 25 {
 		t.Errorf("only %d calls were denied", denied)

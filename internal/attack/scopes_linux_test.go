@@ -54,7 +54,7 @@ func TestScopesHoldAtALiveNode(t *testing.T) {
 		grants []holocompute.Grant
 		edge
 	}{
-		"names":  {[]holocompute.Grant{of("reader", holocompute.Scope{Under: "numbers"})}, edge{reading("numbers"), reading("open"), "refusals.counted", authz.ReasonNotGranted}},
+		"names":  {[]holocompute.Grant{of("reader", holocompute.Scope{Under: "numbers"})}, edge{reading("numbers"), reading("open"), "authz.denied", authz.ReasonNotGranted}},
 		"module": {[]holocompute.Grant{of("runner", holocompute.Scope{Module: module}), {Role: "reader"}}, edge{running("loop"), running("basic"), "job.submit", authz.ReasonNotGranted}},
 		"nodes": {[]holocompute.Grant{of("reader", holocompute.Scope{Nodes: here}), of("writer", holocompute.Scope{Nodes: there})},
 			edge{reading("open"), writing("open"), "array.write", authz.ReasonNotGranted}},

@@ -295,7 +295,7 @@ func TestUnknownKeyGetsALinkAndNothingElse(t *testing.T) {
 	conn, err := l.link(t, n).Dial(context.Background())
 	must(t, err)
 	public := l.signer.Public()
-	body := fmt.Sprintf(`{"publicKey":%q}`, base64.StdEncoding.EncodeToString(public[:]))
+	body := fmt.Sprintf(`{"publicKey":%q,"speaks":{"oldest":1,"newest":1}}`, base64.StdEncoding.EncodeToString(public[:]))
 	_, err = fmt.Fprintf(conn, "POST /holo.v1.SessionService/Begin HTTP/1.1\r\nHost: holo\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	must(t, err)
 	answer := make([]byte, 4096)

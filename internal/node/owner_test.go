@@ -116,7 +116,8 @@ func TestNodeGoesOnWhereASuccessionWasCutShort(t *testing.T) {
 	n := c.nodes[0]
 	owner := c.owner()
 	k := key.GenerateSigner()
-	m := &wire.TokenKeyChange{To: wire.TokenKeyPrepared, Key: k.Public(), Registrant: owner.Public(), Authority: owner.Public(), Epoch: n.tokens.epoch()}
+	m := &wire.TokenKeyChange{To: wire.TokenKeyPrepared, Key: k.Public(), Registrant: owner.Public(), Authority: owner.Public()}
+	n.catalog.read(func(c *catalog.Catalog) { m.Epoch = c.AccessEpoch() })
 	copy(m.Sig[:], owner.Sign(m.Proof(n.cluster)))
 	copy(m.KeySig[:], k.Sign(m.Proof(n.cluster)))
 	_, err := n.propose(context.Background(), m)
