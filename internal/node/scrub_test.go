@@ -3,6 +3,9 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"testing"
 
@@ -22,9 +25,16 @@ const recordSize = holo.PageSize + 16
 // tamper changes a spill file as it lies on disk.
 func tamper(t *testing.T, path string, change func(file []byte) []byte) {
 	t.Helper()
-	b, err := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // tidied away since
+	}
 	must(t, err)
-	must(t, os.WriteFile(path, change(b), 0o600))
+	b, err := io.ReadAll(f)
+	must(t, err)
+	b = change(b)
+	_, err = f.WriteAt(b, 0)
+	must(t, errors.Join(err, f.Truncate(int64(len(b))), f.Close()))
 }
 
 // stock is the pages that a node has copies of.
