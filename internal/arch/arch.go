@@ -81,7 +81,7 @@ var mayImport = map[string][]string{
 	"scripts/*":        {},
 	"scripts/exposure": {"internal/lab"},
 	"scripts/chaos":    {".", "internal/lab", "internal/history"},
-	"scripts/capacity": {"."},
+	"scripts/capacity": {".", "internal/lab"},
 }
 
 var words = []string{

@@ -92,8 +92,8 @@ func (c *cluster) but(victim *node) (left []*node) {
 // not written, and when every page has two copies again.
 func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, b bars) error {
 	machine := watchMachine(c.but(victim))
-	l.read.reset()
-	l.written.reset()
+	l.read.Reset(slots)
+	l.written.Reset(slots)
 	killed := time.Now()
 	if err := victim.agent.Process.Kill(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, 
 	if err != nil {
 		return err
 	}
-	read, written, copies := l.read.take(), l.written.take(), whole.Sub(killed)
+	read, written, copies := l.read.Take(), l.written.Take(), whole.Sub(killed)
 	fmt.Printf("capacity: %s killed: no read for %.1f s (bar %.0f), no write for %.1f s; known after %.1f s, all copies back after %.1f s (bar %.0f)\n",
 		what, read.Seconds(), b.reads.Seconds(), written.Seconds(), noticed.Sub(killed).Seconds(), copies.Seconds(), b.copies.Seconds())
 	fmt.Printf("capacity: others left %.0f %% of the processors to it: the bars are for a machine that does nothing else, and count %.1f times\n", share*100, 1/share)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/lab"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // was acknowledged and the last that was tried.
 type load struct {
 	clients       []*node
-	read, written meter
+	read, written lab.Meter
 	stop          context.CancelFunc
 	work          sync.WaitGroup
 	acked, tried  [slots]atomic.Uint64
@@ -42,8 +43,8 @@ func newLoad(ctx context.Context, clients []*node) (*load, error) {
 
 func (l *load) begin(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
-	l.read.reset()
-	l.written.reset()
+	l.read.Reset(slots)
+	l.written.Reset(slots)
 	for i := range slots {
 		l.run(ctx, i, each, func(ctx context.Context, a *ledger) error { return l.write(ctx, a, i) })
 		l.run(ctx, i+1, each, func(ctx context.Context, a *ledger) error { return l.look(ctx, a, i) })
@@ -84,7 +85,7 @@ func (l *load) write(ctx context.Context, a *ledger, i int) error {
 	switch {
 	case err == nil:
 		l.acked[i].Store(v)
-		l.written.tick(i)
+		l.written.Tick(i)
 		l.writes.Add(1)
 	case holocompute.KindOf(err) == holocompute.Indeterminate, holocompute.KindOf(err) == holocompute.Unavailable:
 		return nil
@@ -98,7 +99,7 @@ func (l *load) look(ctx context.Context, a *ledger, i int) error {
 	if err := a.Read(ctx, uint64(i)*extent, got[:]); err != nil {
 		return fmt.Errorf("a read failed: %w", err)
 	}
-	l.read.tick(i)
+	l.read.Tick(i)
 	l.reads.Add(1)
 	if most := l.tried[i].Load(); got[0] < least || got[0] > most {
 		return fmt.Errorf("slot %d reads %d: %d was acknowledged before, and %d was tried", i, got[0], least, most)
@@ -142,38 +143,4 @@ func (l *load) judge(ctx context.Context) error {
 		return fmt.Errorf("control: too little was written to show anything")
 	}
 	return nil
-}
-
-// meter measures the longest time without an answer about some slot.
-type meter struct {
-	mu    sync.Mutex
-	last  [slots]time.Time
-	worst time.Duration
-}
-
-func (m *meter) reset() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.worst = 0
-	for i := range m.last {
-		m.last[i] = time.Now()
-	}
-}
-
-func (m *meter) tick(i int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.worst = max(m.worst, time.Since(m.last[i]))
-	m.last[i] = time.Now()
-}
-
-// take gives the longest time since reset, of those who still wait too.
-func (m *meter) take() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	worst := m.worst
-	for i := range m.last {
-		worst = max(worst, time.Since(m.last[i]))
-	}
-	return worst
 }

@@ -127,8 +127,8 @@ func (c *cluster) breakThings(until time.Time, rng *rand.Rand, u *users) error {
 }
 
 func (c *cluster) breakOne(f fault, rng *rand.Rand, u *users) error {
-	u.read.take()
-	u.written.take()
+	u.read.Take()
+	u.written.Take()
 	var held time.Duration
 	hold := func(least, most time.Duration) {
 		held = least + time.Duration(rng.Int64N(int64(most-least)))
@@ -145,6 +145,6 @@ func (c *cluster) breakOne(f fault, rng *rand.Rand, u *users) error {
 		return err
 	}
 	fmt.Printf("chaos: %-28s %4.1f s   no read for %4.1f s, no write for %4.1f s   whole %4.1f s after it\n",
-		f.name, held.Seconds(), u.read.take().Seconds(), u.written.take().Seconds(), time.Since(mended).Seconds())
+		f.name, held.Seconds(), u.read.Take().Seconds(), u.written.Take().Seconds(), time.Since(mended).Seconds())
 	return u.trouble()
 }

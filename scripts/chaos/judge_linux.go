@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/holocompute/holocompute"
@@ -120,38 +119,4 @@ func insist(do func() error) error {
 			return err
 		}
 	}
-}
-
-// meter measures the longest time without an answer about some element.
-type meter struct {
-	mu    sync.Mutex
-	last  [elements]time.Time
-	worst time.Duration
-}
-
-func (m *meter) reset() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.worst = 0
-	for i := range m.last {
-		m.last[i] = time.Now()
-	}
-}
-
-func (m *meter) tick(i int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.worst = max(m.worst, time.Since(m.last[i]))
-	m.last[i] = time.Now()
-}
-
-// take gives the longest time since the last call.
-func (m *meter) take() (worst time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	worst, m.worst = m.worst, 0
-	for i := range m.last {
-		worst = max(worst, time.Since(m.last[i]))
-	}
-	return worst
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holocompute/holocompute"
 	"github.com/holocompute/holocompute/internal/history"
+	"github.com/holocompute/holocompute/internal/lab"
 )
 
 const (
@@ -27,8 +28,8 @@ const (
 type users struct {
 	start   time.Time
 	clients []*client
-	read    meter
-	written meter
+	read    lab.Meter
+	written lab.Meter
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 
@@ -127,8 +128,8 @@ func (k *client) sum(ctx context.Context) ([]byte, error) {
 // probes, and one in all runs jobs and another keeps the disks busy.
 func (u *users) begin(ctx context.Context) {
 	ctx, u.stop = context.WithCancel(ctx)
-	u.read.reset()
-	u.written.reset()
+	u.read.Reset(elements)
+	u.written.Reset(elements)
 	for i, k := range u.clients {
 		for j := range 2 {
 			u.work.Go(func() { u.use(ctx, k, uint64(2*i+j+1)) })
@@ -180,11 +181,11 @@ func (u *users) probe(ctx context.Context, k *client, i int) {
 	}
 }
 
-func (u *users) try(ctx context.Context, m *meter, i int, do func(context.Context) error) {
+func (u *users) try(ctx context.Context, m *lab.Meter, i int, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	if do(ctx) == nil {
-		m.tick(i)
+		m.Tick(i)
 	}
 }
 
