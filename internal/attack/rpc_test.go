@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -28,7 +29,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/holocompute/holocompute/internal/api"
-	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	holov1 "github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -263,6 +264,9 @@ func (d *desk) body(chance *rand.Rand, r rpc) []byte {
 	return signed
 }
 
+// unread is the least body that a server leaves unread: less lies in the socket.
+const unread = 4 << 10
+
 // send makes one call and wants an answer that is neither a crash nor a bug.
 func (d *desk) send(t testing.TB, method, path string, session int, contentType string, body []byte) {
 	t.Helper()
@@ -286,6 +290,9 @@ func (d *desk) send(t testing.TB, method, path string, session int, contentType 
 	resp, err := d.http.Do(req)
 	if errors.Is(err, context.DeadlineExceeded) || err != nil && d.crowded.Load() > crowded {
 		return // it waits longer than this call does; or calls that wait have taken all connections, which is counted
+	}
+	if errors.Is(err, syscall.EPIPE) && session != withSession && len(body) > unread {
+		return // a stream without a session is refused before its body is read, and the answer was lost to a client that still writes
 	}
 	if err != nil {
 		t.Fatalf("%s %s: no answer: %v", method, path, err)
