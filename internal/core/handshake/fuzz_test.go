@@ -61,7 +61,7 @@ func FuzzIdentity(f *testing.F) {
 }
 
 // FuzzFirstMessage throws bytes at a responder: whoever sends them can do so
-// without any key.
+// without any key. All that it may ever hear are the two fixed refusals.
 func FuzzFirstMessage(f *testing.F) {
 	psk := PSK{ID: [8]byte{1}, Key: key.Random()}
 	static, err := NewStatic(key.GenerateSigner(), testCluster, "beta", now)
@@ -85,10 +85,12 @@ func FuzzFirstMessage(f *testing.F) {
 		f.Add(first)
 	}
 	f.Add(Question())
+	f.Add([]byte(helloMagic + "0a0"))
+	other := string(appendOffer([]byte(otherVersion), r.offer(KindNode)))
 	f.Fuzz(func(t *testing.T, first []byte) {
 		reply, done, err := Respond(r).Process(first)
-		if err == nil || done || len(reply) > len(refusal) {
-			t.Errorf("a stranger got %d bytes, done %v, %v", len(reply), done, err)
+		if heard := string(reply); err == nil || done || heard != "" && heard != refusal && heard != other {
+			t.Errorf("a stranger heard %q, done %v, %v", heard, done, err)
 		}
 	})
 }
