@@ -186,7 +186,7 @@ func privateSocket(socket string) error {
 
 // Close ends the connections. The node forgets the session by itself.
 func (c *Cluster) Close() error {
-	c.client.http.CloseIdleConnections()
+	c.client.closeIdle()
 	if c.client.link != nil {
 		return c.client.link.Close()
 	}

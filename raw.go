@@ -187,7 +187,7 @@ func (r *Raw) put(ctx context.Context, first uint64, b []byte, under holo.Token)
 		req.Header.Set(api.SessionHeader, api.EncodeSession(session))
 		req.Header.Set(api.DigestHeader, api.EncodeDigest(sum))
 		req.Header.Set(api.SignatureHeader, api.EncodeSignature(sig))
-		resp, err := r.c.client.http.Do(req)
+		resp, err := r.c.client.writes.Do(req)
 		if err != nil {
 			return received(ctx, what, true, err)
 		}
@@ -243,7 +243,7 @@ func (r *Raw) get(ctx context.Context, first uint64, dst []byte) error {
 			return holo.Errorf(Internal, "%s: %w", what, err)
 		}
 		req.Header.Set(api.SessionHeader, api.EncodeSession(session))
-		resp, err := r.c.client.http.Do(req)
+		resp, err := r.c.client.reads.Do(req)
 		if err != nil {
 			return received(ctx, what, false, err)
 		}

@@ -29,8 +29,10 @@ const RetryFor = 15 * time.Second
 const (
 	firstPause = 25 * time.Millisecond
 	maxPause   = time.Second
-	// maxConns bounds the connections of one Cluster to its node.
-	maxConns = 16
+	// maxCalls, maxReads and maxWrites bound the connections of one Cluster to its
+	// node. What waits (a write to a shard that has lost a copy, say) then keeps
+	// nothing of another kind from being done. idleConns of each are kept.
+	maxCalls, maxReads, maxWrites, idleConns = 16, 32, 32, 8
 )
 
 // host stands where HTTP wants a name; a socket or a link is what is dialled.
@@ -39,7 +41,9 @@ const host = "http://" + api.Host
 // client is the connection to a node: HTTP over its socket or inside a link, in
 // a session.
 type client struct {
-	http   *http.Client
+	http   *http.Client // of calls
+	reads  *http.Client // of elements
+	writes *http.Client // of elements
 	link   *remote.Link // nil: the socket of this machine's node
 	signer key.Signer
 	token  string // "": none
@@ -53,17 +57,29 @@ type client struct {
 }
 
 func newClient(dial func(context.Context) (net.Conn, error), signer key.Signer, token string) *client {
-	transport := &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		DisableCompression: true,
-		MaxConnsPerHost:    maxConns,
-		IdleConnTimeout:    time.Minute,
-		WriteBufferSize:    256 << 10,
-		ReadBufferSize:     256 << 10,
-	}
-	c := &client{http: &http.Client{Transport: transport}, signer: signer, token: token}
+	c := &client{http: pool(dial, maxCalls), reads: pool(dial, maxReads), writes: pool(dial, maxWrites), signer: signer, token: token}
 	c.open = holov1connect.NewSessionServiceClient(c.http, host, connect.WithAcceptCompression("gzip", nil, nil))
 	return c
+}
+
+// pool is HTTP over at most n connections.
+func pool(dial func(context.Context) (net.Conn, error), n int) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		DisableCompression:  true,
+		MaxConnsPerHost:     n,
+		MaxIdleConnsPerHost: idleConns,
+		IdleConnTimeout:     time.Minute,
+		WriteBufferSize:     256 << 10,
+		ReadBufferSize:      256 << 10,
+	}}
+}
+
+// closeIdle closes the connections that nothing uses.
+func (c *client) closeIdle() {
+	for _, p := range []*http.Client{c.http, c.reads, c.writes} {
+		p.CloseIdleConnections()
+	}
 }
 
 // session gives the session, opening one where there is none or where the one

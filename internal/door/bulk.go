@@ -14,11 +14,9 @@ import (
 )
 
 const (
-	// uploads bounds the PUTs that hold a body at once: 32 MiB.
-	uploads = 8
-	// downloads bounds the GETs that hold chunks at once, width at a time:
-	// 32 MiB.
-	downloads = 8
+	// heldBytes bounds the bodies of PUTs that are held at once, and the chunks of
+	// GETs, and eachBytes those of one principal.
+	heldBytes, eachBytes = 32 << 20, 24 << 20
 	// width is the number of chunks of one call in flight.
 	width = 4
 )
@@ -27,13 +25,13 @@ const (
 type bulk struct {
 	b     Arrays
 	gate  *gate
-	up    chan struct{} // holds a token per upload
-	down  chan struct{} // and per download
-	chunk chan []byte   // buffers for downloads, made once
+	up    *budget
+	down  *budget
+	chunk chan []byte // buffers for downloads, made once
 }
 
 func newBulk(b Arrays, g *gate) *bulk {
-	return &bulk{b: b, gate: g, up: make(chan struct{}, uploads), down: make(chan struct{}, downloads), chunk: make(chan []byte, downloads*width)}
+	return &bulk{b: b, gate: g, up: newBudget(heldBytes, eachBytes), down: newBudget(heldBytes, eachBytes), chunk: make(chan []byte, heldBytes/ChunkBytes)}
 }
 
 // ServeHTTP finds the caller and the range, and moves the bytes.
@@ -166,10 +164,11 @@ func (s *bulk) upload(w http.ResponseWriter, r *http.Request, in call) error {
 	if r.ContentLength < 0 || uint64(r.ContentLength) != sp.bytes {
 		return holo.Errorf(holo.Invalid, "PUT data: a body of %d bytes for elements of %d bytes", r.ContentLength, sp.bytes)
 	}
-	if err := take(r.Context(), s.up); err != nil {
+	release, err := s.up.take(r.Context(), in.caller.Principal, sp.bytes)
+	if err != nil {
 		return err
 	}
-	defer release(s.up)
+	defer release()
 	body := make([]byte, sp.bytes)
 	if _, err := io.ReadFull(r.Body, body); err != nil {
 		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
@@ -226,10 +225,11 @@ func (s *bulk) download(w http.ResponseWriter, r *http.Request, in call) error {
 	if err != nil {
 		return err
 	}
-	if err := take(r.Context(), s.down); err != nil {
+	release, err := s.down.take(r.Context(), in.caller.Principal, min(sp.bytes, width*ChunkBytes))
+	if err != nil {
 		return err
 	}
-	defer release(s.down)
+	defer release()
 	if sp.bytes <= api.MaxUpload {
 		return s.whole(r.Context(), in.caller, w, sp)
 	}

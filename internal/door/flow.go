@@ -5,8 +5,6 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
-
-	"github.com/holocompute/holocompute/internal/holo"
 )
 
 // output writes the head before the first byte, so that an error that comes
@@ -26,18 +24,6 @@ func (o *output) write(b []byte) error {
 	_, err := o.w.Write(b)
 	return err
 }
-
-// take waits for a token.
-func take(ctx context.Context, tokens chan struct{}) error {
-	select {
-	case tokens <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return holo.Errorf(holo.Cancelled, "wait for a transfer to end: %w", ctx.Err())
-	}
-}
-
-func release(tokens chan struct{}) { <-tokens }
 
 // each runs f on every item, n at a time, and gives the first error, after
 // which it starts nothing more.

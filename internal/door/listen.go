@@ -15,7 +15,7 @@ const (
 	// maxPath keeps the path below what every system's sockaddr_un can hold.
 	maxPath = 99
 	// maxConns bounds the connections held at once; more are closed unread.
-	maxConns = 256
+	maxConns = 512
 )
 
 // listen makes the socket in a folder that is private to this user.

@@ -27,6 +27,8 @@ type memory struct {
 	refused func(reason string)
 	chunks  []int // lengths of the writes
 	failAt  map[uint64]error
+	waitAt  map[uint64]chan struct{} // writes there wait until it is closed
+	waiting int                      // writes that began to
 	watch   chan *holov1.JobProgress
 	tokens  town
 }
@@ -324,6 +326,7 @@ func (m *memory) WriteBytes(_ context.Context, c Caller, id holo.ArrayID, offset
 	if err != nil {
 		return err
 	}
+	m.await(offset)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.failAt[offset]; err != nil {
@@ -332,6 +335,18 @@ func (m *memory) WriteBytes(_ context.Context, c Caller, id holo.ArrayID, offset
 	m.chunks = append(m.chunks, len(src))
 	copy(a.data[offset:], src)
 	return nil
+}
+
+func (m *memory) await(offset uint64) {
+	m.mu.Lock()
+	held := m.waitAt[offset]
+	if held != nil {
+		m.waiting++
+	}
+	m.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 }
 
 func (m *memory) PushKernel(_ context.Context, c Caller, q *holov1.PushKernelRequest) (*holov1.Kernel, error) {

@@ -23,9 +23,9 @@ const (
 	// is one that the cluster knows, or a token has opened a session in it. A
 	// stranger has that long to do so, or to be told who it is not.
 	reviewEvery = 10 * time.Second
-	// streamsOfLink is twice what the SDK opens. Each carries one connection to
-	// the door.
-	streamsOfLink = 32
+	// streamsOfLink is a fifth more than the SDK opens. Each carries one connection
+	// to the door.
+	streamsOfLink = 96
 	// idleLink is how long a link lasts on which no stream is open.
 	idleLink = 2 * time.Minute
 )
