@@ -103,6 +103,20 @@ func (c *readCache) clear() {
 	c.mu.pages.Clear()
 }
 
+// sealed are the sealed arrays of which there are pages.
+func (c *readCache) sealed() []holo.ArrayID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.pages.Sealed()
+}
+
+// forget drops the pages of a sealed array that was deleted.
+func (c *readCache) forget(array holo.ArrayID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.pages.Forget(array)
+}
+
 func (c *readCache) sweep(now holo.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

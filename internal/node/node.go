@@ -269,6 +269,7 @@ func (n *Node) run() {
 	n.group.Run(n.tryIsolation)
 	n.group.Run(n.watchRefusals)
 	n.group.Run(n.memory.Scrub)
+	n.group.Run(n.memory.Review)
 	n.group.Run(func(ctx context.Context) { n.peers.Serve(ctx, n.serveOther) })
 }
 

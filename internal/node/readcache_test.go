@@ -145,3 +145,23 @@ func TestWriterGetsPastADeadReader(t *testing.T) {
 	must(t, home.WriteRange(ctx, id, 0, noise(2, 8)))
 	wantBytes(t, home, a.Id, 0, noise(2, 8))
 }
+
+// What a node keeps of a sealed array goes when the array is deleted, and not only
+// when nobody has read it for longer than this test waits.
+func TestKeptPagesOfASealedArrayGoWithIt(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	ctx := context.Background()
+	a := c.create(c.nodes[0], "sealed", 1<<20)
+	id, data := holo.ArrayID(a.Id), noise(1, holo.PageSize)
+	must(t, c.nodes[0].WriteRange(ctx, id, 0, data))
+	must1(c.seals(ctx, c.nodes[0], id))(t)
+	_, reader := c.apart(id)
+	kept := func() uint64 { return must1(reader.memory.Usage(ctx))(t).Cached }
+	await(t, "the page is kept", func() bool {
+		wantBytes(t, reader, a.Id, 0, data)
+		return kept() > 0
+	})
+	must1(c.deletes(ctx, c.nodes[0], id))(t)
+	await(t, "nothing is kept", func() bool { return kept() == 0 })
+}

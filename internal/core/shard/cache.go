@@ -3,6 +3,7 @@ package shard
 import (
 	"cmp"
 	"container/list"
+	"maps"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -21,6 +22,7 @@ type Cache struct {
 	// invalid is, for each shard, the newest grant that was withdrawn. An answer
 	// that was on its way meanwhile carries an older grant, and is not kept.
 	invalid map[holo.ShardID]grantID
+	sealed  map[holo.ArrayID]int // pages of each sealed array
 	stock   stock
 }
 
@@ -36,8 +38,9 @@ type cached struct {
 
 const (
 	// sealedFor is how long a page of a sealed array is kept after it was used
-	// last. It is right for ever, but nobody says when its array is deleted.
-	sealedFor = 60 * holo.Second
+	// last. It is right for ever; who learns that its array was deleted says so
+	// (Forget).
+	sealedFor = 120 * holo.Second
 	// sweepPages is how many pages one Sweep looks at: a few hundred
 	// microseconds.
 	sweepPages = 4096
@@ -56,7 +59,7 @@ func (g grantID) after(o grantID) bool {
 
 // NewCache makes an empty cache of so many bytes.
 func NewCache(bytes int) *Cache {
-	return &Cache{pages: map[holo.PageID]*cached{}, invalid: map[holo.ShardID]grantID{}, stock: stock{limit: bytes}}
+	return &Cache{pages: map[holo.PageID]*cached{}, invalid: map[holo.ShardID]grantID{}, sealed: map[holo.ArrayID]int{}, stock: stock{limit: bytes}}
 }
 
 // Put keeps pages under a lease that was asked for at the time sent, on this
@@ -82,6 +85,9 @@ func (c *Cache) PutSealed(now holo.Time, pages []View) {
 func (c *Cache) keep(p *cached) {
 	c.remove(p.Page)
 	c.pages[p.Page] = p
+	if p.sealed {
+		c.sealed[p.Page.Array]++
+	}
 	c.stock.add(p)
 	c.fit()
 }
@@ -131,6 +137,21 @@ func (c *Cache) Sweep(now holo.Time) {
 	}
 }
 
+// Sealed are the sealed arrays of which there are pages, in order.
+func (c *Cache) Sealed() []holo.ArrayID { return slices.Sorted(maps.Keys(c.sealed)) }
+
+// Forget drops the pages of a sealed array that was deleted.
+func (c *Cache) Forget(array holo.ArrayID) {
+	if c.sealed[array] == 0 {
+		return
+	}
+	for id := range c.pages {
+		if id.Array == array {
+			c.remove(id)
+		}
+	}
+}
+
 // Clear drops every page: the clock cannot be trusted to have moved.
 func (c *Cache) Clear() {
 	for id := range c.pages {
@@ -158,6 +179,16 @@ func (c *Cache) remove(id holo.PageID) {
 	if p, ok := c.pages[id]; ok {
 		delete(c.pages, id)
 		c.stock.take(p)
+		c.unseal(p)
+	}
+}
+
+func (c *Cache) unseal(p *cached) {
+	if !p.sealed {
+		return
+	}
+	if c.sealed[p.Page.Array]--; c.sealed[p.Page.Array] == 0 {
+		delete(c.sealed, p.Page.Array)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestPagesWhoseTimeIsOverAreSwept(t *testing.T) {
 	for _, want := range []struct {
 		at    holo.Duration
 		pages int
-	}{{holo.Second / 2, 3}, {2 * holo.Second, 2}, {61 * holo.Second, 1}, {111 * holo.Second, 0}} {
+	}{{holo.Second / 2, 3}, {2 * holo.Second, 2}, {121 * holo.Second, 1}, {171 * holo.Second, 0}} {
 		if c.Sweep(holo.Time(want.at)); len(c.pages) != want.pages || c.Bytes() != want.pages*pageCost {
 			t.Errorf("after %v there are %d pages in %d bytes, want %d", want.at, len(c.pages), c.Bytes(), want.pages)
 		}
@@ -213,5 +213,27 @@ func TestWriterWaitsForADeadReaderNoLongerThanItsLease(t *testing.T) {
 	g.settle()
 	if a, done := g.answers[id]; !done || a.Err != nil {
 		t.Errorf("the write after the lease: %+v", a)
+	}
+}
+
+// Pages of a sealed array go when it is deleted; those of others stay.
+func TestPagesOfADeletedArrayAreForgotten(t *testing.T) {
+	c := NewCache(100 * holo.PageSize)
+	for i := range holo.PageIndex(5) {
+		c.PutSealed(1, []View{{Page: at(1, i)}, {Page: at(2, i)}})
+	}
+	c.PutSealed(1, []View{{Page: at(1, 0)}}) // once more
+	c.Forget(1)
+	c.Forget(1)
+	for i := range holo.PageIndex(5) {
+		if _, ok := c.Get(2, at(1, i)); ok {
+			t.Errorf("page %d of the deleted array is there", i)
+		}
+		if _, ok := c.Get(2, at(2, i)); !ok {
+			t.Errorf("page %d of another array is gone", i)
+		}
+	}
+	if c.Clear(); len(c.sealed) != 0 {
+		t.Errorf("pages of %d arrays are counted where there are none", len(c.sealed))
 	}
 }
