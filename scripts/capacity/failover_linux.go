@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -18,9 +19,22 @@ const (
 	lookEach = 50 * time.Millisecond
 )
 
-// bars are what the time since the kill may be. Where the victim leads the
-// catalogue another has to be elected first, which may take 7 s.
+// bars are what the time since the kill may be, of nodes that have a machine each,
+// of ownProcessors. Where the victim leads the catalogue another has to be elected
+// first, which may take 7 s.
 type bars struct{ reads, copies time.Duration }
+
+const ownProcessors = 2
+
+// here are the bars on this machine. Reads wait for a lease to run out, and count
+// by what others leave of the processors; copying is work, for which those who are
+// left have fewer processors here than machines of their own would.
+func (b bars) here(left int, share float64) bars {
+	have := share * float64(runtime.NumCPU())
+	crowd := max(1, float64(ownProcessors*left)/have)
+	reads := time.Duration(float64(b.reads) / share)
+	return bars{reads, reads + time.Duration(float64(b.copies-b.reads)*crowd)}
+}
 
 var (
 	barsOfMember = bars{5 * time.Second, 10 * time.Second}
@@ -108,11 +122,12 @@ func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, 
 		return err
 	}
 	read, written, copies := l.read.Take(), l.written.Take(), whole.Sub(killed)
-	fmt.Printf("capacity: %s killed: no read for %.1f s (bar %.0f), no write for %.1f s; known after %.1f s, all copies back after %.1f s (bar %.0f)\n",
-		what, read.Seconds(), b.reads.Seconds(), written.Seconds(), noticed.Sub(killed).Seconds(), copies.Seconds(), b.copies.Seconds())
-	fmt.Printf("capacity: others left %.0f %% of the processors to it: the bars are for a machine that does nothing else, and count %.1f times\n", share*100, 1/share)
-	stretched := func(d time.Duration) time.Duration { return time.Duration(float64(d) / share) }
-	if read > stretched(b.reads) || copies > stretched(b.copies) {
+	here := b.here(len(l.clients), share)
+	fmt.Printf("capacity: %s killed: no read for %.1f s (bar %.1f), no write for %.1f s; known after %.1f s, all copies back after %.1f s (bar %.1f)\n",
+		what, read.Seconds(), here.reads.Seconds(), written.Seconds(), noticed.Sub(killed).Seconds(), copies.Seconds(), here.copies.Seconds())
+	fmt.Printf("capacity: others left %.0f %% of %d processors to all nodes and clients; where each node has %d to itself the bars are %.0f s and %.0f s\n",
+		share*100, runtime.NumCPU(), ownProcessors, b.reads.Seconds(), b.copies.Seconds())
+	if read > here.reads || copies > here.copies {
 		return fmt.Errorf("%s killed: too slow", what)
 	}
 	return nil
