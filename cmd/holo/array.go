@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,7 @@ import (
 
 func arrayCommand(a *app) *cobra.Command {
 	cmd := group("array", "Arrays: numbers in the memory of all nodes",
-		arrayCreate(a), arrayList(a), arrayShow(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a),
+		arrayCreate(a), arrayList(a), arrayShow(a), arrayPages(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a),
 		arrayCheckpoint(a), arrayRestore(a))
 	cmd.AddCommand(askCommands(a)...)
 	cmd.AddCommand(vectorCommands(a)...)
@@ -132,14 +131,7 @@ func detailTable(w *tabwriter.Writer, d arrayDetail) {
 		row(w, "root", d.Root)
 	}
 	row(w)
-	row(w, "EXTENT", "PAGES", "SHARD", "EPOCH", "PRIMARY", "COPIES ON", "STATE")
-	for _, e := range d.Extents {
-		members := make([]string, len(e.Members))
-		for i, m := range e.Members {
-			members[i] = short(m)
-		}
-		row(w, e.Number, fmt.Sprintf("%d-%d", e.FirstPage, e.FirstPage+max(e.Pages, 1)-1), e.Shard, e.Epoch, short(e.Primary), strings.Join(members, " "), e.State)
-	}
+	extentTable(w, d.Extents)
 }
 
 func arraySeal(a *app) *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -21,7 +20,7 @@ import (
 const maxModule = 16 << 20
 
 func kernelCommand(a *app) *cobra.Command {
-	return group("kernel", "Kernels: WebAssembly that runs where the pages lie", kernelNew(a), kernelBuild(a), kernelInspect(a), kernelPush(a), kernelList(a))
+	return group("kernel", "Kernels: WebAssembly that runs where the pages lie", kernelNew(a), kernelBuild(a), kernelInspect(a), kernelVerify(a), kernelPush(a), kernelList(a))
 }
 
 // readModule reads a module's file; "sample:NAME" is one that is built in.
@@ -99,11 +98,8 @@ func kernelPush(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if name == "" {
-				name = strings.TrimSuffix(filepath.Base(strings.TrimPrefix(args[0], samplePrefix)), ".wasm")
-			}
 			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				k, err := c.PushKernel(cmd.Context(), name, wasm)
+				k, err := c.PushKernel(cmd.Context(), kernelName(name, args[0]), wasm)
 				if err != nil {
 					return err
 				}
