@@ -19,8 +19,10 @@ const messageHead = 4
 // nothing.
 const firstPart = holo.PageSize + 4<<10
 
-// keptBuffer is the largest buffer worth keeping for the next message.
-const keptBuffer = 256 << 10
+// keptBuffer is the largest buffer worth keeping for the next message: 1 MiB of
+// pages, as one message of replication has at most, and their heads. A buffer that
+// grows to that anew copies every page some five times.
+const keptBuffer = 1<<20 + 256<<10
 
 var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
 

@@ -68,8 +68,16 @@ func Registered() []Message {
 	return all
 }
 
+// bulky is a message that carries pages. It says how many bytes its items take
+// about, so that they are encoded into a buffer that is made once: one that grows
+// under them copies each page some five times.
+type bulky interface{ bulk() int }
+
 // Append encodes a message, its type in front, onto dst.
 func Append(dst []byte, m Message) []byte {
+	if b, ok := m.(bulky); ok {
+		dst = slices.Grow(dst, b.bulk())
+	}
 	e := Encoder{b: dst}
 	e.U16(uint16(m.Type()))
 	m.encode(&e)

@@ -22,6 +22,11 @@ const (
 	imageBytes  = 16 + 16 + 1
 	markBytes   = 8 + 1 + 16
 	recordBytes = 16 + 1 + 8 + 4 + 8 + 16 + 1 + 8
+
+	// What else the parts of a bulky message take at most.
+	headRoom    = 128 // what is in front of the lists
+	entryRoom   = 64  // what only some mutations have
+	contentRoom = 4 + 4 + 32
 )
 
 func (h *ShardHead) encode(e *Encoder) {
@@ -235,6 +240,17 @@ func (n *Entry) decode(d *Decoder) {
 	if n.answers() {
 		n.Old = d.U64()
 	}
+}
+
+func (m *Repl) bulk() int {
+	n := headRoom
+	for i := range m.Entries {
+		n += entryBytes + entryRoom + len(m.Entries[i].Expect)
+		for k := range m.Entries[i].Changes {
+			n += changeBytes + contentRoom + len(m.Entries[i].Changes[k].Data)
+		}
+	}
+	return n
 }
 
 func (m *Repl) encode(e *Encoder) {
