@@ -12,9 +12,10 @@ type handoff struct {
 	asked holo.Time
 }
 
-// Handoff asks the primary of a shard to give it to another member: it takes
-// no new work, finishes what it has, waits for its read leases to end, and
-// proposes the transfer. If that takes too long it goes on as before.
+// Handoff asks the primary of a shard to give it to another member: it takes no
+// more writes and grants no more leases, finishes what it has, waits for its read
+// leases to end, and proposes the transfer. It is read from meanwhile. If that
+// takes too long it goes on as before.
 func (m *Machine) Handoff(now holo.Time, s holo.ShardID, to holo.NodeID) {
 	r := m.replica(s)
 	if r.lead == nil || !r.lead.active || r.lead.handoff != nil || to == m.self.Node || !r.config.Has(to) {

@@ -17,10 +17,14 @@ type lease struct {
 
 // grantLease lets a reader cache what it read. It ends before this node's own
 // lease does, so a later primary never has to wait for it (I8). None is granted
-// while a change of a page is under way, nor after a Transfer was proposed: the
-// next primary would not know of it.
+// while a change of a page is under way, nor while the shard is given away, which
+// waits until they end, nor after a Transfer was proposed: the next primary would
+// not know of it.
 func (m *Machine) grantLease(now holo.Time, r *replica, rd *Read) {
 	if r.lead.barred == r.config.Epoch || m.changing(r, rd) {
+		return
+	}
+	if r.lead.handoff != nil {
 		return
 	}
 	rest := holo.Duration(float64(m.lease.Sub(now)) * (1 - 2*m.timing.Epsilon))

@@ -45,7 +45,7 @@ func (m *Machine) BeginRead(_ holo.Time, req ReadRequest) (*Read, error) {
 		if req.Sealed && r.lead == nil && !r.config.Lost {
 			return nil, holo.Refuse(holo.Unavailable, "not_sealed_here", "read shard %d: this node holds no sealed copy", r.shard)
 		}
-		if err := m.serving(r); err != nil {
+		if err := m.showing(r); err != nil {
 			return nil, err
 		}
 		rd.activation = r.lead.activation
@@ -93,7 +93,7 @@ func (m *Machine) FinishRead(now holo.Time, rd *Read) error {
 		return nil
 	}
 	r := m.replica(rd.shard)
-	if err := m.serving(r); err != nil {
+	if err := m.showing(r); err != nil {
 		return err
 	}
 	if r.lead.activation != rd.activation {

@@ -74,8 +74,22 @@ func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutat
 	return nil
 }
 
-// serving reports whether this node is the shard's active primary.
+// serving reports whether this node is the shard's active primary and takes new
+// work for it.
 func (m *Machine) serving(r *replica) error {
+	if err := m.showing(r); err != nil {
+		return err
+	}
+	if r.lead.handoff != nil {
+		return holo.Refuse(holo.Unavailable, "handoff", "shard %d: moving to node %v", r.shard, r.lead.handoff.to)
+	}
+	return nil
+}
+
+// showing reports whether this node is the shard's active primary. One that gives
+// the shard away shows pages until another is primary: that one writes nothing
+// before this node has promised it its epoch, and shows none from then on.
+func (m *Machine) showing(r *replica) error {
 	switch {
 	case r.config.Lost:
 		return lost(r)
@@ -83,8 +97,6 @@ func (m *Machine) serving(r *replica) error {
 		return notPrimary(r)
 	case !r.lead.active:
 		return holo.Refuse(holo.Unavailable, "taking_over", "shard %d: this node is still taking over as its primary", r.shard)
-	case r.lead.handoff != nil:
-		return holo.Refuse(holo.Unavailable, "handoff", "shard %d: moving to node %v", r.shard, r.lead.handoff.to)
 	}
 	return nil
 }
