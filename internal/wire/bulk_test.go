@@ -15,7 +15,8 @@ func TestPagesAreEncodedIntoABufferMadeOnce(t *testing.T) {
 		snap.Images = append(snap.Images, PageImage{Page: holo.PageID{Index: i}, Kind: PageData, Data: page})
 		repl.Entries = append(repl.Entries, Entry{Applied: true, Mutation: Mutation{Kind: MutateTask, Changes: []Change{{Page: i, Kind: PageData, Data: page}}}})
 	}
-	for _, m := range []Message{snap, &Recon{Transfer: snap.Transfer}, repl} {
+	mutate := &Mutate{Mutation: repl.Entries[0].Mutation}
+	for _, m := range []Message{snap, &Recon{Transfer: snap.Transfer}, repl, mutate} {
 		var encoded []byte
 		made := testing.AllocsPerRun(5, func() { encoded = Encode(m) })
 		if made > 2 { // the buffer, and the encoder

@@ -133,6 +133,15 @@ func (c *Change) decode(d *Decoder) {
 	d.Valid(d.err != nil || CheckContent(c.Kind, c.Offset, c.Data), "change of a page")
 }
 
+// bulk is that of an entry and of a Mutate.
+func (m *Mutation) bulk() int {
+	n := entryBytes + entryRoom + len(m.Expect)
+	for i := range m.Changes {
+		n += changeBytes + contentRoom + len(m.Changes[i].Data)
+	}
+	return n
+}
+
 func (m *Mutation) encode(e *Encoder) {
 	e.op(m.Op)
 	e.U8(uint8(m.Kind))
@@ -245,10 +254,7 @@ func (n *Entry) decode(d *Decoder) {
 func (m *Repl) bulk() int {
 	n := headRoom
 	for i := range m.Entries {
-		n += entryBytes + entryRoom + len(m.Entries[i].Expect)
-		for k := range m.Entries[i].Changes {
-			n += changeBytes + contentRoom + len(m.Entries[i].Changes[k].Data)
-		}
+		n += m.Entries[i].bulk()
 	}
 	return n
 }
