@@ -14,7 +14,7 @@ type handoff struct {
 
 // Handoff asks the primary of a shard to give it to another member: it takes no
 // more writes and grants no more leases, finishes what it has, waits for its read
-// leases to end, and proposes the transfer. It is read from meanwhile. If that
+// leases to end, and proposes the transfer. It is read from until then. If that
 // takes too long it goes on as before.
 func (m *Machine) Handoff(now holo.Time, s holo.ShardID, to holo.NodeID) {
 	r := m.replica(s)

@@ -7,7 +7,8 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// Tasks at a primary that gives its shard away read on until another is primary.
+// Tasks at a primary that gives its shard away read on until it proposes the
+// transfer.
 // What would make it wait for them is refused: writes, and leases for caches.
 func TestAShardThatIsGivenAwayIsReadAndNotWritten(t *testing.T) {
 	g := newGroup(t, 2, 2, 2, DefaultLimits())
@@ -30,5 +31,12 @@ func TestAShardThatIsGivenAwayIsReadAndNotWritten(t *testing.T) {
 	}
 	if err != nil || rd.Lease.For != 0 {
 		t.Fatalf("lease of %v, error %v; want a read and no lease", rd.Lease.For, err)
+	}
+	g.tick(0) // nothing is under way: it proposes the transfer, and may be dropped by who is next
+	if _, ok := g.proposed[len(g.proposed)-1].(*wire.ShardTransfer); !ok {
+		t.Fatalf("it proposes %T", g.proposed[len(g.proposed)-1])
+	}
+	if _, err := g.read(0, id, false); holo.ReasonOf(err) != "handoff" {
+		t.Fatalf("a read where another may be primary: %v, want it refused", err)
 	}
 }

@@ -81,14 +81,18 @@ func (m *Machine) serving(r *replica) error {
 		return err
 	}
 	if r.lead.handoff != nil {
-		return holo.Refuse(holo.Unavailable, "handoff", "shard %d: moving to node %v", r.shard, r.lead.handoff.to)
+		return moving(r)
 	}
 	return nil
 }
 
+func moving(r *replica) error {
+	return holo.Refuse(holo.Unavailable, "handoff", "shard %d: moving to node %v", r.shard, r.lead.handoff.to)
+}
+
 // showing reports whether this node is the shard's active primary. One that gives
-// the shard away shows pages until another is primary: that one writes nothing
-// before this node has promised it its epoch, and shows none from then on.
+// the shard away shows pages until it proposes the transfer: from then on another
+// may be primary, and may have this node dropped if it hears nothing from it.
 func (m *Machine) showing(r *replica) error {
 	switch {
 	case r.config.Lost:
@@ -97,6 +101,8 @@ func (m *Machine) showing(r *replica) error {
 		return notPrimary(r)
 	case !r.lead.active:
 		return holo.Refuse(holo.Unavailable, "taking_over", "shard %d: this node is still taking over as its primary", r.shard)
+	case r.lead.handoff != nil && r.lead.barred == r.config.Epoch:
+		return moving(r)
 	}
 	return nil
 }
