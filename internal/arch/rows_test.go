@@ -29,25 +29,29 @@ var (
 // TestRowsNameTheirProofs holds the page against the source: what it says is
 // there is, and what a row lacks it says.
 func TestRowsNameTheirProofs(t *testing.T) {
-	c := rowCheck{t: t, tests: testNames(t), events: auditEvents(t), reasons: reasonRows(t), patches: map[string]*mutant.Mutant{}}
-	for _, folder := range []string{"mutants", "exposed"} {
-		all, err := mutant.ReadAll(filepath.Join("..", "..", "test", "threat", folder))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range all {
-			c.patches[m.Name] = m
-		}
-	}
+	c := newRowCheck(t, "test/threat/mutants", "test/threat/exposed")
+	c.events, c.reasons = auditEvents(t), reasonRows(t)
+	c.page(identityRows, c.row, "security", "rows.md")
+}
+
+// page reads a page's table: its rows are those that are wanted, in their order.
+func (c rowCheck) page(want []string, row func(id string, cells []string), path ...string) {
+	c.t.Helper()
 	var seen []string
-	for line := range strings.Lines(readDoc(t, "security", "rows.md")) {
-		if m := identityRow.FindStringSubmatch(line); m != nil {
-			seen = append(seen, m[1])
-			c.row(m[1], strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|"))
+	for line := range strings.Lines(readDoc(c.t, path...)) {
+		m := identityRow.FindStringSubmatch(line)
+		if m == nil {
+			continue
 		}
+		seen = append(seen, m[1])
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		row(m[1], cells)
 	}
-	if !slices.Equal(seen, identityRows) {
-		t.Errorf("the page has the rows %v, the specification %v", seen, identityRows)
+	if !slices.Equal(seen, want) {
+		c.t.Errorf("the page has the rows %v, the specification %v", seen, want)
 	}
 }
 
@@ -85,8 +89,35 @@ func auditEvents(t *testing.T) map[string]bool {
 
 type rowCheck struct {
 	t                      *testing.T
+	gate                   string // .ci/run
 	tests, events, reasons map[string]bool
 	patches                map[string]*mutant.Mutant
+}
+
+// newRowCheck knows all tests of the source, and the patches of these folders.
+func newRowCheck(t *testing.T, folders ...string) rowCheck {
+	t.Helper()
+	gate, err := os.ReadFile(filepath.Join("..", "..", ".ci", "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := rowCheck{t: t, gate: string(gate), tests: testNames(t), patches: map[string]*mutant.Mutant{}}
+	for _, folder := range folders {
+		all, err := mutant.ReadAll(filepath.Join("..", "..", filepath.FromSlash(folder)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all {
+			if c.patches[m.Name] != nil {
+				t.Errorf("two patches are called %s", m.Name)
+			}
+			c.patches[m.Name] = m
+		}
+	}
+	if len(c.patches) < 100 {
+		t.Fatalf("only %d patches: %v", len(c.patches), slices.Sorted(maps.Keys(c.patches)))
+	}
+	return c
 }
 
 // row reads "row | tests | event and reason | patches | holds | lacks".
@@ -95,9 +126,6 @@ func (c rowCheck) row(id string, cells []string) {
 		c.t.Errorf("%s: %d cells, want 6", id, len(cells))
 		return
 	}
-	for i := range cells {
-		cells[i] = strings.TrimSpace(cells[i])
-	}
 	proofs, event, patches, holds, lacks := quoted(cells[1]), quoted(cells[2]), quoted(cells[3]), cells[4], cells[5]
 	if !holdsOf.MatchString(holds) || !strings.Contains(holds, "a") {
 		c.t.Errorf("%s: holds %q", id, holds)
@@ -105,13 +133,22 @@ func (c rowCheck) row(id string, cells []string) {
 	if got, want := excused(lacks), missing(holds); got != want {
 		c.t.Errorf("%s holds %s: %q gives a reason for missing %q, want one for just %q", id, holds, lacks, got, want)
 	}
+	if strings.Contains(holds, "e") != (len(patches) > 0) {
+		c.t.Errorf("%s holds %s, with the patches %v", id, holds, patches)
+	}
+	c.there(id, proofs)
+	c.event(id, event, holds)
+	c.taken(id, patches, proofs)
+}
+
+// there wants each proof to be a test of the source, or a program of scripts/ that
+// the gate runs.
+func (c rowCheck) there(id string, proofs []string) {
 	for _, p := range proofs {
-		if !c.tests[p] && !isScript(p) {
+		if !c.tests[p] && !c.isScript(p) {
 			c.t.Errorf("%s: there is no %s", id, p)
 		}
 	}
-	c.event(id, event, holds)
-	c.taken(id, patches, proofs, holds)
 }
 
 // missing are the letters that a row does not hold.
@@ -154,9 +191,10 @@ func quoted(cell string) []string {
 	return strings.Fields(strings.Trim(strings.ReplaceAll(cell, "`", ""), "-"))
 }
 
-func isScript(name string) bool {
-	info, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(name)))
-	return strings.HasPrefix(name, "scripts/") && err == nil && info.IsDir()
+func (c rowCheck) isScript(name string) bool {
+	_, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(name)))
+	short, ok := strings.CutPrefix(strings.TrimSuffix(name, ".sh"), "scripts/")
+	return ok && err == nil && strings.Contains(c.gate, short)
 }
 
 func (c rowCheck) event(id string, event []string, holds string) {
@@ -171,10 +209,7 @@ func (c rowCheck) event(id string, event []string, holds string) {
 }
 
 // taken wants each patch to name the row and to fail a test of it.
-func (c rowCheck) taken(id string, patches, proofs []string, holds string) {
-	if strings.Contains(holds, "e") != (len(patches) > 0) {
-		c.t.Errorf("%s holds %s, with the patches %v", id, holds, patches)
-	}
+func (c rowCheck) taken(id string, patches, proofs []string) {
 	for _, name := range patches {
 		m := c.patches[name]
 		if m == nil {
@@ -187,8 +222,5 @@ func (c rowCheck) taken(id string, patches, proofs []string, holds string) {
 		if proof := cmp.Or(m.Script, m.Package+"."+m.Test); !slices.Contains(proofs, proof) {
 			c.t.Errorf("%s: the patch %s fails %s, which the row does not name", id, name, proof)
 		}
-	}
-	if len(c.patches) < 100 {
-		c.t.Fatalf("only %d patches: %v", len(c.patches), slices.Sorted(maps.Keys(c.patches)))
 	}
 }

@@ -120,3 +120,52 @@ func TestShardOfAndRankAreFixed(t *testing.T) {
 const goldenShard = holo.ShardID(478)
 
 var goldenRanks = [][]int{{4, 3, 2, 1}, {2, 4, 1, 3}, {4, 3, 2, 1}, {4, 2, 1, 3}}
+
+// A million pages, each of an array of its own name: every node computes the same
+// home, and the pages that move when a node comes are those that the newcomer takes,
+// no more than a fifth above its share.
+func TestNodeThatComesTakesItsShareAndNoMore(t *testing.T) {
+	const pages = 1_000_000
+	for n := 1; n <= 5; n++ {
+		before, after := homes(t, n), homes(t, n+1)
+		moved := 0
+		for p := range uint64(pages) {
+			s := pageShard(p)
+			if before[s] == after[s] {
+				continue
+			}
+			if moved++; after[s] != id(n+1) {
+				t.Fatalf("page %d moves from %v to %v, which was there before", p, before[s], after[s])
+			}
+		}
+		if most := 1.2 * pages / float64(n+1); float64(moved) > most || moved == 0 {
+			t.Errorf("the node that comes to %d moves %d of %d pages, want at most %.0f", n, moved, pages, most)
+		}
+	}
+}
+
+// pageShard spreads pages over the shards of all classes, under an affinity and an
+// extent each.
+func pageShard(p uint64) holo.ShardID {
+	affinity := string([]byte{byte(p), byte(p >> 8)})
+	return ShardOf(holo.Class(1+p%holo.MaxClass), affinity, p>>16)
+}
+
+// homes are the first nodes of all shards among n alike, as each of them computes
+// them: it lists itself first.
+func homes(t *testing.T, n int) map[holo.ShardID]holo.NodeID {
+	t.Helper()
+	first := map[holo.ShardID]holo.NodeID{}
+	for self := range n {
+		nodes := weighted(slices.Repeat([]uint64{256}, n)...)
+		nodes[0], nodes[self] = nodes[self], nodes[0]
+		for s := range holo.ShardID(holo.MaxClass * holo.ShardCount) {
+			home := Rank(s, nodes)[0]
+			if self > 0 && first[s] != home {
+				t.Fatalf("shard %d of %d nodes: %v or %v", s, n, first[s], home)
+			}
+			first[s] = home
+		}
+	}
+	return first
+}
