@@ -106,25 +106,37 @@ func scaleTask(t testing.TB, in, out [][]byte) *Task {
 }
 
 // BenchmarkTwoWorkers maps 1 GiB of f64, an extent of 4 MiB at a time, in two
-// workers at once, against a loop in Go on one processor over the same pages: one
-// multiplication for each element, about the lightest map there is. Its wall-ratio is what two
-// processes gain; the processor time is that of all three.
+// workers at once, against a loop in Go on one processor over the same pages. Its
+// wall-ratio is what two processes gain; the processor time is that of all three.
+// One multiplication for each element is about the lightest map there is: that
+// shows what copying costs. A polynomial of degree 16 shows what computing gains.
 func BenchmarkTwoWorkers(b *testing.B) {
-	const extents, n = 256, 4 << 20 / 8
-	var in, out [extents][][]byte
+	const n = 4 << 20 / 8
+	var in, out [256][][]byte
 	for e := range in {
 		in[e] = f64s(n, func(i uint64) uint64 { return 0x3ff0000000000000 + i*7919 })
 		out[e] = f64s(n, func(i uint64) uint64 { return i })
 	}
+	for _, m := range []struct {
+		name string
+		task func(testing.TB, [][]byte, [][]byte) *Task
+		goes func(to, from []byte)
+	}{
+		{"scale", scaleTask, scaleGo}, {"polynomial", polynomialTask, polynomialGo},
+	} {
+		b.Run(m.name, func(b *testing.B) { mapByTwo(b, m.task(b, in[0], out[0]), in[:], out[:], m.goes) })
+	}
+}
+
+func mapByTwo(b *testing.B, m *Task, in, out [][][]byte, goes func(to, from []byte)) {
 	p := New(Options{Max: 2})
 	b.Cleanup(p.Close)
-	scale := scaleTask(b, in[0], out[0])
-	both := func() {
+	both := func(int) {
 		var wait sync.WaitGroup
 		for half := range 2 {
 			wait.Go(func() {
-				for e := half; e < extents; e += 2 {
-					task := *scale
+				for e := half; e < len(in); e += 2 {
+					task := *m
 					read, _ := paged(in[e])
 					_, write := paged(out[e])
 					task.Inputs = []Input{{Type: holo.F64, Read: read}}
@@ -137,16 +149,21 @@ func BenchmarkTwoWorkers(b *testing.B) {
 		}
 		wait.Wait()
 	}
-	both()
+	both(0)
 	one, two := p.mu.idle[0].os.Pid, p.mu.idle[1].os.Pid
-	bench.CompareWith(b, 1, extents*n*8, func() time.Duration { return processorTime(one) + processorTime(two) }, func(int) {
+	others := func() time.Duration { return processorTime(one) + processorTime(two) }
+	bench.CompareWith(b, 1, len(in)*len(in[0])*holo.PageSize, others, func(int) {
 		for e := range in {
 			for page := range in[e] {
-				for i := 0; i < holo.PageSize; i += 8 {
-					v := math.Float64frombits(binary.LittleEndian.Uint64(in[e][page][i:]))
-					binary.LittleEndian.PutUint64(out[e][page][i:], math.Float64bits(v*-2.5))
-				}
+				goes(out[e][page], in[e][page])
 			}
 		}
-	}, func(int) { both() })
+	}, both)
+}
+
+func scaleGo(to, from []byte) {
+	for i := 0; i < len(from); i += 8 {
+		v := math.Float64frombits(binary.LittleEndian.Uint64(from[i:]))
+		binary.LittleEndian.PutUint64(to[i:], math.Float64bits(v*-2.5))
+	}
 }
