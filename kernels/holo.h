@@ -113,6 +113,17 @@ HOLO_EXPORT("holo_alloc") void *holo_alloc(u32 size, u32 align) {
 __attribute__((import_module("holo"), import_name("log"))) void holo_log(const void *text, u32 len);
 #define HOLO_LOG(text) holo_log(text, sizeof(text) - 1)
 
+/* What a task reaches: arrays behind handles, 0 the first, that its job gave it.
+ * Offsets count elements from the first of the handle's range, lengths are bytes
+ * of whole elements, at most HOLO_MOST a call. A handle reads or writes; what is written is
+ * there once the task has ended with 0. A refusal moves nothing. */
+enum holo_reach { HOLO_DONE = 0, HOLO_NO_HANDLE = -1, HOLO_NO_RIGHT = -2, HOLO_BAD_RANGE = -3, HOLO_NO_BUDGET = -4, HOLO_BAD_LENGTH = -5 };
+#define HOLO_MOST (1u << 20)
+#define HOLO_IMPORT(name) __attribute__((import_module("holo"), import_name(name)))
+HOLO_IMPORT("read") i32 holo_read(u32 handle, u64 offset, void *to, u32 bytes);
+HOLO_IMPORT("write") i32 holo_write(u32 handle, u64 offset, const void *from, u32 bytes);
+HOLO_IMPORT("len") i64 holo_len(u32 handle); /* elements, or below 0 */
+
 #define HOLO_IN(d, i) (&(d)->views[i])
 #define HOLO_OUT(d, i) (&(d)->views[(d)->n_in + (i)])
 

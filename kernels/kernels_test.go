@@ -56,6 +56,7 @@ func TestSamplesAreAdmittedWithTheirFunctions(t *testing.T) {
 		"flights-go": "comb_by_hour red_by_hour",
 		"logs":       "comb_say map_fail map_say map_wild red_say",
 		"strict":     "map_bits",
+		"tasks":      "map_ask task_ask task_late task_reverse",
 	}
 	for _, s := range append(All(), Hostile()...) {
 		m, err := module.Admit(s.Wasm)

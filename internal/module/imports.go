@@ -9,6 +9,11 @@ var allowedImports = map[string]funcType{
 	// log takes a text for people. It gives nothing back, so that nothing a
 	// kernel computes can depend on what became of it.
 	HostModule + "." + HostLog: {params: []valueType{i32, i32}},
+	// read, write and len reach what the handles of a task stand for; in any other
+	// kernel no handle is known.
+	HostModule + "." + HostRead:   {params: []valueType{i32, i64, i32, i32}, results: []valueType{i32}},
+	HostModule + "." + HostWrite:  {params: []valueType{i32, i64, i32, i32}, results: []valueType{i32}},
+	HostModule + "." + HostLength: {params: []valueType{i32}, results: []valueType{i64}},
 }
 
 func (p *parsed) mayImport(im importItem) bool {

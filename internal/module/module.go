@@ -35,13 +35,14 @@ const (
 	Reduce                  // holo_red_NAME: adds a block to the accumulator
 	Combine                 // holo_comb_NAME: adds another accumulator to the accumulator
 	Finish                  // holo_fin_NAME: outputs from the accumulator
+	Task                    // holo_task_NAME: reads and writes arrays behind handles
 )
 
-var kindNames = [...]string{Map: "map", Reduce: "red", Combine: "comb", Finish: "fin"}
+var kindNames = [...]string{Map: "map", Reduce: "red", Combine: "comb", Finish: "fin", Task: "task"}
 
-// String is "map", "red", "comb" or "fin".
+// String is "map", "red", "comb", "fin" or "task".
 func (k Kind) String() string {
-	if k < Map || k > Finish {
+	if k < Map || k > Task {
 		return "invalid"
 	}
 	return kindNames[k]
@@ -124,7 +125,7 @@ func Meter(wasm []byte) ([]byte, error) {
 
 // kernelOf reads a kernel's kind and name out of an export's name.
 func kernelOf(export string) (Function, bool) {
-	for kind := Map; kind <= Finish; kind++ {
+	for kind := Map; kind <= Task; kind++ {
 		if name, ok := strings.CutPrefix(export, "holo_"+kind.String()+"_"); ok && name != "" {
 			return Function{kind, name}, true
 		}
@@ -133,12 +134,15 @@ func kernelOf(export string) (Function, bool) {
 }
 
 // What the metered module imports from and exports to its host. A module that
-// names any of them itself is refused by Admit, HostLog aside (imports.go).
+// names any of them itself is refused by Admit, those aside that are on the list (imports.go).
 const (
 	HostModule  = "holo"
 	HostYield   = "yield"      // (gas i64) -> i64: called when gas is below zero; answers with more
 	HostGrow    = "grow"       // (pages i32) -> i32: what memory.grow does
-	HostLog     = "log"        // (text i32, bytes i32) -> (): the only one of the host's that a kernel may import
+	HostLog     = "log"        // (text i32, bytes i32) -> (): on the list
+	HostRead    = "read"       // (handle i32, offset i64, to i32, bytes i32) -> i32: on the list
+	HostWrite   = "write"      // (handle i32, offset i64, from i32, bytes i32) -> i32: on the list
+	HostLength  = "len"        // (handle i32) -> i64: on the list
 	GasGlobal   = "holo.gas"   // mutable i64: the gas left
 	DepthGlobal = "holo.depth" // mutable i32: the calls that may still be nested
 )

@@ -46,6 +46,7 @@ func TestKernelNamesAreReadFromExports(t *testing.T) {
 		{"holo_red_by_hour", Function{Reduce, "by_hour"}, true},
 		{"holo_comb_x", Function{Combine, "x"}, true},
 		{"holo_fin_x", Function{Finish, "x"}, true},
+		{"holo_task_sort", Function{Task, "sort"}, true},
 		{"holo_map_", Function{}, false},
 		{"holo_abi", Function{}, false},
 		{"map_scale", Function{}, false},

@@ -24,8 +24,9 @@ const (
 	OutOfGas    = "out_of_gas"
 	OutOfMemory = "out_of_memory"
 	CallDepth   = "call_depth"
-	Trap        = "trap"         // unreachable, bad address, division by zero, ...
-	KernelError = "kernel_error" // the kernel returned another status than 0
+	Trap        = "trap"          // unreachable, bad address, division by zero, ...
+	KernelError = "kernel_error"  // the kernel returned another status than 0
+	TooManyAsks = "too_many_asks" // a task asked more of its handles than handles.MaxAsks
 )
 
 // View is a run of elements that a call reads or writes.
@@ -37,7 +38,8 @@ type View struct {
 // Call is one block of work for a kernel. N elements from global element First
 // are processed; the views of map and red hold N elements each, and an
 // input of map its halo around them. Comb and fin
-// take N = 0; comb's one input is the other accumulator, a view of u8.
+// take N = 0; comb's one input is the other accumulator, a view of u8. A task
+// has neither views nor accumulator, and any N.
 type Call struct {
 	Function string // without its prefix: by_hour
 	First    uint64
@@ -47,6 +49,7 @@ type Call struct {
 	Outputs  []View // filled by the call; float views with canonical NaNs
 	Params   []byte
 	Acc      []byte // red, comb, fin: read, and for red and comb written back
+	Reach    Reach  // of a task: what its handles stand for; nil: it has none
 
 	// Gas and MemoryPages are the limits of Program's one-call methods. An
 	// Instance got its limits when it was made and does not look at these.
@@ -71,16 +74,18 @@ func (c *Call) check(k module.Kind) error {
 		return c.bad(k, "%d bytes of parameters, at most %d", len(c.Params), MaxParamBytes)
 	case len(c.Acc) > MaxAccBytes:
 		return c.bad(k, "an accumulator of %d bytes, at most %d", len(c.Acc), MaxAccBytes)
-	case (k == module.Map) != (len(c.Acc) == 0):
+	case (k == module.Map || k == module.Task) != (len(c.Acc) == 0):
 		return c.bad(k, "an accumulator of %d bytes", len(c.Acc))
-	case (k == module.Map || k == module.Reduce) != (c.N > 0):
+	case k != module.Task && (k == module.Map || k == module.Reduce) != (c.N > 0):
 		return c.bad(k, "%d elements", c.N)
-	case (k == module.Finish) != (len(c.Inputs) == 0):
+	case (k == module.Finish || k == module.Task) != (len(c.Inputs) == 0):
 		return c.bad(k, "%d input views", len(c.Inputs))
 	case k == module.Combine && (len(c.Inputs) != 1 || c.Inputs[0].Type != holo.U8 || len(c.Inputs[0].Bytes) != len(c.Acc)):
 		return c.bad(k, "its input is not another accumulator of %d bytes", len(c.Acc))
 	case c.Halo > 0 && k != module.Map || c.Halo > wire.MaxHalo:
 		return c.bad(k, "a halo of %d elements: map may have one of at most %d", c.Halo, wire.MaxHalo)
+	case k != module.Task && c.Reach != nil:
+		return c.bad(k, "handles, which only a task may have")
 	case (k == module.Map || k == module.Finish) != (len(c.Outputs) > 0):
 		return c.bad(k, "%d output views", len(c.Outputs))
 	}

@@ -122,6 +122,8 @@ func (i *Instance) run(ctx context.Context, kind module.Kind, c *Call) error {
 		return err
 	}
 	i.load(c, l)
+	i.meter.reach = c.Reach
+	defer func() { i.meter.reach = nil }()
 	status, err := i.enter(ctx, who, f, []uint64{uint64(i.arena)})
 	if err != nil {
 		return err
@@ -228,7 +230,7 @@ func (i *Instance) enter(ctx context.Context, who string, f api.Function, args [
 	case i.meter.left < 0:
 		return 0, trapped(OutOfGas, who, "out of gas: %d used of a budget of %d", i.Used(), i.budget)
 	case i.meter.broken != "":
-		return 0, trapped(Trap, who, "%s", i.meter.broken)
+		return 0, trapped(i.meter.reason, who, "%s", i.meter.broken)
 	case int32(i.depth.Get()) < 0:
 		return 0, trapped(CallDepth, who, "calls deeper than %d", module.MaxCallDepth)
 	}

@@ -30,9 +30,13 @@ type meter struct {
 	exhausted bool
 	cancelled error
 	broken    string // what the guest did that its host ends it for
+	reason    string // of that
 
 	gas  api.MutableGlobal // what the guest holds of its slice, while a host call runs
 	said wire.Said         // logged and not yet taken
+
+	reach Reach // of the call that runs; nil: no handle is known
+	asks  int   // of the instance
 }
 
 type meterKey struct{}
@@ -95,10 +99,15 @@ func log(ctx context.Context, mod api.Module, stack []uint64) {
 	m.pay(logPrice + int64(size))
 	text, ok := mod.Memory().Read(at, size)
 	if !ok {
-		m.broken = fmt.Sprintf("it logs %d bytes at address %d, which are not its memory", size, at)
-		panic(stop{})
+		m.end(Trap, "it logs %d bytes at address %d, which are not its memory", size, at)
 	}
 	joblog.Add(&m.said, text)
+}
+
+// end ends the guest for what it did.
+func (m *meter) end(reason, format string, args ...any) {
+	m.reason, m.broken = reason, fmt.Sprintf(format, args...)
+	panic(stop{})
 }
 
 // pay takes the price of a host call from the guest's slice. One that has not so
@@ -114,13 +123,14 @@ func (m *meter) pay(price int64) {
 }
 
 // meterModule gives the runtime the two functions that the injector imports,
-// and the one that a kernel may.
+// and those that a kernel may.
 func meterModule(ctx context.Context, rt wazero.Runtime) error {
 	i32, i64 := []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI64}
 	b := rt.NewHostModuleBuilder(module.HostModule)
 	b.NewFunctionBuilder().WithGoFunction(api.GoFunc(yield), i64, i64).Export(module.HostYield)
 	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(grow), i32, i32).Export(module.HostGrow)
 	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(log), []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, nil).Export(module.HostLog)
+	exportReach(b)
 	_, err := b.Instantiate(ctx)
 	return err
 }
