@@ -123,6 +123,9 @@ const (
 	nan64 = 0x7ff8000000000000
 )
 
+// Canonicalise gives every NaN of the view the bits that those of outputs have.
+func (v View) Canonicalise() { canonicalise(v) }
+
 // canonicalise gives every NaN of a float view the same bits. Processors
 // differ in the sign and payload of the NaNs they make; results must not. Most
 // views have none: they are looked through 64 bytes at a time.

@@ -3,8 +3,10 @@ package workers
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/holocompute/holocompute/internal/confine"
+	"github.com/holocompute/holocompute/internal/core/handles"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/sandbox"
@@ -64,6 +67,10 @@ func beHostile(confined bool) {
 			continue
 		}
 		b, _ := decodeBatch(f.body)
+		if b.function == "forge" {
+			check(forge(s, &asker{&request{context.Background(), in, f.sequence, nil}, b.exchange.in(r)}))
+			continue
+		}
 		beside(s, f, b.function)
 		if b.function == "said" {
 			continue
@@ -90,6 +97,32 @@ func check(err error) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
+}
+
+// forge asks for what was not granted, as no kernel is kept from here, and answers with
+// the statuses that it got.
+func forge(s *server, q *asker) error {
+	var got []int64
+	for _, a := range forged {
+		n, err := q.Ask(q, a, make([]byte, min(a.Bytes, handles.MaxBytes)))
+		if err != nil {
+			return err
+		}
+		got = append(got, n)
+	}
+	a := answer{gas: 1, pages: 1, err: holo.Refuse(holo.KernelTrapped, sandbox.KernelError, "%v", got)}
+	return s.send(frame{frameAnswer, q.sequence, a.encode()})
+}
+
+// forged are questions of a task with handle 0 to read and handle 1 to write 4
+// elements of 64 bits, and a budget of 31 bytes.
+var forged = []handles.Ask{
+	{Op: handles.ReadOp, Handle: 2, Bytes: 8}, {Op: handles.ReadOp, Handle: 1<<32 - 1, Bytes: 8}, {Op: handles.Length, Handle: 7},
+	{Op: handles.WriteOp, Handle: 0, Bytes: 8}, {Op: handles.ReadOp, Handle: 1, Bytes: 8},
+	{Op: handles.ReadOp, Offset: 4, Bytes: 8}, {Op: handles.WriteOp, Handle: 1, Offset: 1<<64 - 1, Bytes: 8}, {Op: handles.ReadOp, Offset: 1, Bytes: 32},
+	{Op: handles.ReadOp, Bytes: 32}, {Op: handles.WriteOp, Handle: 1, Bytes: 32},
+	{Op: handles.WriteOp, Handle: 1, Bytes: 1<<32 - 8}, {Op: handles.ReadOp, Bytes: 4},
+	{Op: handles.WriteOp, Handle: 1, Bytes: 8}, {Op: handles.ReadOp, Offset: 3, Bytes: 8},
 }
 
 // beside are the attacks on the pipe itself.
@@ -121,6 +154,22 @@ func beside(s *server, f frame, what string) {
 	case "said": // as much as an answer may hold, with escape sequences, and far more counted
 		ok.said = wire.Said{Lines: slices.Repeat([]string{"\x1b[2J" + strings.Repeat("x", 1000), "\xff", ""}, 16), Lost: 1 << 31}
 		s.send(frame{frameAnswer, f.sequence, ok.encode()})
+	case "asks-flood":
+		q := frame{frameAsk, f.sequence, encodeAsk(handles.Ask{Op: handles.Length})}.encode()
+		for {
+			os.Stdout.Write(q)
+			io.ReadFull(os.Stdin, make([]byte, headBytes+8))
+		}
+	case "asks-one":
+		s.send(frame{frameAsk, f.sequence, encodeAsk(handles.Ask{Op: handles.Length})})
+	case "asks-replayed":
+		s.send(frame{frameAsk, f.sequence - 1, encodeAsk(handles.Ask{Op: handles.Length})})
+	case "asks-trailing":
+		s.send(frame{frameAsk, f.sequence, append(encodeAsk(handles.Ask{Op: handles.Length}), 0)})
+	case "asks-short":
+		s.send(frame{frameAsk, f.sequence, nil})
+	case "asks-unknown":
+		s.send(frame{frameAsk, f.sequence, encodeAsk(handles.Ask{Op: handles.WriteOp + 1})})
 	case "gas":
 		s.send(frame{frameAnswer, f.sequence, answer{gas: 1 << 62, pages: 1}.encode()})
 	case "outside":

@@ -205,9 +205,10 @@ var (
 )
 
 // ask sends a request and waits for its answer: until the deadline, or until a
-// little after ctx ends; it has at most that many bytes. Any error but the answer's own means that the process
+// little after ctx ends; it has at most that many bytes. Meanwhile questions are answered by reply; nil: there
+// may be none. Any error but the answer's own means that the process
 // cannot be used any more.
-func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body []byte, most uint32) (answer, error) {
+func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body []byte, most uint32, reply replier) (answer, error) {
 	sequence := w.begin(deadline)
 	stop := context.AfterFunc(ctx, func() { w.cancel(sequence) })
 	defer stop()
@@ -216,6 +217,11 @@ func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body [
 		return answer{}, w.explain(ctx, err)
 	}
 	f, err := readFrame(w.answers, most)
+	for ; err == nil && f.what == frameAsk; f, err = readFrame(w.answers, most) {
+		if err := w.reply(ctx, f, sequence, reply); err != nil {
+			return answer{}, err
+		}
+	}
 	if err != nil {
 		return answer{}, w.explain(ctx, err)
 	}

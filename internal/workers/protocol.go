@@ -18,7 +18,9 @@ import (
 // Frames on the pipes, little endian: u8 what, u32 sequence number, u32 length,
 // body. A worker is ready, is told its memory limit, confines itself and says
 // hello; then each load and run has one answer with
-// its number. A cancel names the run that it is about, and has none.
+// its number. A cancel names the run that it is about, and has none. While a run is
+// answered the worker may ask what is behind the handles of its task, one question
+// at a time, each of which has one reply.
 const (
 	frameReady byte = iota + 1
 	frameLimit
@@ -27,6 +29,8 @@ const (
 	frameRun
 	frameCancel
 	frameAnswer
+	frameAsk
+	frameReply
 
 	headBytes = 9
 	// maxAnswer bounds what a worker can make the node read.
@@ -38,7 +42,7 @@ const (
 	// maxRequest is above the largest module and its machine code: metering may
 	// make it thrice as long.
 	maxRequest = 64<<20 + code.MaxEntry
-	protocol   = 4
+	protocol   = 5
 )
 
 type frame struct {
@@ -210,6 +214,7 @@ type batch struct {
 	first, count, run uint64
 	halo              uint64 // of each input
 	params, acc       place
+	exchange          place // where what is behind handles is moved; none: the task has no handles
 	inputs, outputs   []view
 }
 
@@ -222,7 +227,7 @@ func (t *batch) encode() []byte {
 	for _, n := range []uint64{t.first, t.count, t.run, t.halo} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
-	b = t.acc.append(t.params.append(b))
+	b = t.exchange.append(t.acc.append(t.params.append(b)))
 	for _, views := range [][]view{t.inputs, t.outputs} {
 		b = append(b, byte(len(views)))
 		for _, v := range views {
@@ -246,7 +251,7 @@ func decodeBatch(body []byte) (*batch, bool) {
 	t.begin, t.end, t.place, t.kind = flags&1 != 0, flags&2 != 0, flags&4 != 0, module.Kind(c.u8())
 	t.gas, t.pages, t.function = holo.Gas(c.u64()), c.u32(), c.text()
 	t.first, t.count, t.run, t.halo = c.u64(), c.u64(), c.u64(), c.u64()
-	t.params, t.acc = c.place(), c.place()
+	t.params, t.acc, t.exchange = c.place(), c.place(), c.place()
 	t.inputs, t.outputs = c.views(), c.views()
 	return t, c.done()
 }
@@ -317,6 +322,7 @@ var causes = map[cause]bool{
 	{holo.KernelTrapped, sandbox.CallDepth}:   true,
 	{holo.KernelTrapped, sandbox.Trap}:        true,
 	{holo.KernelTrapped, sandbox.KernelError}: true,
+	{holo.KernelTrapped, sandbox.TooManyAsks}: true,
 	{holo.Invalid, ""}:                        true,
 	{holo.Invalid, CompileTime}:               true,
 	{holo.Invalid, module.BadABI}:             true,

@@ -23,6 +23,8 @@ type run struct {
 	free            uint32 // of the hand-over: where views begin
 	placed          bool   // calls lie in linear memory
 	arena           uint32 // from there on, in the region
+	reach           *reach // nil: the task has no handles
+	exchange        place
 }
 
 // do runs all batches. usable says whether the worker can be used again.
@@ -32,6 +34,7 @@ func (r *run) do(ctx context.Context) (usable bool, err error) {
 	} else {
 		r.acc, r.params = r.take(uint64(len(r.Acc))), r.take(uint64(len(r.Params)))
 	}
+	r.exchange = r.take(r.exchangeBytes())
 	if err == nil {
 		err = r.worker.region.guarded(func() {
 			copy(r.acc.in(r.worker.region), r.Acc)
@@ -48,7 +51,10 @@ func (r *run) do(ctx context.Context) (usable bool, err error) {
 	if err != nil {
 		return usable, err
 	}
-	return true, r.worker.region.guarded(func() { copy(r.Acc, r.acc.in(r.worker.region)) })
+	if err = r.worker.region.guarded(func() { copy(r.Acc, r.acc.in(r.worker.region)) }); err == nil {
+		r.reach.hand(r.Handles)
+	}
+	return true, err
 }
 
 func (r *run) take(size uint64) place {
@@ -117,7 +123,7 @@ func (r *run) layout(n uint64) sandbox.Layout {
 func (r *run) message(at, n uint64) *batch {
 	return &batch{
 		module: r.Module.ID, begin: at == 0 && !r.placed, end: at+n >= r.Count, gas: r.Gas, pages: r.MemoryPages, kind: r.Kind, function: r.Function,
-		first: r.First + at, count: n, run: r.Run, halo: r.Halo, params: r.params, acc: r.acc,
+		first: r.First + at, count: n, run: r.Run, halo: r.Halo, params: r.params, acc: r.acc, exchange: r.exchange,
 	}
 }
 
@@ -184,7 +190,7 @@ func (r *run) batch(ctx context.Context, at, n uint64) (usable bool, err error) 
 
 // send has the worker do what a batch says.
 func (r *run) send(ctx context.Context, b *batch) (a answer, usable bool, err error) {
-	if a, err = r.worker.ask(ctx, r.deadline, frameRun, b.encode(), maxAnswer); err != nil {
+	if a, err = r.worker.ask(ctx, r.deadline, frameRun, b.encode(), maxAnswer, r.replier(ctx)); err != nil {
 		return a, false, r.explain(ctx, err)
 	}
 	if err := r.account(a); err != nil {

@@ -139,7 +139,7 @@ func (r *request) Err() error {
 }
 
 // handle answers one request.
-func (s *server) handle(ctx context.Context, f frame) error {
+func (s *server) handle(ctx *request, f frame) error {
 	var a answer
 	switch f.what {
 	case frameLoad:
@@ -178,7 +178,7 @@ func (s *server) load(ctx context.Context, l load) (a answer) {
 }
 
 // run runs a batch, in a new instance if it is a task's first.
-func (s *server) run(ctx context.Context, b *batch) (a answer) {
+func (s *server) run(ctx *request, b *batch) (a answer) {
 	if b.begin {
 		s.drop()
 		p := s.programs[b.module]
@@ -199,7 +199,11 @@ func (s *server) run(ctx context.Context, b *batch) (a answer) {
 	}
 	for at := uint64(0); a.err == nil && (at == 0 || at < b.count); at += max(b.run, 1) {
 		var res sandbox.Result
-		res, a.err = s.instance.Run(ctx, b.kind, s.call(b, at))
+		c := s.call(b, at)
+		if place := b.exchange.in(s.region); len(place) > 0 {
+			c.Reach = &asker{ctx, place}
+		}
+		res, a.err = s.instance.Run(ctx, b.kind, c)
 		a.pages = res.PeakPages
 	}
 	a.gas, a.said = s.instance.Used(), s.instance.Said()

@@ -29,6 +29,7 @@ type Task struct {
 	Inputs      []Input
 	Outputs     []Output
 	Said        *wire.Said // what the kernel logs is added, bounded and clean; nil: dropped
+	Handles     []Handle   // of a general task, at most handles.MaxGrants
 }
 
 // Input gives the elements of an array.
@@ -68,11 +69,15 @@ func (p *Pool) Run(ctx context.Context, t *Task) (sandbox.Result, error) {
 	if err := t.check(); err != nil {
 		return sandbox.Result{}, err
 	}
+	reach, err := t.reach(p.opt.Count)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
 	w, err := p.ready(ctx, t)
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	r := &run{Task: t, worker: w, deadline: time.Now().Add(p.wall(w.engine, t.Gas)), began: time.Now()}
+	r := &run{Task: t, worker: w, deadline: time.Now().Add(p.wall(w.engine, t.Gas)), began: time.Now(), reach: reach}
 	usable, err := r.do(ctx)
 	p.release(w, usable)
 	return r.result, p.counted(err)
@@ -95,7 +100,7 @@ func (t *Task) who() string {
 // check refuses what does not fit into a region; all else is checked where the
 // kernel is called.
 func (t *Task) check() error {
-	size := align*uint64(2+len(t.Inputs)+len(t.Outputs)) + t.callBytes(t.Run)
+	size := align*uint64(2+len(t.Inputs)+len(t.Outputs)) + t.callBytes(t.Run) + t.exchangeBytes()
 	if t.Count > 0 && t.Run == 0 || t.Run > 1<<32 || size > handoverBytes {
 		return holo.Errorf(holo.Invalid, "run %s: calls of %d elements, parameters of %d bytes and an accumulator of %d do not fit", t.who(), t.Run, len(t.Params), len(t.Acc))
 	}
@@ -126,7 +131,7 @@ func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 			return w, err
 		}
 		w.used = true
-		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, l.encode(), maxLoaded)
+		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, l.encode(), maxLoaded, nil)
 		switch {
 		case err == nil && a.err == nil:
 			w.loaded[t.Module.ID] = true

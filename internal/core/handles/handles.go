@@ -84,14 +84,14 @@ type Table struct {
 }
 
 // New makes a table of grants, handle 0 the first. It refuses those that are none:
-// a type or right that is not known, a range that ends beyond 2^64, too many.
+// a type or right that is not known, a range of more than 2^62 elements or that ends beyond 2^64, too many.
 func New(grants []Grant) (*Table, error) {
 	if len(grants) > MaxGrants {
 		return nil, holo.Errorf(holo.Invalid, "give %d handles to a task: at most %d", len(grants), MaxGrants)
 	}
 	t := &Table{grants: grants, left: make([]uint64, len(grants))}
 	for i, g := range grants {
-		if !g.Type.Valid() || g.Right != Read && g.Right != Write || g.First+g.Count < g.First {
+		if !g.Type.Valid() || g.Right != Read && g.Right != Write || g.Count > 1<<62 || g.First+g.Count < g.First {
 			return nil, holo.Errorf(holo.Invalid, "give handle %d to a task: type %d, right %d, %d elements from %d on", i, g.Type, g.Right, g.Count, g.First)
 		}
 		t.left[i] = g.Budget
