@@ -125,7 +125,7 @@ func TestWorkerThatAsksOutOfTurnIsKilledAndCounted(t *testing.T) {
 		p := hostile(t)
 		p.opt.Count = c.add
 		k, _ := general(t, what, 4, 32)
-		k.Gas = 1 // and so little time
+		k.Gas = 1               // and so little time
 		if what == "asks-one" { // a good question of a task that has no handles
 			k.Handles = nil
 		}

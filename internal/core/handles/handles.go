@@ -68,9 +68,16 @@ const (
 	BadLength Status = -5 // no whole elements, none, or more than MaxBytes
 )
 
-var reasons = map[Status]string{
-	NoHandle: "handle_unknown", NoRight: "handle_right", BadRange: "handle_range", NoBudget: "handle_budget", BadLength: "handle_length",
-}
+// Reasons that refusals are counted by.
+const (
+	UnknownHandle = "handle_unknown"
+	WrongRight    = "handle_right"
+	OutOfRange    = "handle_range"
+	OverBudget    = "handle_budget"
+	WrongLength   = "handle_length"
+)
+
+var reasons = map[Status]string{NoHandle: UnknownHandle, NoRight: WrongRight, BadRange: OutOfRange, NoBudget: OverBudget, BadLength: WrongLength}
 
 // Reason is what a refusal is counted by, "" for Done.
 func (s Status) Reason() string { return reasons[s] }
