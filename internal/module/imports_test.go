@@ -3,7 +3,11 @@ package module
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/holocompute/holocompute/internal/holo"
 )
 
 // tested names for every import that a kernel may have the test that shows what
@@ -45,5 +49,32 @@ func TestEveryAllowedImportHasATest(t *testing.T) {
 		if _, ok := allowedImports[HostModule+"."+host]; ok {
 			t.Errorf("a kernel may import %s.%s: it would give itself gas", HostModule, host)
 		}
+	}
+}
+
+// A general task reaches its handles and nothing of the system: whatever else it
+// imports is refused before an engine sees it, and so is what is on the list under
+// another type.
+func TestATaskThatImportsTheSystemIsRefused(t *testing.T) {
+	wasi, env, host := "wasi_snapshot_preview1", "env", HostModule
+	for _, im := range [][2]string{
+		{wasi, "path_open"}, {wasi, "fd_write"}, {wasi, "environ_get"}, {wasi, "args_get"}, {wasi, "sock_send"}, {wasi, "clock_time_get"},
+		{wasi, "random_get"}, {wasi, "proc_exit"}, {wasi, "proc_raise"}, {wasi, "sched_yield"}, {env, "system"}, {env, HostRead}, {host, "open"},
+		{host, "prefetch"}, {host, HostYield}, {host, HostGrow}, {host, HostRead}, {host, HostWrite}, {host, HostLength}, {"", HostRead},
+	} {
+		b := logging()
+		b.imports = [][]byte{imported(im[0], im[1], kindFunc, 4)} // of the type of log
+		b.exports[3] = exported("holo_task_f", kindFunc, 3)
+		_, err := Admit(b.bytes())
+		if holo.ReasonOf(err) != Forbidden || !strings.Contains(err.Error(), strconv.Quote(im[1])) {
+			t.Errorf("a task that imports %s.%s: %v", im[0], im[1], err)
+		}
+	}
+	b := logging()
+	b.types[4] = []byte{0x60, 4, byte(i32), byte(i64), byte(i32), byte(i32), 1, byte(i32)}
+	b.imports = [][]byte{imported(HostModule, HostRead, kindFunc, 4)}
+	b.exports[3] = exported("holo_task_f", kindFunc, 3)
+	if m, err := Admit(b.bytes()); err != nil || !m.Has(Task, "f") {
+		t.Errorf("a task that imports read: %v", err)
 	}
 }
