@@ -6,7 +6,8 @@
 // The engine's own interruption is never used: it costs five times the work
 // and is not deterministic. All limits are in the bytecode that
 // internal/module wrote; the engine only adds isolation of memory. A kernel
-// reaches nothing but its memory, and can hand a text to log over.
+// reaches nothing but its memory, and can hand a text to log over; a general task
+// can ask for what is behind its handles, which its host answers (reach.go).
 //
 // One Instance is one task: memory starts as the module defines it and ends
 // with Close. A node runs instances in processes of their own, which package

@@ -6,7 +6,8 @@
 // socket and no other owner's data, that can make no system call but to
 // compute and to answer (package confine), and that the node kills when it is
 // late. The node believes nothing that a worker says: answers are short, parsed
-// strictly and bounded in time; bytes in the region are copied out once.
+// strictly and bounded in time; bytes in the region are copied out once. What a
+// general task asks of its handles the node alone decides (reach.go).
 //
 // A Pool has a bounded number of workers, each running one task at a time. A
 // task gets an instance of its own; a worker serves one owner until it ends,
