@@ -29,23 +29,85 @@ type TaskReceipt struct {
 	Output  string   `json:"output"` // of the pages that a map wrote, or digest of a reduce's accumulator
 }
 
-// Receipts asks for the receipts of the job's tasks that have counted so far.
-// They are kept of jobs of at most 4,096 tasks, by the node that coordinates
-// the job: ask while it remembers the job.
+// StepReceipt is that of a step of a reduce, which combined the results of two
+// tasks, or of what had been combined into them.
+type StepReceipt struct {
+	Into   uint32 `json:"into"`
+	From   uint32 `json:"from"`
+	Node   string `json:"node"`
+	Unix   int64  `json:"unix"` // by the node's clock, when the step ended
+	Prices string `json:"prices"`
+	Gas    uint64 `json:"gas"`
+	Left   string `json:"left"`   // digest of the accumulator of Into, before
+	Right  string `json:"right"`  // digest of the accumulator of From
+	Output string `json:"output"` // digest of the accumulator of Into, after
+}
+
+// Receipts asks for the receipts of the job's tasks, and of the steps that
+// combined their results, that have counted so far, page by page. They are kept
+// by the node that coordinates the job while it remembers it and has room: see
+// Dropped.
 func (j *Job) Receipts(ctx context.Context) (Receipts, error) {
 	what := fmt.Sprintf("receipts of job %d", j.id)
-	m, err := read(ctx, j.c.client, what, j.c.receipts.Get, &holov1.GetReceiptsRequest{Job: j.id})
-	if err != nil {
-		return Receipts{}, err
+	r := Receipts{receipt.Job{ID: holo.JobID(j.id)}}
+	for from := uint64(0); ; {
+		m, err := read(ctx, j.c.client, what, j.c.receipts.Get, &holov1.GetReceiptsRequest{Job: j.id, From: from})
+		if err != nil {
+			return Receipts{}, err
+		}
+		if err := r.take(what, m); err != nil {
+			return Receipts{}, err
+		}
+		if m.GetNext() == 0 {
+			return r, nil
+		}
+		if m.GetNext() <= from {
+			return Receipts{}, holo.Errorf(Corrupt, "%s: after receipt %d the node goes on at %d", what, from, m.GetNext())
+		}
+		from = m.GetNext()
 	}
+}
+
+// take takes a page in. The job may go on between two of them.
+func (r *Receipts) take(what string, m *holov1.Receipts) error {
 	if len(m.GetCluster()) != len(holo.ClusterID{}) {
-		return Receipts{}, holo.Errorf(Corrupt, "%s: the node names no cluster", what)
+		return holo.Errorf(Corrupt, "%s: the node names no cluster", what)
 	}
-	job, err := receipt.Decode(holo.ClusterID(m.GetCluster()), holo.JobID(j.id), m.GetParams(), len(m.GetReceipts()), func(i int) ([]byte, []byte) {
-		r := m.GetReceipts()[i]
-		return r.GetTask(), r.GetReceipt()
-	})
-	return Receipts{job}, err
+	r.job.Cluster, r.job.Dropped, r.job.Results = holo.ClusterID(m.GetCluster()), m.GetDropped(), nil
+	for _, sum := range m.GetResults() {
+		if len(sum) != len(holo.Digest{}) {
+			return holo.Errorf(Corrupt, "%s: a result's digest has %d bytes", what, len(sum))
+		}
+		r.job.Results = append(r.job.Results, holo.Digest(sum))
+	}
+	for _, e := range m.GetReceipts() {
+		err := error(nil)
+		if len(e.GetStep()) > 0 {
+			err = r.job.AddStep(e.GetStep())
+		} else {
+			err = r.job.Add(m.GetParams(), e.GetTask(), e.GetReceipt())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Dropped is the number of the job's receipts for which its coordinator had no
+// room, and which are not here.
+func (r Receipts) Dropped() uint64 { return r.job.Dropped }
+
+// Steps lists the receipts of the steps in the order in which they were done.
+func (r Receipts) Steps() []StepReceipt {
+	list := make([]StepReceipt, len(r.job.Steps))
+	for i, s := range r.job.Steps {
+		list[i] = StepReceipt{
+			Into: uint32(s.Into), From: uint32(s.From), Node: s.Node.Hex(), Unix: s.Time, Prices: s.Prices, Gas: uint64(s.Gas),
+			Left: s.Left.Hex(), Right: s.Right.Hex(), Output: s.Output.Hex(),
+		}
+	}
+	return list
 }
 
 // Tasks lists the receipts in the order in which the tasks counted.
@@ -63,15 +125,16 @@ func (r Receipts) Tasks() []TaskReceipt {
 	return list
 }
 
-// Check verifies every signature. It needs no cluster, and cannot tell whether
-// a node is a member of one.
+// Check verifies every signature, and that each step of a reduce combined what
+// the receipts below it made, up to the job's result. It needs no cluster, and
+// cannot tell whether a node is a member of one.
 func (r Receipts) Check() error {
 	for _, t := range r.job.Tasks {
 		if err := r.job.Check(t); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.job.CheckTree()
 }
 
 // Write writes the receipts as a file for `holo verify`.

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holocompute/holocompute"
+	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/jobs"
 	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/receipt"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -46,7 +46,17 @@ func jobReceipts(a *app) *cobra.Command {
 						return err
 					}
 				}
-				return a.emit("Receipts", listOf(r.Tasks()), func(w *tabwriter.Writer) { receiptTable(w, r.Tasks()) })
+				if n := r.Dropped(); n > 0 {
+					fmt.Fprintf(a.err, "%d receipts are not here: the node that coordinated the job had no room for them\n", n)
+				}
+				list := []any{}
+				for _, t := range r.Tasks() {
+					list = append(list, t)
+				}
+				for _, s := range r.Steps() {
+					list = append(list, s)
+				}
+				return a.emit("Receipts", listOf(list), func(w *tabwriter.Writer) { receiptTable(w, r) })
 			})
 		},
 	}
@@ -54,14 +64,17 @@ func jobReceipts(a *app) *cobra.Command {
 	return cmd
 }
 
-func receiptTable(w *tabwriter.Writer, list []holocompute.TaskReceipt) {
+func receiptTable(w *tabwriter.Writer, r holocompute.Receipts) {
 	row(w, "TASK", "ATTEMPT", "NODE", "ENDED", "GAS", "INPUTS", "OUTPUT")
-	for _, t := range list {
+	for _, t := range r.Tasks() {
 		inputs := make([]string, len(t.Inputs))
 		for i, in := range t.Inputs {
 			inputs[i] = in[:12]
 		}
 		row(w, t.Task, t.Attempt, t.Node[:12], time.Unix(t.Unix, 0).UTC().Format(time.DateTime), t.Gas, strings.Join(inputs, " "), t.Output[:12])
+	}
+	for _, s := range r.Steps() {
+		row(w, fmt.Sprintf("%d+%d", s.Into, s.From), "", s.Node[:12], time.Unix(s.Unix, 0).UTC().Format(time.DateTime), s.Gas, s.Left[:12]+" "+s.Right[:12], s.Output[:12])
 	}
 }
 
@@ -72,6 +85,7 @@ func verifyCommand(a *app) *cobra.Command {
 		Short: "Check the receipts of a job, by running its tasks again",
 		Long: "Check the receipts of a job that `holo job receipts --file` wrote: each is signed by the node that it names, which is a member,\n" +
 			"and running the task again, here, from the same input comes to the same output for the same gas. What differs is named.\n" +
+			"The steps of a reduce are followed from its tasks to its result, whose digest is given.\n" +
 			"An input that was written since the job is another one: seal the arrays whose results have to be proven.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,7 +94,7 @@ func verifyCommand(a *app) *cobra.Command {
 				return err
 			}
 			if v.signatures {
-				return v.tell(a, job, make([][]string, len(job.Tasks)))
+				return v.tell(a, job, &verdicts{})
 			}
 			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error { return v.run(cmd.Context(), a, c, job) })
 		},
@@ -125,131 +139,80 @@ func (v *verifier) run(ctx context.Context, a *app, c *holocompute.Cluster, job 
 	pool := workers.New(workers.Options{Max: 1})
 	defer pool.Close()
 	s := &source{c: c, modules: map[holo.ModuleID]*module.Module{}, arrays: map[holo.ArrayID]*holocompute.Raw{}}
-	found, err := v.compare(ctx, a, s, pool, members, job)
-	if err != nil {
+	r := &rerun{source: s, pool: pool, job: job, members: members, whole: len(v.tasks) == 0, found: verdicts{}, steps: map[sched.Step]*wire.StepReceipt{}}
+	if err := r.all(ctx, a); err != nil {
 		return err
 	}
-	return v.tell(a, job, found)
+	return v.tell(a, job, &r.found)
 }
 
-// compare runs each task again and names, for each, what differs.
-func (v *verifier) compare(ctx context.Context, a *app, s *source, pool *workers.Pool, members []holocompute.MemberInfo, job receipt.Job) ([][]string, error) {
-	meter := a.meter("verify", int64(len(job.Tasks)), countUnit)
-	defer meter.end()
-	found := make([][]string, len(job.Tasks))
-	for i, t := range job.Tasks {
-		if !slices.ContainsFunc(members, func(m holocompute.MemberInfo) bool { return m.ID == t.Said.Node.Hex() }) {
-			found[i] = append(found[i], fmt.Sprintf("node: %s is not a member of this cluster", t.Said.Node))
-		}
-		again, err := s.again(ctx, pool, t)
-		if err != nil {
-			return nil, err
-		}
-		found[i] = append(found[i], t.Differences(&again)...)
-		meter.at(int64(i + 1))
-	}
-	return found, nil
-}
-
-// verified is what came of one task.
+// verified is what came of one task, or of a step: then From is set.
 type verified struct {
 	Task        uint32   `json:"task"`
-	Node        string   `json:"node"`
+	From        uint32   `json:"from,omitempty"`
+	Node        string   `json:"node,omitempty"`
 	Differences []string `json:"differences"`
 }
 
-func (v *verifier) tell(a *app, job receipt.Job, found [][]string) error {
-	list, wrong := make([]verified, len(found)), 0
-	for i, t := range job.Tasks {
-		list[i] = verified{uint32(t.Run.Task), t.Said.Node.Hex(), append([]string{}, found[i]...)}
-		if len(found[i]) > 0 {
+func (v verified) name() string {
+	if v.From > 0 {
+		return fmt.Sprintf("%d+%d", v.Task, v.From)
+	}
+	return fmt.Sprint(v.Task)
+}
+
+func (v *verifier) tell(a *app, job receipt.Job, found *verdicts) error {
+	var list []verified
+	for _, t := range job.Tasks {
+		list = append(list, found.of(sched.Step{Into: t.Run.Task, From: t.Run.Task}, t.Said.Node, nil))
+	}
+	tree := receipt.Tree{}
+	if len(v.tasks) == 0 {
+		tree = job.Walk()
+	}
+	for _, s := range tree.Steps {
+		list = append(list, found.of(s.Step, s.Node, s.Differences))
+	}
+	wrong := len(tree.Wrong)
+	for _, l := range list {
+		if len(l.Differences) > 0 {
 			wrong++
 		}
 	}
+	if err := a.emit("Verified", listOf(list), func(w *tabwriter.Writer) { v.table(w, list) }); err != nil {
+		return err
+	}
+	v.say(a, job, tree)
+	if wrong > 0 {
+		return holo.Refuse(holo.Corrupt, receipt.ReasonDiffers, "verify job %d: %d of %d tasks and steps are not what their receipts say, %d things are wrong with the whole", job.ID, wrong-len(tree.Wrong), len(list), len(tree.Wrong))
+	}
+	return nil
+}
+
+func (v *verifier) table(w *tabwriter.Writer, list []verified) {
 	same := "signed, and the same when run again"
 	if v.signatures {
 		same = "signed"
 	}
-	err := a.emit("Verified", listOf(list), func(w *tabwriter.Writer) {
-		row(w, "TASK", "NODE", "RESULT")
-		for _, t := range list {
-			result := same
-			if len(t.Differences) > 0 {
-				result = strings.Join(t.Differences, "; ")
-			}
-			row(w, t.Task, t.Node[:12], result)
+	row(w, "TASK", "NODE", "RESULT")
+	for _, l := range list {
+		result := same
+		if len(l.Differences) > 0 {
+			result = strings.Join(l.Differences, "; ")
 		}
-	})
-	if err == nil && wrong > 0 {
-		err = holo.Refuse(holo.Corrupt, "receipt_differs", "verify job %d: %d of %d tasks are not what their receipts say", job.ID, wrong, len(list))
+		row(w, l.name(), l.Node[:min(12, len(l.Node))], result)
 	}
-	return err
 }
 
-// source is where the modules and pages for another run come from. What it
-// gives is checked: a module by its hash, pages by the root in the receipt.
-type source struct {
-	c       *holocompute.Cluster
-	modules map[holo.ModuleID]*module.Module
-	arrays  map[holo.ArrayID]*holocompute.Raw
-}
-
-func (s *source) again(ctx context.Context, pool *workers.Pool, t receipt.Task) (wire.Receipt, error) {
-	m, err := s.module(ctx, t.Run.Module)
-	if err != nil {
-		return wire.Receipt{}, err
+// say tells what is so of the whole job, beside the list.
+func (v *verifier) say(a *app, job receipt.Job, tree receipt.Tree) {
+	for _, what := range tree.Wrong {
+		fmt.Fprintln(a.err, what)
 	}
-	inputs, around := make([][]jobs.Page, len(t.Run.Inputs)), make([]jobs.Around, len(t.Run.Inputs))
-	for i, in := range t.Run.Inputs {
-		if inputs[i], err = s.pages(ctx, t.Run, in); err != nil {
-			return wire.Receipt{}, err
-		}
-		around[i], err = jobs.ReadAround(t.Run, in.Type, func(first uint64, b []byte) error { return s.arrays[in.Array].ReadBytes(ctx, first, b) })
-		if err != nil {
-			return wire.Receipt{}, err
-		}
+	if job.Dropped > 0 {
+		fmt.Fprintf(a.err, "%d receipts of job %d are not here: its coordinator had no room for them\n", job.Dropped, job.ID)
 	}
-	return jobs.Replay(ctx, pool, m, t.Run, inputs, around)
-}
-
-func (s *source) module(ctx context.Context, id holo.ModuleID) (*module.Module, error) {
-	if m, ok := s.modules[id]; ok {
-		return m, nil
+	for i, sum := range tree.Results {
+		fmt.Fprintf(a.err, "result %d: %s\n", i, sum.Hex())
 	}
-	wasm, err := s.c.KernelBytes(ctx, id.Hex())
-	if err != nil {
-		return nil, err
-	}
-	if got := module.ID(wasm); got != id {
-		return nil, holo.Refuse(holo.Corrupt, "bad_module_hash", "verify: kernel %s came as bytes that hash to %s", id, got)
-	}
-	m, err := module.Admit(wasm)
-	if err == nil {
-		s.modules[id] = m
-	}
-	return m, err
-}
-
-func (s *source) pages(ctx context.Context, t *wire.RunTask, in wire.TaskArray) ([]jobs.Page, error) {
-	raw, ok := s.arrays[in.Array]
-	if !ok {
-		var err error
-		if raw, err = s.c.OpenRaw(ctx, fmt.Sprintf("#%d", in.Array)); err != nil {
-			return nil, err
-		}
-		s.arrays[in.Array] = raw
-	}
-	if raw.Type() != in.Type || raw.Len() != t.Length {
-		return nil, holo.Errorf(holo.Corrupt, "verify: array #%d has %d elements of %s, its receipt says %d of %s", in.Array, raw.Len(), raw.Type(), t.Length, in.Type)
-	}
-	used := t.Count * in.Type.Size()
-	b := make([]byte, (used+holo.PageSize-1)/holo.PageSize*holo.PageSize)
-	if err := raw.ReadBytes(ctx, t.First, b[:used]); err != nil {
-		return nil, err
-	}
-	var pages []jobs.Page
-	for p := range slices.Chunk(b, holo.PageSize) {
-		pages = append(pages, jobs.Page{Kind: wire.PageData, Data: p})
-	}
-	return pages, nil
 }

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/workers":    {"internal/holo", "internal/module", "internal/sandbox", "internal/confine", "internal/code", "internal/wire", "internal/core/joblog", "internal/core/handles"},
 	"internal/format":     {"internal/holo"},
 	"internal/ownership":  {"internal/holo", "internal/key", "internal/wire", "internal/api", "internal/core/catalog"},
-	"internal/receipt":    {"internal/holo", "internal/key", "internal/wire"},
+	"internal/receipt":    {"internal/holo", "internal/digest", "internal/key", "internal/wire", "internal/core/sched"},
 	"internal/question":   {"internal/holo", "kernels/std"},
 	"internal/guest":      {"internal/holo", "internal/module", "kernels"},
 	"internal/jobs":       {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/core/joblog", "internal/module", "internal/sandbox", "internal/workers", "internal/code"},
@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 
 	// The faces: all clients of the same door.
 	".":           {"internal/holo", "internal/checkpoint", "internal/key", "internal/protocol", "internal/identity", "internal/remote", "internal/ownership", "internal/api", "internal/api/holo/v1", "internal/api/holo/v1/holov1connect", "internal/token", "internal/receipt", "internal/question", "internal/module"},
-	"cmd/holo":    {".", "internal/holo", "internal/protocol", "internal/jobs", "internal/receipt", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
+	"cmd/holo":    {".", "internal/holo", "internal/protocol", "internal/jobs", "internal/receipt", "internal/core/sched", "internal/wire", "internal/node", "internal/identity", "internal/format", "internal/demo", "internal/module", "internal/lockdown", "internal/firewall", "internal/workers", "internal/audit", "internal/guest", "kernels", "kernels/std"},
 	"kernels":     {},
 	"kernels/std": {"internal/holo"},
 

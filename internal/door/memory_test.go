@@ -372,7 +372,7 @@ func (m *memory) LogJob(_ context.Context, _ Caller, _ *holov1.LogRequest, send 
 	return send(&holov1.LogPart{})
 }
 
-func (m *memory) GetReceipts(_ context.Context, _ Caller, id holo.JobID) (*holov1.Receipts, error) {
+func (m *memory) GetReceipts(_ context.Context, _ Caller, id holo.JobID, _ uint64) (*holov1.Receipts, error) {
 	return &holov1.Receipts{Job: uint64(id)}, nil
 }
 

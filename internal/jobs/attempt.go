@@ -6,9 +6,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
-	"github.com/holocompute/holocompute/internal/module"
 	"github.com/holocompute/holocompute/internal/wire"
-	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // attempt runs one attempt where the schedule wants it, here or on another
@@ -82,21 +80,22 @@ func (j *job) combine(g *group) {
 	}
 	steps := j.steps
 	j.steps, j.combining = nil, true
-	into, from := make([][]byte, len(steps)), make([][]byte, len(steps))
+	into, from := make([]*partial, len(steps)), make([]*partial, len(steps))
 	for i, s := range steps {
 		into[i], from[i] = j.partials[s.Into], j.partials[s.From]
 	}
 	g.Go(func(ctx context.Context) {
 		e := event{steps: steps}
-		for i := range steps {
+		for i, step := range steps {
 			var said wire.Said
-			used, err := j.combineOne(ctx, j.stageOf(steps[i].Into), into[i], from[i], &said)
-			e.gas += used
+			r, err := j.combineOne(ctx, step, into[i], from[i], &said)
+			e.gas += r.Gas
 			e.said = append(e.said, said)
 			if err != nil {
-				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, steps[i].From, steps[i].Into, err)
+				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, step.From, step.Into, err)
 				break
 			}
+			e.receipts = append(e.receipts, r)
 		}
 		j.post(ctx, e)
 	})
@@ -108,16 +107,16 @@ const combineTries = 4
 
 // combineOne adds one accumulator to another. A worker that fails has changed
 // neither of them.
-func (j *job) combineOne(ctx context.Context, s *stage, into, from []byte, said *wire.Said) (holo.Gas, error) {
+func (j *job) combineOne(ctx context.Context, s sched.Step, into, from *partial, said *wire.Said) (*wire.StepReceipt, error) {
+	t := j.message(sched.Assign{Task: s.Into})
 	for try := 1; ; try++ {
 		*said = wire.Said{}
-		used, err := j.runner.workers.Run(ctx, &workers.Task{
-			Owner: j.spec.Owner, Module: s.module, Kind: module.Combine, Function: s.spec.Function, Gas: s.spec.Gas, MemoryPages: memoryPages,
-			Params: s.params, Acc: into, Said: said,
-			Inputs: []workers.Input{{Type: holo.U8, Bytes: uint32(len(from)), Read: func(b []byte, _ uint64) { copy(b, from) }}},
-		})
+		used, err := j.runner.workers.Run(ctx, combineTask(t, j.stageOf(s.Into).module, into.acc, from.acc, said))
 		if kind := holo.KindOf(err); kind != holo.Indeterminate && kind != holo.Corrupt || try == combineTries {
-			return used.Gas, err
+			r := combined(t, s.From, into.sum, from.sum, into.acc, used.Gas)
+			r.Node, r.Time = j.runner.cluster.Self(), j.runner.cluster.Date()
+			into.sum = r.Output
+			return r, err
 		}
 	}
 }
@@ -131,8 +130,11 @@ func (j *job) takeCombined(e event) {
 	for i := range e.said {
 		j.hear(sched.Assign{Task: e.steps[i].Into, Node: j.runner.cluster.Self()}, &e.said[i])
 	}
+	for _, r := range e.receipts {
+		j.keep(kept{step: r})
+	}
 	for _, s := range e.steps {
-		j.held -= uint64(len(j.partials[s.From]))
+		j.held -= uint64(len(j.partials[s.From].acc))
 		delete(j.partials, s.From)
 		if e.err == nil {
 			j.stageOf(s.Into).joined(j)

@@ -49,6 +49,8 @@ type Cluster interface {
 	// SignReceipt signs the receipt of a task that ran here, which names this
 	// node and the time.
 	SignReceipt(t *wire.RunTask, r *wire.Receipt)
+	// SignStep signs the receipt of a step that was done here.
+	SignStep(*wire.StepReceipt)
 	// CheckReceipt reports whether the receipt of a task is signed by the node
 	// that it names.
 	CheckReceipt(t *wire.RunTask, r *wire.Receipt) bool

@@ -165,16 +165,16 @@ func TestReceiptsOfAStencilNameWhatLiesAround(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), []Around{around})
+		again, _, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), []Around{around})
 		if err != nil || !same(&again, r.Said) || !slices.Equal(again.Halos, r.Said.Halos) {
 			t.Errorf("task %d: %+v, run again %+v: %v", r.Task.Task, r.Said, again, err)
 		}
 		around.After[7] ^= 0x80
-		other, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), []Around{around})
+		other, _, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), []Around{around})
 		if err != nil || other.Halos[0] == again.Halos[0] || other.Inputs[0] != again.Inputs[0] || other.Output == again.Output {
 			t.Errorf("task %d with another element around: %+v, %v", r.Task.Task, other, err)
 		}
-		if _, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), nil); holo.KindOf(err) != holo.Invalid {
+		if _, _, err := Replay(t.Context(), pool, m, r.Task, l.inputs(r.Task), nil); holo.KindOf(err) != holo.Invalid {
 			t.Errorf("without what lies around: %v", err)
 		}
 	}

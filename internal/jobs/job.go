@@ -26,9 +26,9 @@ type job struct {
 	stages []*stage // of one stage, if it is no graph
 
 	sched     *sched.Job
-	partials  map[holo.TaskID][]byte // not yet combined
-	held      uint64                 // bytes of partials
-	steps     []sched.Step           // possible, not yet begun
+	partials  map[holo.TaskID]*partial // not yet combined
+	held      uint64                   // bytes of partials
+	steps     []sched.Step             // possible, not yet begun
 	combining bool
 	combined  holo.Gas                            // used for combining
 	failure   error                               // of combining
@@ -51,7 +51,7 @@ type job struct {
 		stopped  bool
 		lost     []holo.NodeID // told by nodeLost, not yet told to sched
 		now      Job
-		receipts []kept // of tasks that count
+		receipts shelf // of tasks that count, and of steps
 		log      joblog.Book
 		changed  chan struct{} // closed when now changes
 	}
@@ -65,6 +65,8 @@ type event struct {
 	steps  []sched.Step
 	said   []wire.Said // of steps
 	gas    holo.Gas
+
+	receipts []*wire.StepReceipt // of the steps that were done
 
 	start, end time.Duration // of the attempt, since the job began
 }
@@ -199,9 +201,9 @@ func (j *job) takeResult(e event) {
 	if !counts {
 		return
 	}
-	j.keep(e)
+	j.keep(kept{Assign: e.Assign, said: &e.result.Receipt})
 	j.hear(e.Assign, &e.result.Said)
-	j.stageOf(e.Task).took(j, e.Task, e.result.Partial)
+	j.stageOf(e.Task).took(j, e.Task, e.result)
 }
 
 // attempts makes an attempt, and those after it that it is given.

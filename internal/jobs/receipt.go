@@ -12,18 +12,16 @@ import (
 	"github.com/holocompute/holocompute/internal/workers"
 )
 
-// MaxReceipts is the most tasks of a job whose receipts are kept, of some 300
-// bytes each. Of a job with more none are.
-const MaxReceipts = 4096
-
 // ReasonBadReceipt is why an answer is not taken whose receipt says something
 // else, or is not signed by the node that answered.
 const ReasonBadReceipt = "bad_receipt"
 
-// Receipt is a task and the word of the node on it whose result counts.
+// Receipt is a task and the word of the node on it whose result counts, or with
+// Step what the coordinator says of a step that combined two results.
 type Receipt struct {
 	Task *wire.RunTask
 	Said *wire.Receipt
+	Step *wire.StepReceipt
 }
 
 // statement is a receipt without who says it and when.
@@ -53,43 +51,27 @@ func (w *work) sums() []holo.Digest {
 
 // Replay runs a task again, here, from pages that somebody read: a copy of the
 // module, and of each input the pages of the task's extent, and with a halo what
-// lies around it. It commits nothing.
-// The receipt that it gives is signed by nobody.
-func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs [][]Page, around []Around) (wire.Receipt, error) {
+// lies around it. It commits nothing. The receipt that it gives is signed by
+// nobody; beside it is the accumulator of a reduce.
+func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs [][]Page, around []Around) (wire.Receipt, []byte, error) {
 	w := &work{workers: pool, module: m, task: t, result: new(wire.TaskResult)}
 	for i, in := range t.Inputs {
 		if _, count := w.pages(in); len(inputs) != len(t.Inputs) || len(inputs[i]) != int(count) {
-			return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: want %d pages of each of %d inputs", t.Task, count, len(t.Inputs))
+			return wire.Receipt{}, nil, holo.Errorf(holo.Invalid, "run task %d again: want %d pages of each of %d inputs", t.Task, count, len(t.Inputs))
 		}
 		s := newSource(in.Type, t.Count*in.Type.Size(), inputs[i])
 		if width := int(uint64(t.Halo.Width) * in.Type.Size()); width > 0 {
 			if len(around) != len(t.Inputs) || len(around[i].Before) != width || len(around[i].After) != width {
-				return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: want %d bytes on either side of input %d", t.Task, width, i)
+				return wire.Receipt{}, nil, holo.Errorf(holo.Invalid, "run task %d again: want %d bytes on either side of input %d", t.Task, width, i)
 			}
 			s.around = around[i]
 		}
 		w.inputs = append(w.inputs, s)
 	}
 	if err := w.compute(ctx); err != nil {
-		return wire.Receipt{}, taskError(t, err)
+		return wire.Receipt{}, nil, taskError(t, err)
 	}
-	return w.statement(), nil
-}
-
-// kept is the receipt of the attempt that counts.
-type kept struct {
-	sched.Assign
-	said *wire.Receipt
-}
-
-// keep remembers a receipt.
-func (j *job) keep(e event) {
-	if j.count() > MaxReceipts {
-		return
-	}
-	j.view.Lock()
-	defer j.view.Unlock()
-	j.view.receipts = append(j.view.receipts, kept{e.Assign, &e.result.Receipt})
+	return w.statement(), w.acc, nil
 }
 
 // checkReceipt holds a receipt against the answer that it came with. That of
@@ -117,34 +99,4 @@ func (j *job) checkReceipt(a sched.Assign, t *wire.RunTask, r *wire.TaskResult) 
 	}
 	j.runner.opt.Count(ReasonBadReceipt)
 	return holo.Refuse(holo.Corrupt, ReasonBadReceipt, "task %d of job %d: the receipt of node %s %s", t.Task, t.Job, a.Node, cmp.Or(wrong, "is not signed by it"))
-}
-
-// Receipts are those of the tasks of a job that this node coordinates or
-// remembers which have counted so far, in the order in which they did.
-func (r *Runner) Receipts(id holo.JobID) ([]Receipt, error) {
-	j, err := r.find(id)
-	if err != nil {
-		return nil, err
-	}
-	if n := j.count(); n > MaxReceipts {
-		return nil, holo.Errorf(holo.NotFound, "receipts of job %d: it has %d tasks, and receipts are kept of jobs of at most %d", id, n, MaxReceipts)
-	}
-	return j.receipts(), nil
-}
-
-// receipts signs those of this node's own that nobody has asked for yet.
-func (j *job) receipts() []Receipt {
-	j.signing.Lock()
-	defer j.signing.Unlock()
-	j.view.Lock()
-	all := j.view.receipts
-	j.view.Unlock()
-	list := make([]Receipt, len(all))
-	for i, k := range all {
-		list[i] = Receipt{Task: j.message(k.Assign), Said: k.said}
-		if k.said.Signature == ([64]byte{}) {
-			j.runner.cluster.SignReceipt(list[i].Task, k.said)
-		}
-	}
-	return list
 }

@@ -28,11 +28,11 @@ func (l *lan) inputs(t *wire.RunTask) [][]Page {
 
 func (l *lan) receipts(id holo.JobID) []Receipt {
 	l.Helper()
-	list, err := l.peers[0].runner.Receipts(id)
+	page, err := l.peers[0].runner.Receipts(id, 0)
 	if err != nil {
 		l.Fatal(err)
 	}
-	return list
+	return page.List
 }
 
 // same compares what a receipt states, not who states it.
@@ -64,14 +64,14 @@ func TestReceiptsSayWhatRunningAgainGives(t *testing.T) {
 			t.Errorf("task %d: the receipt is not signed", r.Task.Task)
 		}
 		in := l.inputs(r.Task)
-		again, err := Replay(t.Context(), pool, m, r.Task, in, nil)
+		again, _, err := Replay(t.Context(), pool, m, r.Task, in, nil)
 		if err != nil || !same(&again, r.Said) {
 			t.Errorf("task %d: %+v, run again %+v: %v", r.Task.Task, r.Said, again, err)
 		}
 		in[1] = slices.Clone(in[1])
 		in[1][0].Data = slices.Clone(in[1][0].Data)
 		in[1][0].Data[5] ^= 1
-		other, err := Replay(t.Context(), pool, m, r.Task, in, nil)
+		other, _, err := Replay(t.Context(), pool, m, r.Task, in, nil)
 		if err != nil || other.Inputs[0] != again.Inputs[0] || other.Inputs[1] == again.Inputs[1] || other.Output == again.Output {
 			t.Errorf("task %d with another byte: %+v, %v", r.Task.Task, other, err)
 		}

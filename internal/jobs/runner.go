@@ -52,6 +52,10 @@ type Options struct {
 	// MaxFinished is the number of finished jobs that are remembered, each
 	// with up to 1 MiB of result. Default 64.
 	MaxFinished int
+	// JobReceipts and NodeReceipts bound the receipts that are kept of one job
+	// and on this node, in bytes. Default 16 MiB, which is some 20,000 tasks of a
+	// reduce or 40,000 of a map, and 64 MiB.
+	JobReceipts, NodeReceipts uint64
 	// Strict has no kernel run in a worker that is less than fully isolated.
 	Strict bool
 	// Logger is told of workers that end badly, and Count the reasons. Default:
@@ -70,6 +74,8 @@ func (o Options) withDefaults() Options {
 	o.Queue = cmp.Or(o.Queue, 64)
 	o.MaxRunning = cmp.Or(o.MaxRunning, 8)
 	o.MaxFinished = cmp.Or(o.MaxFinished, 64)
+	o.JobReceipts = cmp.Or(o.JobReceipts, 16<<20)
+	o.NodeReceipts = cmp.Or(o.NodeReceipts, 64<<20)
 	o.Schedule.Slots = o.Slots
 	if o.Count == nil {
 		o.Count = func(string) {}
@@ -93,6 +99,7 @@ type Runner struct {
 		starting map[holo.PrincipalID]int // jobs accepted and not yet in jobs
 		jobs     map[holo.JobID]*job
 		finished []holo.JobID            // in the order in which they ended
+		receipts uint64                  // bytes of those that are kept, of all jobs
 		speeds   map[holo.NodeID]float64 // of each node, as a share of the fastest one's; replaced, never changed
 	}
 }

@@ -95,15 +95,15 @@ func (s *stage) begin(number int, first holo.TaskID, count int) {
 }
 
 // took takes the partial result of a task of this stage.
-func (s *stage) took(j *job, id holo.TaskID, partial []byte) {
+func (s *stage) took(j *job, id holo.TaskID, r *wire.TaskResult) {
 	if s.spec.Kind != wire.TaskReduce {
 		if s.left--; s.left == 0 {
 			j.sched.Finish(s.number) // for those that see around what it wrote
 		}
 		return
 	}
-	j.partials[id] = partial
-	j.held += uint64(len(partial))
+	j.partials[id] = &partial{acc: r.Partial, sum: r.Receipt.Output}
+	j.held += uint64(len(r.Partial))
 	for _, step := range s.tree.Add(id - s.first) {
 		j.steps = append(j.steps, sched.Step{Into: s.first + step.Into, From: s.first + step.From})
 	}
@@ -116,7 +116,7 @@ func (s *stage) joined(j *job) {
 	if s.left--; s.left > 0 {
 		return
 	}
-	s.result = j.partials[s.first]
+	s.result = j.partials[s.first].acc
 	j.held -= uint64(len(s.result))
 	delete(j.partials, s.first)
 	j.settle(s)

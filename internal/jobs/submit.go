@@ -90,6 +90,7 @@ func (r *Runner) ended(id holo.JobID) {
 	defer r.mu.Unlock()
 	r.mu.finished = append(r.mu.finished, id)
 	if len(r.mu.finished) > r.opt.MaxFinished {
+		r.mu.receipts -= r.mu.jobs[r.mu.finished[0]].clearReceipts()
 		delete(r.mu.jobs, r.mu.finished[0])
 		r.mu.finished = r.mu.finished[1:]
 	}
@@ -207,7 +208,7 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 		s.begin(i, next, len(shards))
 		next += holo.TaskID(len(shards))
 	}
-	j.partials = map[holo.TaskID][]byte{}
+	j.partials = map[holo.TaskID]*partial{}
 	j.recalls = map[sched.Assign]context.CancelFunc{}
 	j.sched = sched.NewGraph(flow, o)
 	j.settleEmpty()

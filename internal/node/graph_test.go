@@ -49,10 +49,13 @@ func TestGraphIsRecordedWholeAndItsReceiptsCarryWhatEachStageWasGiven(t *testing
 	if spec := specOf(rec); len(spec.Then) != 1 || len(spec.Then[0].Results) != 1 {
 		t.Errorf("it would be taken up as %+v", spec)
 	}
-	receipts, err := n.GetReceipts(ctx, door.Caller{}, holo.JobID(j.GetId()))
+	receipts, err := n.GetReceipts(ctx, door.Caller{}, holo.JobID(j.GetId()), 0)
 	must(t, err)
 	given := map[string]bool{}
 	for _, r := range receipts.GetReceipts() {
+		if r.GetStep() != nil {
+			continue
+		}
 		run, err := wire.Decode(r.GetTask())
 		must(t, err)
 		given[string(run.(*wire.RunTask).Params)] = true

@@ -19,15 +19,24 @@ func (t taskSide) SignReceipt(task *wire.RunTask, r *wire.Receipt) {
 	copy(r.Signature[:], t.n.sign(r.Proof(t.n.cluster, task)))
 }
 
+// SignStep makes the receipt of a step this node's word.
+func (t taskSide) SignStep(r *wire.StepReceipt) {
+	copy(r.Signature[:], t.n.sign(r.Proof(t.n.cluster)))
+}
+
 // CheckReceipt reports whether a receipt is signed by the node that it names.
 func (t taskSide) CheckReceipt(task *wire.RunTask, r *wire.Receipt) bool {
 	return key.Verify(r.Node, r.Proof(t.n.cluster, task), r.Signature[:])
 }
 
-// GetReceipts gives the receipts of a job that this node coordinated and has
-// not forgotten. The tasks go without the parameters, which all have alike.
-func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID) (*holov1.Receipts, error) {
-	list, err := n.runner.Receipts(id)
+// maxReceiptsPage bounds an answer, in bytes: at least one receipt is in it.
+const maxReceiptsPage = 1 << 20
+
+// GetReceipts gives a page of the receipts of a job that this node coordinated
+// and has not forgotten. The tasks go without the parameters where all have them
+// alike.
+func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID, from uint64) (*holov1.Receipts, error) {
+	page, err := n.runner.Receipts(id, from)
 	if err != nil {
 		return nil, n.coordinatedElsewhere(ctx, "receipts", id, err)
 	}
@@ -35,33 +44,36 @@ func (n *Node) GetReceipts(ctx context.Context, _ door.Caller, id holo.JobID) (*
 	if err != nil {
 		return nil, err
 	}
-	graph := len(j.Spec.Then) > 0
-	if err := tooLong(id, list, graph); err != nil {
-		return nil, err
+	out := &holov1.Receipts{Cluster: n.cluster[:], Job: uint64(id), Next: page.Next, Dropped: page.Dropped}
+	for _, sum := range page.Results {
+		out.Results = append(out.Results, sum[:])
 	}
-	out := &holov1.Receipts{Cluster: n.cluster[:], Job: uint64(id)}
-	for _, r := range list {
-		if !graph { // the stages' differ
-			out.Params, r.Task.Params = r.Task.Params, nil
-		}
-		out.Receipts = append(out.Receipts, &holov1.Receipt{Task: wire.Encode(r.Task), Receipt: wire.Encode(r.Said)})
-	}
+	addReceipts(out, page.List, from, len(j.Spec.Then) == 0)
 	return out, nil
 }
 
-// maxReceiptParams bounds the parameters in one answer: those of a graph's tasks
-// are not all alike, and go with each.
-const maxReceiptParams = 16 << 20
-
-func tooLong(id holo.JobID, list []jobs.Receipt, graph bool) error {
+// addReceipts adds as many receipts of a page as an answer may have. The stages
+// of a graph have parameters of their own.
+func addReceipts(out *holov1.Receipts, list []jobs.Receipt, from uint64, alike bool) {
 	size := 0
-	for _, r := range list {
-		size += len(r.Task.Params)
+	for i, r := range list {
+		if alike && r.Task != nil {
+			out.Params, r.Task.Params = r.Task.Params, nil
+		}
+		m := receiptMessage(r)
+		if size += len(m.Task) + len(m.Receipt) + len(m.Step); i > 0 && size > maxReceiptsPage {
+			out.Next = from + uint64(i)
+			return
+		}
+		out.Receipts = append(out.Receipts, m)
 	}
-	if graph && size > maxReceiptParams {
-		return holo.Errorf(holo.Exhausted, "receipts of job %d: its stages' parameters take %d bytes, at most %d are sent", uint64(id), size, maxReceiptParams)
+}
+
+func receiptMessage(r jobs.Receipt) *holov1.Receipt {
+	if r.Step != nil {
+		return &holov1.Receipt{Step: wire.Encode(r.Step)}
 	}
-	return nil
+	return &holov1.Receipt{Task: wire.Encode(r.Task), Receipt: wire.Encode(r.Said)}
 }
 
 // coordinatedElsewhere says where to ask, where that is known.

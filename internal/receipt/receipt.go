@@ -5,34 +5,42 @@
 package receipt
 
 import (
-	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 
+	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // Format names the file's layout.
-const Format = "holo-receipts/1"
-
-// MaxFile bounds a file: 4,096 tasks of 16 inputs have some 8 MiB.
-const MaxFile = 32 << 20
-
-// maxTasks is that of package jobs.
-const maxTasks = 4096
+const Format = "holo-receipts/2"
 
 // ReasonUnsigned is why a receipt proves nothing: its node did not sign it.
 const ReasonUnsigned = "receipt_not_signed"
 
-// Job is a job's receipts, decoded.
+// ReasonDiffers is why receipts prove nothing that are signed: they do not fit
+// together, or running again comes to something else.
+const ReasonDiffers = "receipt_differs"
+
+// maxBytes bounds the receipts of a job that are read, in bytes as they are
+// encoded: twice what a node keeps.
+const maxBytes = 32 << 20
+
+// maxTasks is that of package jobs.
+const maxTasks = 1 << 20
+
+// Job is a job's receipts, decoded. No task and no step is there twice.
 type Job struct {
 	Cluster holo.ClusterID
 	ID      holo.JobID
 	Tasks   []Task
+	Steps   []*wire.StepReceipt
+	Results []holo.Digest // what each reduce came to, as the coordinator says; none: the job was not done
+	Dropped uint64        // receipts for which the coordinator had no room
+
+	size  int
+	known map[sched.Step]bool // tasks, as {task, task}, and steps
 }
 
 // Task is a task, as the node was told it, and what the node says of it.
@@ -41,45 +49,55 @@ type Task struct {
 	Said *wire.Receipt
 }
 
-// file is the layout.
-type file struct {
-	Format   string  `json:"format"`
-	Cluster  string  `json:"cluster"` // hexadecimal
-	Job      uint64  `json:"job"`
-	Params   []byte  `json:"params"` // of every task; none: the tasks have their own
-	Receipts []entry `json:"receipts"`
+// Add adds a task's receipt. The message may be without the parameters that all
+// have alike.
+func (j *Job) Add(params, task, said []byte) error {
+	t, err := decode[*wire.RunTask](task)
+	if err != nil {
+		return bad("task of receipt %d: %w", len(j.known), err)
+	}
+	r, err := decode[*wire.Receipt](said)
+	if err != nil {
+		return bad("receipt %d: %w", len(j.known), err)
+	}
+	if t.Job != j.ID || len(t.Params) != 0 && len(params) != 0 || len(r.Inputs) != len(t.Inputs) || (len(r.Halos) > 0) != (t.Halo.Width > 0) {
+		return bad("receipt %d is not of job %d", len(j.known), j.ID)
+	}
+	if extents(t) > maxTasks || uint64(t.Task) < t.First/t.Extent {
+		return bad("receipt %d is of task %d, which is no task of %d", len(j.known), t.Task, extents(t))
+	}
+	if len(params) != 0 {
+		t.Params = params
+	}
+	j.Tasks = append(j.Tasks, Task{t, r})
+	return j.add(sched.Step{Into: t.Task, From: t.Task}, len(task)+len(said))
 }
 
-type entry struct {
-	Task    []byte `json:"task"` // the message; without parameters where all tasks have the same
-	Receipt []byte `json:"receipt"`
+// AddStep adds the receipt of a step.
+func (j *Job) AddStep(b []byte) error {
+	r, err := decode[*wire.StepReceipt](b)
+	if err != nil {
+		return bad("receipt %d: %w", len(j.known), err)
+	}
+	if r.Job != j.ID {
+		return bad("receipt %d is not of job %d", len(j.known), j.ID)
+	}
+	j.Steps = append(j.Steps, r)
+	return j.add(sched.Step{Into: r.Into, From: r.From}, len(b))
 }
 
-// Decode makes the tasks of messages as the API gives them.
-func Decode(cluster holo.ClusterID, id holo.JobID, params []byte, n int, at func(int) (task, said []byte)) (Job, error) {
-	j := Job{Cluster: cluster, ID: id}
-	if n > maxTasks || len(params) > wire.MaxParams {
-		return Job{}, bad("%d tasks and %d bytes of parameters, at most %d and %d", n, len(params), maxTasks, wire.MaxParams)
+func (j *Job) add(at sched.Step, size int) error {
+	if j.known == nil {
+		j.known = map[sched.Step]bool{}
 	}
-	for i := range n {
-		task, said := at(i)
-		t, err := decode[*wire.RunTask](task)
-		if err != nil {
-			return Job{}, bad("task of receipt %d: %w", i, err)
-		}
-		r, err := decode[*wire.Receipt](said)
-		if err != nil {
-			return Job{}, bad("receipt %d: %w", i, err)
-		}
-		if t.Job != id || len(t.Params) != 0 && len(params) != 0 || len(r.Inputs) != len(t.Inputs) || (len(r.Halos) > 0) != (t.Halo.Width > 0) {
-			return Job{}, bad("receipt %d is not of job %d", i, id)
-		}
-		if len(params) != 0 {
-			t.Params = params
-		}
-		j.Tasks = append(j.Tasks, Task{t, r})
+	if j.known[at] {
+		return bad("receipt %d is of task %d, as another one is", len(j.known), at.Into)
 	}
-	return j, nil
+	j.known[at] = true
+	if j.size += size; j.size > maxBytes {
+		return bad("more than %d bytes of receipts", maxBytes)
+	}
+	return nil
 }
 
 func decode[M wire.Message](b []byte) (M, error) {
@@ -95,63 +113,6 @@ func decode[M wire.Message](b []byte) (M, error) {
 
 func bad(format string, args ...any) error {
 	return holo.Errorf(holo.Invalid, "read receipts: "+format, args...)
-}
-
-// Write writes the file.
-func (j Job) Write(w io.Writer) error {
-	f := file{Format: Format, Cluster: hex.EncodeToString(j.Cluster[:]), Job: uint64(j.ID), Receipts: []entry{}}
-	alike := j.alike()
-	for _, t := range j.Tasks {
-		run := *t.Run
-		if alike {
-			f.Params, run.Params = run.Params, nil
-		}
-		f.Receipts = append(f.Receipts, entry{wire.Encode(&run), wire.Encode(t.Said)})
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(f)
-}
-
-// alike reports whether all tasks have the same parameters. Those of a graph's
-// stages differ.
-func (j Job) alike() bool {
-	for _, t := range j.Tasks {
-		if !bytes.Equal(t.Run.Params, j.Tasks[0].Run.Params) {
-			return false
-		}
-	}
-	return true
-}
-
-// Read reads a file that Write wrote, and nothing else.
-func Read(r io.Reader) (Job, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
-	if err != nil {
-		return Job{}, holo.Errorf(holo.Unavailable, "read receipts: %w", err)
-	}
-	if len(b) > MaxFile {
-		return Job{}, bad("more than %d bytes", MaxFile)
-	}
-	var f file
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return Job{}, bad("%w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Job{}, bad("more follows the receipts")
-	}
-	if f.Format != Format {
-		return Job{}, bad("the format is %.40q, want %q", f.Format, Format)
-	}
-	cluster, err := holo.ParseClusterID(f.Cluster)
-	if err != nil {
-		return Job{}, bad("%w", err)
-	}
-	return Decode(cluster, holo.JobID(f.Job), f.Params, len(f.Receipts), func(i int) ([]byte, []byte) {
-		return f.Receipts[i].Task, f.Receipts[i].Receipt
-	})
 }
 
 // Check tells whether the node that the receipt of a task names has signed it,

@@ -23,7 +23,9 @@ func sample() Job {
 		}
 		said := &wire.Receipt{Node: node.Public(), Time: 9, Prices: "gas/1", Gas: 50, Inputs: []holo.Digest{{5}}, Output: holo.Digest{6}}
 		copy(said.Signature[:], node.Sign(said.Proof(j.Cluster, run)))
-		j.Tasks = append(j.Tasks, Task{run, said})
+		if err := j.Add(nil, wire.Encode(run), wire.Encode(said)); err != nil {
+			panic(err)
+		}
 	}
 	return j
 }
@@ -48,12 +50,14 @@ func check(b []byte) (Job, error) {
 			return Job{}, err
 		}
 	}
+	j.size = 0 // without the parameters in a file, and with them elsewhere
 	return j, nil
 }
 
 // One byte of the file is changed, anywhere: it is found, or it meant nothing.
 func TestChangedReceiptsAreRefused(t *testing.T) {
 	want := sample()
+	want.size = 0
 	good := want.bytes(t)
 	if got, err := check(good); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("what was written reads as %+v: %v", got, err)
@@ -96,16 +100,16 @@ func TestReceiptOfAnotherJobOrClusterIsRefused(t *testing.T) {
 func TestWhatIsNoFileOfReceiptsIsRefusedInOneLine(t *testing.T) {
 	good := string(sample().bytes(t))
 	for name, s := range map[string]string{
-		"nothing": "", "list": "[]", "other format": strings.Replace(good, "receipts/1", "receipts/2", 1), "more": good + "{}",
-		"unknown field": strings.Replace(good, `"job"`, `"x": 1, "job"`, 1), "cut": good[:len(good)/2],
-		"cluster": strings.Replace(good, `"cluster": "01`, `"cluster": "zz`, 1),
-		"no task": strings.Replace(good, `"task": "`, `"task": "AAAA`, 1),
+		"nothing": "", "list": "[]", "other format": strings.Replace(good, "receipts/2", "receipts/3", 1), "old": "{\n \"format\": \"holo-receipts/1\"\n}", "twice": good + good[strings.Index(good, "\n")+1:], "more": good + "{}",
+		"unknown field": strings.Replace(good, `"job"`, `"x": 1, "job"`, 1), "cut": good[:len(good)/2], "a line less": good[:strings.LastIndex(good[:len(good)-1], "\n")+1],
+		"cluster": strings.Replace(good, `"cluster":"01`, `"cluster":"zz`, 1),
+		"no task": strings.Replace(good, `"task":"`, `"task":"AAAA`, 1),
 	} {
 		if _, err := Read(strings.NewReader(s)); holo.KindOf(err) != holo.Invalid || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Read(strings.NewReader(strings.Repeat(" ", MaxFile+1))); holo.KindOf(err) != holo.Invalid {
+	if _, err := Read(strings.NewReader(strings.Repeat(" ", maxLine+1))); holo.KindOf(err) != holo.Invalid {
 		t.Errorf("too long: %v", err)
 	}
 }

@@ -27,6 +27,7 @@ const (
 type GetReceiptsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint64                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	From          uint64                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"` // the first receipt of the page: 0, then Receipts.next
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -68,15 +69,26 @@ func (x *GetReceiptsRequest) GetJob() uint64 {
 	return 0
 }
 
-// Receipts are those of the tasks that have counted so far, in the order in
-// which they did. They are kept of jobs of at most 4,096 tasks, by the node that
-// coordinates the job, as long as it remembers it.
+func (x *GetReceiptsRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+// Receipts are a page of those of the tasks, and of the steps that combine their
+// results, that have counted so far, in the order in which they did. They are
+// kept by the node that coordinates the job, as long as it remembers it and has
+// room.
 type Receipts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       []byte                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"` // 32 bytes
 	Job           uint64                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
-	Params        []byte                 `protobuf:"bytes,3,opt,name=params,proto3" json:"params,omitempty"` // of every task
+	Params        []byte                 `protobuf:"bytes,3,opt,name=params,proto3" json:"params,omitempty"` // of every task of the page
 	Receipts      []*Receipt             `protobuf:"bytes,4,rep,name=receipts,proto3" json:"receipts,omitempty"`
+	Next          uint64                 `protobuf:"varint,5,opt,name=next,proto3" json:"next,omitempty"`       // where the next page begins; 0: this is the last
+	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // receipts of the job that the node had no room for
+	Results       [][]byte               `protobuf:"bytes,7,rep,name=results,proto3" json:"results,omitempty"`  // 32 bytes: of a job that is done, the digest of what each reduce came to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,10 +151,33 @@ func (x *Receipts) GetReceipts() []*Receipt {
 	return nil
 }
 
+func (x *Receipts) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *Receipts) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *Receipts) GetResults() [][]byte {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// Receipt is that of a task, or with step of a step.
 type Receipt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Task          []byte                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`       // the message RunTask of the node protocol, without its parameters
 	Receipt       []byte                 `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"` // the message Receipt of the node protocol
+	Step          []byte                 `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`       // the message StepReceipt of the node protocol
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -187,6 +222,13 @@ func (x *Receipt) GetTask() []byte {
 func (x *Receipt) GetReceipt() []byte {
 	if x != nil {
 		return x.Receipt
+	}
+	return nil
+}
+
+func (x *Receipt) GetStep() []byte {
+	if x != nil {
+		return x.Step
 	}
 	return nil
 }
@@ -291,17 +333,22 @@ var File_holo_v1_receipt_proto protoreflect.FileDescriptor
 
 const file_holo_v1_receipt_proto_rawDesc = "" +
 	"\n" +
-	"\x15holo/v1/receipt.proto\x12\aholo.v1\"&\n" +
+	"\x15holo/v1/receipt.proto\x12\aholo.v1\":\n" +
 	"\x12GetReceiptsRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\x04R\x03job\"|\n" +
+	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x04R\x04from\"\xc4\x01\n" +
 	"\bReceipts\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\fR\acluster\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\x04R\x03job\x12\x16\n" +
 	"\x06params\x18\x03 \x01(\fR\x06params\x12,\n" +
-	"\breceipts\x18\x04 \x03(\v2\x10.holo.v1.ReceiptR\breceipts\"7\n" +
+	"\breceipts\x18\x04 \x03(\v2\x10.holo.v1.ReceiptR\breceipts\x12\x12\n" +
+	"\x04next\x18\x05 \x01(\x04R\x04next\x12\x18\n" +
+	"\adropped\x18\x06 \x01(\x04R\adropped\x12\x18\n" +
+	"\aresults\x18\a \x03(\fR\aresults\"K\n" +
 	"\aReceipt\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\fR\x04task\x12\x18\n" +
-	"\areceipt\x18\x02 \x01(\fR\areceipt\"&\n" +
+	"\areceipt\x18\x02 \x01(\fR\areceipt\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\fR\x04step\"&\n" +
 	"\x10GetModuleRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"9\n" +
 	"\vModuleBytes\x12\x16\n" +
