@@ -100,6 +100,11 @@ func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
 		out.Nodes[i].Program = programs[r.Node]
 	}
 	out.Warnings = slices.Concat(n.auditWarning(), warnings(nodes, h, out.Shards), versionWarnings(n.Protocol(), nodes), n.linkWarnings())
+	if gone := emptied(out.Nodes, configs); gone > 0 {
+		out.Shards.Full -= gone
+		out.Shards.UnderReplicated += gone
+		out.Warnings = append(out.Warnings, fmt.Sprintf("A node was restarted a moment ago and came back empty: %d shards lack its copies. Restart no other node before all shards are whole.", gone))
+	}
 	if away := unattended(nodes, configs); away > 0 {
 		out.Shards.Full -= away // each has all its copies, and nobody can reach them
 		out.Shards.RefusingWrites += away
@@ -130,7 +135,9 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 			}
 		}
 		if u, err := n.usageOf(ctx, r); err == nil {
-			o.Lease = o.Lease && u.Incarnation == r.Incarnation // else it was the process before this one's, whose pages are gone
+			if r.Alive && u.Incarnation != r.Incarnation {
+				o.Lease, o.State = false, stateRestarting // the lease is that of the process before, whose pages are gone
+			}
 			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
 			o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
 		}
@@ -217,6 +224,26 @@ func shardHealth(configs map[holo.ShardID]wire.ShardConfig) *holov1.ShardHealth 
 		}
 	}
 	return h
+}
+
+// stateRestarting is a node's that answers in another life than the one whose copies
+// the catalogue still counts: for as long as that one's lease may run.
+const stateRestarting = "restarting"
+
+// emptied counts the shards whose copies are complete, and one of them was lost in
+// a restart that the catalogue has not noticed yet.
+func emptied(nodes []*holov1.Node, configs map[holo.ShardID]wire.ShardConfig) (count uint32) {
+	restarting := map[string]bool{}
+	for _, o := range nodes {
+		restarting[o.GetId()] = o.GetState() == stateRestarting
+	}
+	for _, c := range configs {
+		gone := slices.ContainsFunc(c.Members, func(m wire.Member) bool { return restarting[m.Node.Hex()] })
+		if health(&c) == "ok" && gone {
+			count++
+		}
+	}
+	return count
 }
 
 // unattended counts the shards whose copies are complete and all on dead nodes,
