@@ -69,8 +69,11 @@ func (j *Job) Add(params, task, said []byte) error {
 	if len(params) != 0 {
 		t.Params = params
 	}
+	if err := j.add(sched.Step{Into: t.Task, From: t.Task}, len(task)+len(said)); err != nil {
+		return err
+	}
 	j.Tasks = append(j.Tasks, Task{t, r})
-	return j.add(sched.Step{Into: t.Task, From: t.Task}, len(task)+len(said))
+	return nil
 }
 
 // AddStep adds the receipt of a step.
@@ -82,10 +85,14 @@ func (j *Job) AddStep(b []byte) error {
 	if r.Job != j.ID {
 		return bad("receipt %d is not of job %d", len(j.known), j.ID)
 	}
+	if err := j.add(sched.Step{Into: r.Into, From: r.From}, len(b)); err != nil {
+		return err
+	}
 	j.Steps = append(j.Steps, r)
-	return j.add(sched.Step{Into: r.Into, From: r.From}, len(b))
+	return nil
 }
 
+// add takes the place of a receipt, which may be that of no other one.
 func (j *Job) add(at sched.Step, size int) error {
 	if j.known == nil {
 		j.known = map[sched.Step]bool{}

@@ -17,7 +17,7 @@ var node = key.GenerateSigner()
 
 // reduce is a job of five tasks and the four steps of ((0 1) (2 3)) 4. Step i
 // makes the digest {100 + i}.
-func reduce(t *testing.T) Job {
+func reduce(t testing.TB) Job {
 	t.Helper()
 	j := Job{Cluster: holo.ClusterID{1}, ID: 7, Results: []holo.Digest{{103}}}
 	for i := range uint64(5) {
