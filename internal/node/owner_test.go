@@ -122,7 +122,11 @@ func TestNodeGoesOnWhereASuccessionWasCutShort(t *testing.T) {
 	copy(m.KeySig[:], k.Sign(m.Proof(n.cluster)))
 	_, err := n.propose(context.Background(), m)
 	must(t, err)
-	await(t, "the token key is known", func() bool { _, known := n.tokens.key(key.Thumbprint(k.Public())); return known })
+	await(t, "the token key is known and written down", func() bool {
+		_, known := n.tokens.key(key.Thumbprint(k.Public()))
+		_, err := os.Stat(n.home.path(tokensFile))
+		return known && err == nil
+	})
 	before := map[string][]byte{}
 	for _, name := range []string{identity.ClusterFile, tokensFile, identity.ChainFile} {
 		before[name], err = os.ReadFile(n.home.path(name))

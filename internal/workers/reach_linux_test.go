@@ -125,9 +125,14 @@ func TestWorkerThatAsksOutOfTurnIsKilledAndCounted(t *testing.T) {
 		p := hostile(t)
 		p.opt.Count = c.add
 		k, _ := general(t, what, 4, 32)
-		k.Gas = 1               // and so little time
-		if what == "asks-one" { // a good question of a task that has no handles
+		switch what {
+		case "asks-flood":
+			k.Gas = 1 << 31 // and so the time for the questions that are too many
+		case "asks-one": // a good question of a task that has no handles
 			k.Handles = nil
+			fallthrough
+		default:
+			k.Gas = 1 // and so little time
 		}
 		_, err := p.Run(t.Context(), k)
 		if holo.KindOf(err) != holo.Corrupt || holo.ReasonOf(err) != WorkerFault || c.reasons[WorkerFault] != 1 {
