@@ -28,11 +28,11 @@ const ownProcessors = 2
 
 // here are the bars on this machine. Reads wait for a lease to run out, and count
 // by what others leave of the processors; copying is work, for which those who are
-// left have fewer processors here than machines of their own would.
-func (b bars) here(left int, share float64) bars {
-	have := share * float64(runtime.NumCPU())
+// left have fewer processors here, with their clients, than on machines of their own.
+func (b bars) here(left int, all, nodes float64) bars {
+	have := nodes * float64(runtime.NumCPU())
 	crowd := max(1, float64(ownProcessors*left)/have)
-	reads := time.Duration(float64(b.reads) / share)
+	reads := time.Duration(float64(b.reads) / all)
 	return bars{reads, reads + time.Duration(float64(b.copies-b.reads)*crowd)}
 }
 
@@ -105,7 +105,7 @@ func (c *cluster) but(victim *node) (left []*node) {
 // lose kills the node and measures how long what it was home of is not read, and
 // not written, and when every page has two copies again.
 func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, b bars) error {
-	machine := watchMachine(c.but(victim))
+	machine, nodes := watchMachine(c.but(victim)), watchNodes(c.but(victim))
 	l.read.Reset(slots)
 	l.written.Reset(slots)
 	killed := time.Now()
@@ -117,16 +117,17 @@ func (c *cluster) lose(ctx context.Context, what string, victim *node, l *load, 
 	if err != nil {
 		return err
 	}
-	share, err := machine.share()
-	if err != nil {
+	all, ours := machine.share()
+	left, theirs := nodes.share()
+	if err := errors.Join(ours, theirs); err != nil {
 		return err
 	}
 	read, written, copies := l.read.Take(), l.written.Take(), whole.Sub(killed)
-	here := b.here(len(l.clients), share)
+	here := b.here(len(l.clients), all, left)
 	fmt.Printf("capacity: %s killed: no read for %.1f s (bar %.1f), no write for %.1f s; known after %.1f s, all copies back after %.1f s (bar %.1f)\n",
 		what, read.Seconds(), here.reads.Seconds(), written.Seconds(), noticed.Sub(killed).Seconds(), copies.Seconds(), here.copies.Seconds())
-	fmt.Printf("capacity: others left %.0f %% of %d processors to all nodes and clients; where each node has %d to itself the bars are %.0f s and %.0f s\n",
-		share*100, runtime.NumCPU(), ownProcessors, b.reads.Seconds(), b.copies.Seconds())
+	fmt.Printf("capacity: %.0f %% of %d processors were left to the nodes, %.0f %% with their clients; where each node has %d to itself the bars are %.0f s and %.0f s\n",
+		left*100, runtime.NumCPU(), all*100, ownProcessors, b.reads.Seconds(), b.copies.Seconds())
 	if read > here.reads || copies > here.copies {
 		return fmt.Errorf("%s killed: too slow", what)
 	}

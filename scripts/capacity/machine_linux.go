@@ -8,18 +8,33 @@ import (
 	"strings"
 )
 
-// machine says how much of the processors others left to this program and to its
-// nodes, so that a bar in seconds means the same on a machine that has other work.
+// machine says how much of the processors others left to some processes, so that a
+// bar in seconds means the same on a machine that has other work.
 type machine struct {
-	nodes []*node
+	pids  []int
 	total uint64 // ticks of all processors, idle ones too
 	busy  uint64
 	ours  uint64
 	err   error
 }
 
+// watchMachine is about this program, whose clients they are, and its nodes.
 func watchMachine(nodes []*node) *machine {
-	m := &machine{nodes: nodes}
+	return watch(append(pidsOf(nodes), os.Getpid()))
+}
+
+// watchNodes is about the nodes alone: this program is one of the others.
+func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes)) }
+
+func pidsOf(nodes []*node) (pids []int) {
+	for _, n := range nodes {
+		pids = append(pids, n.agent.Process.Pid)
+	}
+	return pids
+}
+
+func watch(pids []int) *machine {
+	m := &machine{pids: pids}
 	m.total, m.busy, m.ours, m.err = m.ticks()
 	return m
 }
@@ -53,11 +68,8 @@ func (m *machine) ticks() (total, busy, ours uint64, err error) {
 			busy += n
 		}
 	}
-	if ours, err = processTicks(os.Getpid()); err != nil {
-		return 0, 0, 0, err
-	}
-	for _, n := range m.nodes {
-		t, err := processTicks(n.agent.Process.Pid)
+	for _, pid := range m.pids {
+		t, err := processTicks(pid)
 		if err != nil {
 			return 0, 0, 0, err
 		}
