@@ -107,16 +107,8 @@ func arrayShow(a *app) *cobra.Command {
 		Short: "Show an array and where its pages lie",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				r, err := c.OpenRaw(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				extents, err := r.Pages(cmd.Context())
-				if err != nil {
-					return err
-				}
-				d := arrayDetail{r.Info(), extents}
+			return a.withExtents(cmd.Context(), args[0], func(_ *holocompute.Cluster, i holocompute.ArrayInfo, extents []holocompute.ExtentInfo) error {
+				d := arrayDetail{i, extents}
 				return a.emit("Array", d, func(w *tabwriter.Writer) { detailTable(w, d) })
 			})
 		},

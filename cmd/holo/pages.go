@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -18,17 +19,11 @@ func arrayPages(a *app) *cobra.Command {
 		Short: "Show where an array's pages lie, or where one element does",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				r, err := c.OpenRaw(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				extents, err := r.Pages(cmd.Context())
-				if err == nil && element >= 0 {
-					extents, err = around(r.Info(), extents, uint64(element))
-				}
-				if err != nil {
-					return err
+			return a.withExtents(cmd.Context(), args[0], func(_ *holocompute.Cluster, i holocompute.ArrayInfo, extents []holocompute.ExtentInfo) (err error) {
+				if element >= 0 {
+					if extents, err = around(i, extents, uint64(element)); err != nil {
+						return err
+					}
 				}
 				return a.emit("ExtentList", listOf(extents), func(w *tabwriter.Writer) { extentTable(w, extents) })
 			})
@@ -36,6 +31,21 @@ func arrayPages(a *app) *cobra.Command {
 	}
 	cmd.Flags().Int64Var(&element, "element", -1, "only the extent that holds this element")
 	return cmd
+}
+
+// withExtents opens an array and asks where its pages lie.
+func (a *app) withExtents(ctx context.Context, name string, f func(*holocompute.Cluster, holocompute.ArrayInfo, []holocompute.ExtentInfo) error) error {
+	return a.withCluster(ctx, func(c *holocompute.Cluster) error {
+		r, err := c.OpenRaw(ctx, name)
+		if err != nil {
+			return err
+		}
+		extents, err := r.Pages(ctx)
+		if err != nil {
+			return err
+		}
+		return f(c, r.Info(), extents)
+	})
 }
 
 // around is the extent that holds an element.

@@ -45,20 +45,12 @@ func arrayWhy(a *app) *cobra.Command {
 		Short: "Show which nodes hold an array, how much each, and what is wrong with it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCluster(cmd.Context(), func(c *holocompute.Cluster) error {
-				r, err := c.OpenRaw(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				extents, err := r.Pages(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.withExtents(cmd.Context(), args[0], func(c *holocompute.Cluster, i holocompute.ArrayInfo, extents []holocompute.ExtentInfo) error {
 				members, err := c.Members(cmd.Context())
 				if err != nil {
 					return err
 				}
-				v := whyOf(r.Info(), extents, members)
+				v := whyOf(i, extents, members)
 				return a.emit("ArrayWhy", v, func(w *tabwriter.Writer) { whyTable(w, v) })
 			})
 		},
