@@ -24,6 +24,7 @@
 //
 // The times are those of a machine that does nothing else. It measures how much of
 // the processors others took meanwhile, says so, and has more patience by as much.
+// Where only the time is missed it kills once more, three times at most.
 //
 // With join a fourth node joins three while jobs run: it prints how much longer the
 // jobs take meanwhile, and no more may be moved than the cap allows.
