@@ -102,15 +102,19 @@ func newClusterThatHelps(t testing.TB, size int, after time.Duration) *cluster {
 		c.join(fmt.Sprintf("n%d", i))
 	}
 	c.until("all nodes hold leases, and vote where three do", func(s *holov1.StatusResponse) bool {
-		leases := 0
-		for _, n := range s.Nodes {
-			if n.Lease {
-				leases++
-			}
-		}
-		return leases == size && len(s.Voters) == map[int]int{1: 1, 2: 1, 3: 3}[size]
+		return leases(s) == size && len(s.Voters) == map[int]int{1: 1, 2: 1, 3: 3}[size]
 	})
 	return c
+}
+
+// leases is how many nodes hold one.
+func leases(s *holov1.StatusResponse) (n int) {
+	for _, each := range s.Nodes {
+		if each.Lease {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *cluster) configDir() string { return filepath.Join(c.root, "config") }

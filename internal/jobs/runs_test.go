@@ -1,0 +1,101 @@
+package jobs_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/holo"
+)
+
+const (
+	runs      = 10 // of the same two jobs, on each number of nodes
+	killEvery = 3  // runs on three nodes in which one dies
+)
+
+// repeated is a cluster with the input of a float sum, and an array each of whose
+// pages a map counts up in place, so that a page that is written twice shows.
+type repeated struct {
+	*cluster
+	sum, count *holov1.SubmitRequest
+	sums       []byte
+	counter    []int64
+	died       int
+}
+
+func newRepeated(t *testing.T, size int) *repeated {
+	c := newCluster(t, size)
+	c.push("basic")
+	const extent, n = holo.PageSize / 8, 120 * holo.PageSize / 8
+	rng := rand.New(rand.NewPCG(9, 9))
+	v, counter, ones := make([]float64, n), make([]int64, n), make([]int64, n)
+	for i := range v {
+		v[i], counter[i], ones[i] = (rng.Float64()-0.5)*math.Exp2(float64(rng.IntN(60))), int64(i), 1
+	}
+	in := c.array("v", "f64", 8, extent, bytesOf(v))
+	to, one := c.array("counter", "i64", 8, extent, bytesOf(counter)), c.array("ones", "i64", 8, extent, bytesOf(ones))
+	return &repeated{
+		cluster: c, counter: counter,
+		sum:   &holov1.SubmitRequest{Kernel: "basic", Function: "stats", Kind: "reduce", Inputs: []uint64{in}, AccBytes: 120},
+		count: &holov1.SubmitRequest{Kernel: "basic", Function: "add", Kind: "map", Inputs: []uint64{to, one}, Output: to},
+	}
+}
+
+// run does both jobs once, and has a node die in each where it is told to.
+func (r *repeated) run(kill bool) {
+	r.sums = r.once(r.sum, kill).Result
+	r.once(r.count, kill)
+	for i := range r.counter {
+		r.counter[i]++
+	}
+	if got := r.content(r.count.Output, 8*len(r.counter)); !bytes.Equal(got, bytesOf(r.counter)) {
+		r.Fatal("a page was not counted up exactly once")
+	}
+}
+
+func (r *repeated) once(m *holov1.SubmitRequest, kill bool) *holov1.Job {
+	if !kill {
+		return r.cluster.run(m, nil)
+	}
+	each, victim := r.killMidJob()
+	j := r.cluster.run(m, each)
+	if *victim == "" {
+		return j // it was done before a node had one task done and another begun
+	}
+	if j.Progress.Retried == 0 {
+		r.Errorf("%s died in the middle of a job, of which nothing was tried again", *victim)
+	}
+	r.died++
+	r.join(fmt.Sprintf("another%d", r.died))
+	r.until("another node has its copies and its vote", func(s *holov1.StatusResponse) bool {
+		return leases(s) == 3 && s.Shards.Full == s.Shards.Total &&
+			!slices.ContainsFunc(s.Voters, func(v *holov1.Voter) bool { return v.Id == *victim })
+	})
+	return j
+}
+
+// The same jobs give the same bytes in ten runs on each number of nodes, and in
+// those in which a node is killed; each page of a map is written once in each.
+func TestSameJobsGiveTheSameBytesInTenRunsOnAnyNodes(t *testing.T) {
+	var first []byte
+	for size := 1; size <= 3; size++ {
+		r := newRepeated(t, size)
+		for i := range runs {
+			r.run(size == 3 && i%killEvery == 1)
+			if first == nil {
+				first = r.sums
+			}
+			if !bytes.Equal(r.sums, first) {
+				t.Errorf("run %d on %d nodes: other sums", i, size)
+			}
+		}
+		if size == 3 && r.died == 0 {
+			t.Error("no node died in the middle of a job: the test was without trouble")
+		}
+		t.Logf("%d nodes: %d runs alike, %d nodes died", size, runs, r.died)
+	}
+}
