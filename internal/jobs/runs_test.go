@@ -81,6 +81,9 @@ func (r *repeated) once(m *holov1.SubmitRequest, kill bool) *holov1.Job {
 // The same jobs give the same bytes in ten runs on each number of nodes, and in
 // those in which a node is killed; each page of a map is written once in each.
 func TestSameJobsGiveTheSameBytesInTenRunsOnAnyNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a dozen processes")
+	}
 	var first []byte
 	for size := 1; size <= 3; size++ {
 		r := newRepeated(t, size)
