@@ -12,7 +12,7 @@
 // or as Enrol left it: every byte is sealed, the cluster is the one that was
 // pinned, and another node takes over when the one at hand dies. Create makes an
 // Array of numbers whose pages lie in the memory of all nodes, each on as many as
-// it has copies. Stats, Top, Dot and their like ask about whole arrays, and Apply
+// it has copies; a Grid sees it in up to three dimensions. Stats, Top, Dot and their like ask about whole arrays, and Apply
 // does arithmetic on them, with kernels that every node has. PushKernel hands over
 // a WebAssembly module of your own; Map and Reduce run its functions on the nodes
 // that hold the pages, and a Job reports what was done where.

@@ -22,6 +22,7 @@ import (
 
 func arrayExport(a *app) *cobra.Command {
 	var as string
+	var dims []uint
 	var f csvFlags
 	cmd := &cobra.Command{
 		Use:   "export NAME... FILE",
@@ -29,11 +30,12 @@ func arrayExport(a *app) *cobra.Command {
 		Long: "Write an array to a raw, .npy or CSV file; - writes to standard output. An export that fails leaves the file as it was.\n\n" +
 			"A CSV file takes several arrays of one length, as columns with the arrays' names over them. Floats are written as the\n" +
 			"shortest decimal that reads back to the same bits, else as NaN, +Inf or -Inf; which NaN it was is not written. Nor is the\n" +
-			"type: give --type when reading floats that have no fraction.",
+			"type: give --type when reading floats that have no fraction.\n\n" +
+			"--dims 30,40 writes an array of 1200 elements as a .npy file of 30 rows.",
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := args[len(args)-1]
-			x, err := exportOf(as, f, path, len(args)-1)
+			x, err := exportOf(as, f, dims, path, len(args)-1)
 			if err != nil {
 				return err
 			}
@@ -50,6 +52,7 @@ func arrayExport(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&as, "format", "", "raw npy csv (default: npy and csv when FILE ends so, else raw)")
+	cmd.Flags().UintSliceVar(&dims, "dims", nil, "the dimensions of a .npy file, up to three, the slowest first (default: one)")
 	f.add(cmd, "whether a CSV file begins with the arrays' names: yes no (default yes)")
 	return cmd
 }
@@ -59,16 +62,22 @@ type exported struct {
 	arrays []*holocompute.Raw
 	format format.Format
 	csv    format.CSVOptions
+	dims   []uint64 // of a .npy file; none: one, the length
 }
 
-func exportOf(as string, f csvFlags, path string, arrays int) (x exported, err error) {
+func exportOf(as string, f csvFlags, dims []uint, path string, arrays int) (x exported, err error) {
 	if x.format, err = exportFormat(as, path); err != nil {
 		return x, err
 	}
 	if x.csv, err = f.options(); err != nil {
 		return x, err
 	}
+	for _, d := range dims {
+		x.dims = append(x.dims, uint64(d))
+	}
 	switch {
+	case len(x.dims) > 0 && x.format != format.Npy:
+		return x, usage("--dims is for .npy files: say --format npy if it is to be one")
 	case x.csv.Header == format.HeaderAuto:
 		return x, usage("--header auto: when writing it is yes or no")
 	case x.format != format.CSV && f != csvFlags{}:
@@ -142,7 +151,11 @@ func (x exported) write(ctx context.Context, dst io.Writer, sums []hash.Hash, m 
 		return x.writeCSV(ctx, dst, sums, m)
 	}
 	array := x.arrays[0]
-	w, err := format.NewWriter(dst, x.format, array.Type(), array.Len())
+	dims, err := x.dimsOf(array)
+	if err != nil {
+		return err
+	}
+	w, err := format.NewWriter(dst, x.format, array.Type(), dims...)
 	if err != nil {
 		return err
 	}
@@ -150,6 +163,17 @@ func (x exported) write(ctx context.Context, dst io.Writer, sums []hash.Hash, m 
 		return err
 	}
 	return w.Close()
+}
+
+// dimsOf are the dimensions to write, which must have the array's elements.
+func (x exported) dimsOf(array *holocompute.Raw) ([]uint64, error) {
+	if len(x.dims) == 0 {
+		return []uint64{array.Len()}, nil
+	}
+	if err := holocompute.CheckDims(array, x.dims); err != nil {
+		return nil, err
+	}
+	return x.dims, nil
 }
 
 func (x exported) writeCSV(ctx context.Context, dst io.Writer, sums []hash.Hash, m *meter) error {

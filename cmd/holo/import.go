@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -60,6 +62,7 @@ func arrayImport(a *app) *cobra.Command {
 			"--type gives the type of a raw file, and of a CSV file's column; for other files it changes the width of an integer column.\n" +
 			"A value that does not fit is an error. --hours takes the time of day of a time column, in hours, as f32. An import that\n" +
 			"fails leaves no array.\n\n" +
+			"A .npy file may have up to three dimensions: the array is its elements row by row, and the dimensions are printed.\n\n" +
 			"A CSV file is read twice. Without --type a column of integers becomes i64 (u64 where that is needed) and any other one f64.\n" +
 			"Its first row has the columns' names if none of its fields is a number, else --header must say so. --column takes a name or\n" +
 			"a number from 1. An empty field is an error unless --empty gives the number that it stands for. Rows have at most 64 KiB and\n" +
@@ -192,12 +195,15 @@ func (a *app) openStdin(o format.Options) (*format.File, error) {
 
 // moved is what an import or an export says at its end.
 type moved struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Rows   uint64 `json:"rows"`
-	Bytes  uint64 `json:"bytes"`
-	Pages  uint64 `json:"pages"`
-	SHA256 string `json:"sha256"` // of the elements, little endian
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Rows  uint64 `json:"rows"`
+	Bytes uint64 `json:"bytes"`
+	Pages uint64 `json:"pages"`
+	// Dims are the dimensions of a .npy file, the slowest first. The array is their
+	// elements row by row.
+	Dims   []uint64 `json:"dims,omitempty"`
+	SHA256 string   `json:"sha256"` // of the elements, little endian
 }
 
 func (m moved) table(w *tabwriter.Writer) {
@@ -208,7 +214,16 @@ func (m moved) table(w *tabwriter.Writer) {
 func movedHead(w *tabwriter.Writer) { row(w, "NAME", "TYPE", "ROWS", "BYTES", "PAGES", "SHA256") }
 
 func (m moved) row(w *tabwriter.Writer) {
-	row(w, m.Name, m.Type, m.Rows, m.Bytes, m.Pages, m.SHA256)
+	rows := fmt.Sprint(m.Rows)
+	if len(m.Dims) > 1 {
+		rows += " = " + times(m.Dims)
+	}
+	row(w, m.Name, m.Type, rows, m.Bytes, m.Pages, m.SHA256)
+}
+
+// times is dimensions as people write them: 3x4.
+func times(dims []uint64) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(dims), " ", "x"), "[]")
 }
 
 // importColumn makes the array, fills it, and removes it again when that fails.
@@ -236,7 +251,7 @@ func (a *app) importColumn(ctx context.Context, c *holocompute.Cluster, name str
 		return errors.Join(err, tidy(array))
 	}
 	i := array.Info()
-	done := moved{Name: i.Name, Type: i.Type, Rows: i.Length, Bytes: i.Bytes, Pages: i.Pages, SHA256: hex.EncodeToString(sum.Sum(nil))}
+	done := moved{Name: i.Name, Type: i.Type, Rows: i.Length, Bytes: i.Bytes, Pages: i.Pages, Dims: col.Dims, SHA256: hex.EncodeToString(sum.Sum(nil))}
 	return a.emit("Imported", done, done.table)
 }
 

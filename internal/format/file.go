@@ -17,6 +17,9 @@ type Column struct {
 	Number int
 	Type   holo.ElementType
 	Rows   uint64
+	// Dims are the dimensions of a .npy file, the slowest first: its elements are
+	// read row by row. Empty for other files.
+	Dims []uint64
 	// Unit is the length of a tick in nanoseconds where the column counts time,
 	// 0 where it does not.
 	Unit int64

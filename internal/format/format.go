@@ -4,7 +4,7 @@
 // memory: a column is a stream of bytes, as an array's elements lie in pages.
 //
 // A file is refused, with the reason in one line, when it does not say exactly
-// what it holds: nulls, big-endian numbers, more than one dimension, bytes left
+// what it holds: nulls, big-endian numbers, more than three dimensions, bytes left
 // over. Nothing is guessed. A CSV file says least: it is read twice, first to
 // count its rows and to find out what its columns are, and then for the column
 // that is asked for; no integer of it is rounded or wraps around, and no number
@@ -35,6 +35,9 @@ const (
 	Parquet     Format = "parquet"
 	CSV         Format = "csv"
 )
+
+// MaxDims is how many dimensions a .npy file may have.
+const MaxDims = 3
 
 // names lists the formats for messages.
 const names = "raw npy arrow arrow-stream parquet csv"

@@ -31,15 +31,16 @@ func readNpy(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, rows, err := parseNpy(text)
+	t, dims, err := parseNpy(text)
 	if err != nil {
 		return nil, err
 	}
+	rows, _ := volume(dims) // counted when it was read
 	if have := uint64(size - start); have != rows*t.Size() {
 		return nil, holo.Errorf(holo.Corrupt, "the head says %d elements of %s, %d bytes; there are %d", rows, t, rows*t.Size(), have)
 	}
 	return &File{columns: []column{{
-		Column: Column{Type: t, Rows: rows},
+		Column: Column{Type: t, Rows: rows, Dims: dims},
 		open:   func() (io.Reader, error) { return io.NewSectionReader(r, start, size-start), nil },
 	}}}, nil
 }
@@ -73,7 +74,7 @@ func npyText(r io.ReaderAt, size int64) (text string, start int64, err error) {
 
 // parseNpy reads the head's text: a Python dict with exactly the three keys
 // 'descr', 'fortran_order' and 'shape', in any order, each once.
-func parseNpy(text string) (t holo.ElementType, rows uint64, err error) {
+func parseNpy(text string) (t holo.ElementType, dims []uint64, err error) {
 	p := npyParser{rest: text}
 	seen := map[string]bool{}
 	p.want("{")
@@ -90,7 +91,7 @@ func parseNpy(text string) (t holo.ElementType, rows uint64, err error) {
 		case "fortran_order":
 			p.order()
 		case "shape":
-			rows = p.shape()
+			dims = p.shape()
 		default:
 			p.fail("the key %q", name)
 		}
@@ -105,9 +106,9 @@ func parseNpy(text string) (t holo.ElementType, rows uint64, err error) {
 		p.fail("%.20q after the dict, want spaces and a line end", p.rest)
 	}
 	if p.err != nil {
-		return 0, 0, holo.Errorf(holo.Invalid, ".npy head: %w", p.err)
+		return 0, nil, holo.Errorf(holo.Invalid, ".npy head: %w", p.err)
 	}
-	return t, rows, nil
+	return t, dims, nil
 }
 
 // npyParser eats the text from the front; after the first error it does
@@ -177,39 +178,66 @@ func (p *npyParser) order() {
 	p.want("False")
 }
 
-// shape wants one dimension: (n,).
-func (p *npyParser) shape() uint64 {
+// shape wants one to three dimensions: (n,), (n, m) or (n, m, k).
+func (p *npyParser) shape() []uint64 {
 	p.want("(")
 	end := strings.IndexByte(p.rest, ')')
 	if p.err != nil || end < 0 {
 		p.fail("a shape that does not end")
-		return 0
+		return nil
 	}
 	inside := strings.TrimRight(p.rest[:end], " ")
-	digits, one := strings.CutSuffix(inside, ",")
-	if !one || strings.ContainsAny(digits, ", ") || digits == "" {
-		p.fail("the shape (%s); want one dimension (in NumPy: a.ravel())", inside)
-		return 0
+	texts := strings.Split(strings.TrimSuffix(inside, ","), ",")
+	if len(texts) > MaxDims || len(texts) == 1 && !strings.HasSuffix(inside, ",") {
+		p.fail("the shape (%.40s); want 1 to %d dimensions (in NumPy: a.ravel())", inside, MaxDims)
+		return nil
 	}
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || n > holo.MaxElements || strconv.FormatUint(n, 10) != digits {
-		p.fail("the length %.40q; want a number up to %d", digits, uint64(holo.MaxElements))
-		return 0
+	dims := make([]uint64, len(texts))
+	for i, text := range texts {
+		dims[i] = p.length(strings.TrimLeft(text, " "))
+	}
+	if _, ok := volume(dims); !ok {
+		p.fail("the shape (%.40s) has more than %d elements", inside, uint64(holo.MaxElements))
 	}
 	p.rest = p.rest[end:]
 	p.want(")")
+	return dims
+}
+
+func (p *npyParser) length(digits string) uint64 {
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n > holo.MaxElements || strconv.FormatUint(n, 10) != digits {
+		p.fail("the length %.40q; want a number up to %d", digits, uint64(holo.MaxElements))
+	}
 	return n
 }
 
+// volume is how many elements dimensions have; false where an array cannot have
+// as many.
+func volume(dims []uint64) (uint64, bool) {
+	n := uint64(1)
+	for _, d := range dims {
+		if d > 0 && n > holo.MaxElements/d {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
+}
+
 // npyHead is the head as NumPy writes it: version 1.0, the data aligned.
-func npyHead(t holo.ElementType, rows uint64) []byte {
+func npyHead(t holo.ElementType, dims ...uint64) []byte {
 	descr := ""
 	for d, of := range npyTypes {
 		if of == t {
 			descr = d
 		}
 	}
-	text := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%d,), }", descr, rows)
+	shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(dims), " ", ", "), "[]")
+	if len(dims) == 1 {
+		shape += ","
+	}
+	text := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, shape)
 	pad := npyAlign - (10+len(text)+1)%npyAlign
 	text += strings.Repeat(" ", pad%npyAlign) + "\n"
 	head := append([]byte(npyMagic), 1, 0)

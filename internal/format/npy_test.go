@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +84,27 @@ func TestNpyAsNumPyWritesIt(t *testing.T) {
 	}
 }
 
+// The bytes that NumPy 1.24 writes for numpy.arange(6, dtype='|i1').reshape(1, 2, 3)
+// and for an array of no rows.
+func TestNpyOfSeveralDimensions(t *testing.T) {
+	for text, dims := range map[string][]uint64{"(1, 2, 3)": {1, 2, 3}, "(0, 4)": {0, 4}} {
+		numpy := "{'descr': '|i1', 'fortran_order': False, 'shape': " + text + ", }"
+		numpy += strings.Repeat(" ", 128-10-1-len(numpy)) + "\n"
+		n, _ := volume(dims)
+		data := []byte{0, 1, 2, 3, 4, 5}[:n]
+		f, err := open(t, append(head(numpy), data...), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := column1(t, f, ""); !bytes.Equal(got, data) || !slices.Equal(f.Columns()[0].Dims, dims) {
+			t.Errorf("%s: %v of dimensions %d", text, got, f.Columns()[0].Dims)
+		}
+		if got := npyHead(holo.I8, dims...); !bytes.Equal(got, head(numpy)) {
+			t.Errorf("%s: we write %q, NumPy %q", text, got, numpy)
+		}
+	}
+}
+
 func TestNpyVersionTwo(t *testing.T) {
 	text := "{'shape': (2,), 'fortran_order': False, 'descr': '|u1'}\n"
 	b := append([]byte(npyMagic), 2, 0)
@@ -98,23 +121,26 @@ func TestNpyVersionTwo(t *testing.T) {
 
 func TestNpyThatSaysTooMuchIsRefusedWithTheReason(t *testing.T) {
 	for text, why := range map[string]string{
-		"{'descr': '>i2', 'fortran_order': False, 'shape': (0,), }\n":                  "big-endian",
-		"{'descr': '<i2', 'fortran_order': True, 'shape': (0,), }\n":                   "Fortran order",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (0, 3), }\n":                "one dimension",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (), }\n":                    "one dimension",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (007,), }\n":                "the length",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (-1,), }\n":                 "the length",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999,)}\n": "the length",
-		"{'descr': '<c8', 'fortran_order': False, 'shape': (0,), }\n":                  "fixed-width",
-		"{'descr': '|b1', 'fortran_order': False, 'shape': (0,), }\n":                  "fixed-width",
-		"{'descr': '|O', 'fortran_order': False, 'shape': (0,), }\n":                   "fixed-width",
-		"{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (0,), }\n":         "several fields",
-		"{'descr': '<i2', 'descr': '<i2', 'fortran_order': False, 'shape': (0,), }\n":  "twice",
-		"{'descr': '<i2', 'shape': (0,), }\n":                                          "2 keys",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), 'x': 1}\n":            "the key",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), } import os\n":        "after the dict",
-		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), }":                    "after the dict",
-		"{'descr': '<i2', 'fortran_order': False 'shape': (0,), }\n":                   "no comma",
+		"{'descr': '>i2', 'fortran_order': False, 'shape': (0,), }\n":                     "big-endian",
+		"{'descr': '<i2', 'fortran_order': True, 'shape': (0,), }\n":                      "Fortran order",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (0, 3, 1, 1), }\n":             "1 to 3 dimensions",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (3), }\n":                      "1 to 3 dimensions",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (), }\n":                       "1 to 3 dimensions",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (3,,4), }\n":                   "the length",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n": "more than",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (007,), }\n":                   "the length",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (-1,), }\n":                    "the length",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999,)}\n":    "the length",
+		"{'descr': '<c8', 'fortran_order': False, 'shape': (0,), }\n":                     "fixed-width",
+		"{'descr': '|b1', 'fortran_order': False, 'shape': (0,), }\n":                     "fixed-width",
+		"{'descr': '|O', 'fortran_order': False, 'shape': (0,), }\n":                      "fixed-width",
+		"{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (0,), }\n":            "several fields",
+		"{'descr': '<i2', 'descr': '<i2', 'fortran_order': False, 'shape': (0,), }\n":     "twice",
+		"{'descr': '<i2', 'shape': (0,), }\n":                                             "2 keys",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), 'x': 1}\n":               "the key",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), } import os\n":           "after the dict",
+		"{'descr': '<i2', 'fortran_order': False, 'shape': (0,), }":                       "after the dict",
+		"{'descr': '<i2', 'fortran_order': False 'shape': (0,), }\n":                      "no comma",
 		"{'descr': '<i2":                      "does not end",
 		"":                                    "want \"{\"",
 		"__import__('os').system('true')\n\n": "want \"{\"",
@@ -186,6 +212,7 @@ func TestRawFilesNeedATypeThatFits(t *testing.T) {
 func FuzzNpy(f *testing.F) {
 	f.Add(append(npyHead(holo.I16, 3), 1, 2, 3, 4, 5, 6))
 	f.Add(head("{'descr': '<f8', 'fortran_order': False, 'shape': (0,), }\n"))
+	f.Add(head("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 3), }\n"))
 	f.Add(head("{\"descr\":\"|u1\",'shape':(0 , ),'fortran_order':False}   \n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := ReadAt(bytes.NewReader(b), int64(len(b)), "fuzz", Options{Format: Npy})
@@ -204,9 +231,9 @@ func FuzzNpy(f *testing.F) {
 		if err != nil || uint64(len(data)) != c.Bytes() {
 			t.Fatalf("%d bytes of %d: %v", len(data), c.Bytes(), err)
 		}
-		again := append(npyHead(c.Type, c.Rows), data...)
+		again := append(npyHead(c.Type, c.Dims...), data...)
 		same, err := ReadAt(bytes.NewReader(again), int64(len(again)), "again", Options{Format: Npy})
-		if err != nil || same.Columns()[0] != c {
+		if err != nil || !reflect.DeepEqual(same.Columns()[0], c) {
 			t.Fatalf("written again: %v", err)
 		}
 	})

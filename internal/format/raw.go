@@ -27,15 +27,16 @@ type Writer struct {
 	left uint64
 }
 
-// NewWriter begins a file of format Raw or Npy.
-func NewWriter(w io.Writer, f Format, t holo.ElementType, rows uint64) (*Writer, error) {
-	if !t.Valid() || rows > holo.MaxElements {
-		return nil, holo.Errorf(holo.Invalid, "write %s: %d elements of type %s", f, rows, t)
+// NewWriter begins a file of format Raw or Npy, of one to MaxDims dimensions.
+func NewWriter(w io.Writer, f Format, t holo.ElementType, dims ...uint64) (*Writer, error) {
+	rows, ok := volume(dims)
+	if !t.Valid() || !ok || len(dims) == 0 || len(dims) > MaxDims {
+		return nil, holo.Errorf(holo.Invalid, "write %s: dimensions %d of type %s", f, dims, t)
 	}
 	switch f {
 	case Raw:
 	case Npy:
-		if _, err := w.Write(npyHead(t, rows)); err != nil {
+		if _, err := w.Write(npyHead(t, dims...)); err != nil {
 			return nil, holo.Errorf(holo.Internal, "write npy head: %w", err)
 		}
 	default:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func TestArrowColumnsWithoutNullsAreRead(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if c := f.Columns(); len(c) != 2 || c[0] != (Column{Name: "delay", Type: holo.I16, Rows: 6}) || c[1].Unit != 1000 {
+		if c := f.Columns(); len(c) != 2 || !reflect.DeepEqual(c[0], Column{Name: "delay", Type: holo.I16, Rows: 6}) || c[1].Unit != 1000 {
 			t.Errorf("%s: %+v", name, c)
 		}
 		if got := column1(t, f, "delay"); !bytes.Equal(got, i16s(0, 1, 2, 100, 101, 102)) {
