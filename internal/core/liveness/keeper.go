@@ -43,6 +43,7 @@ type Keeper struct {
 	paced    holo.Time                    // when the next copy may begin to move
 	uneven   [holo.MaxClass + 1]uneven
 	proposed map[proposal]holo.Time
+	chosen   map[holo.ShardID]choice // learners that were proposed
 	hinted   map[holo.ShardID]holo.Time
 	repaired holo.Time
 	cramped  Cramped
@@ -96,7 +97,7 @@ func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 	return &Keeper{
 		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), paced: now, base: rng.Uint64() >> 1,
 		nodes: map[holo.NodeID]*record{}, drops: map[holo.ShardID]drop{}, wanted: map[holo.ShardID]holo.NodeID{},
-		learners: map[holo.ShardID]stay{}, homes: map[holo.ShardID]holo.NodeID{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, hinted: map[holo.ShardID]holo.Time{},
+		learners: map[holo.ShardID]stay{}, homes: map[holo.ShardID]holo.NodeID{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, chosen: map[holo.ShardID]choice{}, hinted: map[holo.ShardID]holo.Time{},
 	}
 }
 
@@ -206,6 +207,7 @@ func (k *Keeper) forget(now holo.Time, view View) {
 		return !seated
 	})
 	maps.DeleteFunc(k.proposed, func(_ proposal, at holo.Time) bool { return now.Sub(at) >= k.timing.Beat })
+	maps.DeleteFunc(k.chosen, func(_ holo.ShardID, c choice) bool { return now.Sub(c.at) >= k.timing.TTL })
 }
 
 func (k *Keeper) record(node holo.NodeID) *record {

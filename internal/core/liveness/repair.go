@@ -30,6 +30,25 @@ type stay struct {
 	at  holo.Time
 }
 
+// choice is the learner that was proposed for a shard as it was. Until the catalogue
+// has it, or a lease has passed, it counts as if it were there: two shards that chose
+// one node in the same moment would not both fit.
+type choice struct {
+	epoch holo.Epoch
+	gen   uint64
+	node  holo.NodeID
+	at    holo.Time
+}
+
+// coming is the learner that was proposed for a shard, if it is not there yet.
+func (k *Keeper) coming(c *wire.ShardConfig) (id holo.NodeID, ok bool) {
+	chosen, ok := k.chosen[c.Shard]
+	if !ok || chosen.epoch != c.Epoch || chosen.gen != c.LearnerGen || c.Has(chosen.node) || c.Learner.Node == chosen.node {
+		return id, false
+	}
+	return chosen.node, true
+}
+
 // serve answers the primaries' requests.
 func (k *Keeper) serve(now holo.Time, view View) {
 	t := view.Shards()
@@ -210,26 +229,38 @@ func (k *Keeper) stuck(now holo.Time, c *wire.ShardConfig) bool {
 // repeats for ever. Where there is none, the present learner itself begins anew:
 // what its copy lacks nobody else may have any more.
 func (k *Keeper) addLearner(now holo.Time, t *placement.Table, c *wire.ShardConfig, loads *loads) (added bool) {
-	id, ok := k.moves[c.Shard].to, true
-	if id.IsZero() || c.Has(id) || c.Learner.Node == id || !slices.Contains(loads.ids, id) {
-		id, ok = loads.lightest(k, c)
-	}
-	if !ok && slices.Contains(loads.ids, c.Learner.Node) {
-		id, ok = c.Learner.Node, true // nobody else: it begins anew, with another generation
+	before, ok := k.coming(c)
+	id := before
+	if !ok || !slices.Contains(loads.ids, id) {
+		id, ok = k.choose(c, loads)
 	}
 	if !ok {
 		k.cramped.count(loads, c)
 		return false
 	}
 	inc, _ := t.Registered(id)
-	if id != c.Learner.Node {
-		loads.copies[id]++
-		loads.room.take(id, c.Shard)
+	if id != before {
+		k.chosen[c.Shard] = choice{c.Epoch, c.LearnerGen, id, now}
+		if id != c.Learner.Node {
+			loads.copies[id]++
+			loads.room.take(id, c.Shard)
+		}
 	}
 	learner := wire.Member{Node: id, Incarnation: inc}
-	k.propose(now, proposal{shard: c.Shard, epoch: c.Epoch, gen: c.LearnerGen},
+	k.propose(now, proposal{shard: c.Shard, node: id, epoch: c.Epoch, gen: c.LearnerGen},
 		&wire.ShardLearner{Shard: c.Shard, Epoch: c.Epoch, Gen: c.LearnerGen, Learner: learner})
 	return true
+}
+
+func (k *Keeper) choose(c *wire.ShardConfig, loads *loads) (id holo.NodeID, ok bool) {
+	id, ok = k.moves[c.Shard].to, true
+	if id.IsZero() || c.Has(id) || c.Learner.Node == id || !slices.Contains(loads.ids, id) {
+		id, ok = loads.lightest(k, c)
+	}
+	if !ok && slices.Contains(loads.ids, c.Learner.Node) {
+		return c.Learner.Node, true // nobody else: it begins anew, with another generation
+	}
+	return id, ok
 }
 
 // loads counts the copies that each candidate holds or is about to hold.
@@ -252,6 +283,9 @@ func (k *Keeper) newLoads(now holo.Time, view View) *loads {
 		}
 		if c.Learner != (wire.Member{}) {
 			l.copies[c.Learner.Node]++
+		}
+		if id, ok := k.coming(c); ok {
+			l.copies[id]++
 		}
 	}
 	return l

@@ -8,8 +8,9 @@ import (
 )
 
 // room is what each node has to hold if every page is written, as admission
-// counts it: copies on their way to a node are there already. Whoever is given a
-// copy has room for it, so a node's limit binds it whatever role it has.
+// counts it: copies on their way to a node are there already, proposed ones too.
+// Whoever is given a copy has room for it, so a node's limit binds it whatever role
+// it has.
 type room struct {
 	view View
 	held map[holo.NodeID]uint64
@@ -27,7 +28,11 @@ func (k *Keeper) newRoom(view View) *room {
 		if id := c.Learner.Node; !suspended(c, id) { // it holds one copy, the old or the new
 			r.take(id, c.Shard)
 		}
-		if to := k.moves[c.Shard].to; !c.Has(to) && c.Learner.Node != to && !suspended(c, to) {
+		coming, ok := k.coming(c)
+		if ok && !suspended(c, coming) {
+			r.take(coming, c.Shard)
+		}
+		if to := k.moves[c.Shard].to; to != coming && !c.Has(to) && c.Learner.Node != to && !suspended(c, to) {
 			r.take(to, c.Shard)
 		}
 	}

@@ -1,9 +1,11 @@
 package liveness
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 const mib = 1 << 20
@@ -84,4 +86,38 @@ func TestCopyMustFitIntoHalfTheMemory(t *testing.T) {
 	c.offers = map[holo.NodeID]uint64{id(1): 20 * mib, id(2): 20 * mib}
 	c.heal()
 	c.wantFull()
+}
+
+// Two shards want another member in one moment, and one node has room for one of
+// them: what is proposed counts before it is committed, at once and beats later.
+func TestLearnersThatAreChosenAtOnceFitTogether(t *testing.T) {
+	c := newCluster(t, 4, 2)
+	c.bytes, c.offers = mib, map[holo.NodeID]uint64{}
+	for n := range 4 {
+		c.offers[id(n+1)] = 0
+	}
+	c.offers[id(4)] = mib
+	for k := range c.table.All() {
+		for _, m := range k.Members {
+			c.offers[m.Node] += mib
+		}
+	}
+	c.held = true
+	asked := 0
+	for k := range c.table.All() {
+		if asked < 4 && !k.Has(id(4)) {
+			asked++
+			other := k.Members[slices.IndexFunc(k.Members, func(m wire.Member) bool { return m.Node != k.Primary })].Node
+			by := c.member(int(k.Primary[0]))
+			c.keeper.Request(c.now, k.Primary, &wire.ShardShrink{Shard: k.Shard, Epoch: k.Epoch, By: by, Drop: other})
+			if asked%2 == 0 { // two in one tick, and two when their proposals were made long ago
+				c.run(2 * c.timing.Beat)
+			}
+		}
+	}
+	if len(c.kept) == 0 {
+		t.Fatal("no learner was proposed")
+	}
+	c.apply(c.kept)
+	c.within()
 }
