@@ -7,6 +7,7 @@
 package holo
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/hex"
@@ -49,7 +50,7 @@ func (id NodeID) Hex() string { return hex.EncodeToString(id[:]) }
 func (id NodeID) IsZero() bool { return id == NodeID{} }
 
 // Compare orders IDs by their bytes: -1, 0 or 1.
-func (id NodeID) Compare(other NodeID) int { return strings.Compare(string(id[:]), string(other[:])) }
+func (id NodeID) Compare(other NodeID) int { return bytes.Compare(id[:], other[:]) }
 
 // String is the short form for people, as for NodeID.
 func (id PrincipalID) String() string { return strings.ToLower(short.EncodeToString(id[:])[:10]) }

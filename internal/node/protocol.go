@@ -130,7 +130,13 @@ func (n *Node) serveShard(ctx context.Context, r *request) error {
 	if err := n.memory.Admit(ctx, r.msg); err != nil {
 		return err
 	}
-	return n.serveControl(ctx, r)
+	n.turns.Post(ctx, func(now holo.Time) {
+		n.loop.receive(now, r.from, r.msg)
+		if shard.Copies(r.msg) {
+			r.frame.Free()
+		}
+	})
+	return nil
 }
 
 // watchHomes tells the runner when shards have other homes, and when a node is

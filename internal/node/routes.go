@@ -19,6 +19,7 @@ type request struct {
 	session *transport.Session
 	stream  *transport.Stream
 	msg     wire.Message
+	frame   transport.Frame // what msg was decoded from
 }
 
 // handler serves one message. Of a request it writes the answer; its error is
@@ -104,13 +105,13 @@ func table(entries []entry) map[wire.Type]route {
 // serve reads the messages of one stream, in order, until it ends.
 func (n *Node) serve(s *transport.Session, st *transport.Stream) {
 	for {
-		msg, err := st.ReadMessage()
+		msg, frame, err := st.ReadFrame()
 		if err != nil {
 			n.countRead(s, err)
 			st.Close()
 			return
 		}
-		r := &request{from: s.Peer(), session: s, stream: st, msg: msg}
+		r := &request{from: s.Peer(), session: s, stream: st, msg: msg, frame: frame}
 		if err := n.dispatch(n.group.Context(), r); err != nil {
 			if !errors.Is(err, errTaken) {
 				st.Close()

@@ -19,12 +19,15 @@ import (
 // one call.
 const batch = 4 * handshake.MaxPlaintext
 
+// betweenPages is room in a batch for what a message has besides the page.
+const betweenPages = 1 << 10
+
 // Buffers for one record on the way in and one batch on the way out. A stream
 // that waits for either holds none, so idle streams are cheap.
 var (
 	recordBuffers = sync.Pool{New: func() any { return new([handshake.MaxRecord]byte) }}
 	batchBuffers  = sync.Pool{New: func() any {
-		b := make([]byte, 0, batch/handshake.MaxPlaintext*handshake.MaxRecord)
+		b := make([]byte, 0, batch/handshake.MaxPlaintext*handshake.MaxRecord+betweenPages)
 		return &b
 	}}
 )
@@ -74,7 +77,8 @@ func newStream(s *Session, q *quic.Stream) (*Stream, error) {
 // Session is what the stream belongs to.
 func (s *Stream) Session() *Session { return s.session }
 
-// Read reads what the peer sealed.
+// Read reads what the peer sealed. A record that p has room for is opened straight
+// into it.
 func (s *Stream) Read(p []byte) (int, error) {
 	s.in.Lock()
 	defer s.in.Unlock()
@@ -85,8 +89,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		if err := s.nextRecord(); err != nil {
-			return 0, err
+		if n, err := s.nextRecord(p); n > 0 || err != nil {
+			return n, err
 		}
 	}
 	n := copy(p, s.in.plain)
@@ -97,9 +101,9 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// nextRecord reads and opens one record. An error other than a deadline's is
-// kept.
-func (s *Stream) nextRecord() error {
+// nextRecord reads one record and opens it into p, or where it lies if p is too
+// short. An error other than a deadline's is kept.
+func (s *Stream) nextRecord(p []byte) (n int, err error) {
 	if s.in.record == nil {
 		s.in.record = recordBuffers.Get().(*[handshake.MaxRecord]byte)
 	}
@@ -109,12 +113,12 @@ func (s *Stream) nextRecord() error {
 			s.releaseRecord()
 		}
 		if isDeadline(err) {
-			return err
+			return 0, err
 		}
 		s.in.err = s.ended(err)
-		return s.in.err
+		return 0, s.in.err
 	}
-	return s.openRecord(s.in.record[:size])
+	return s.openRecord(p, s.in.record[:size])
 }
 
 // fillRecord reads until a whole record is there, and gives its length. It
@@ -141,22 +145,28 @@ func (s *Stream) fill(upTo int) error {
 	return nil
 }
 
-func (s *Stream) openRecord(record []byte) error {
+// openRecord gives how many bytes were opened into p; else plain has them.
+func (s *Stream) openRecord(p, record []byte) (n int, err error) {
 	const head = handshake.RecordHeader
-	plain, fin, err := s.in.opener.Open(record[head:head], record)
+	dst, direct := record[head:head], len(p) >= handshake.PlaintextLen(record)
+	if direct {
+		dst = p[:0:len(p)]
+	}
+	plain, fin, err := s.in.opener.Open(dst, record)
 	s.in.filled = 0
 	if err != nil {
 		s.in.err = s.ended(err)
-		return s.in.err
+		return 0, s.in.err
 	}
 	if fin {
 		s.in.err = io.EOF
 	}
-	s.in.plain = plain
-	if len(plain) == 0 {
+	if direct {
 		s.releaseRecord()
+		return len(plain), nil
 	}
-	return nil
+	s.in.plain = plain
+	return 0, nil
 }
 
 func (s *Stream) releaseRecord() {
@@ -183,29 +193,41 @@ func (s *Stream) ended(err error) error {
 func (s *Stream) Write(p []byte) (int, error) {
 	s.out.Lock()
 	defer s.out.Unlock()
-	sent := 0
-	for sent < len(p) {
-		n := min(batch, len(p)-sent)
-		if err := s.writeBatch(p[sent:sent+n], false); err != nil {
-			return sent, err
-		}
-		sent += n
-	}
+	return s.writePieces(p)
+}
+
+// writePieces seals pieces one after another, and hands them to QUIC in batches.
+func (s *Stream) writePieces(pieces ...[]byte) (sent int, err error) {
 	if s.out.err != nil {
 		return 0, s.out.err
 	}
-	return sent, nil
-}
-
-// writeBatch seals at most batch bytes and hands them to QUIC in one piece.
-// fin seals the end of the stream instead.
-func (s *Stream) writeBatch(p []byte, fin bool) error {
-	if s.out.err != nil {
-		return s.out.err
-	}
 	buffer := batchBuffers.Get().(*[]byte)
 	defer batchBuffers.Put(buffer)
-	_, err := s.quic.Write(s.seal((*buffer)[:0], p, fin))
+	b, sealed := (*buffer)[:0], 0
+	for _, p := range pieces {
+		for len(p) > 0 {
+			n := min(handshake.MaxPlaintext, len(p))
+			if len(b)+handshake.SealedLen(n) > cap(b) {
+				if err := s.writeBatch(b); err != nil {
+					return sent, err
+				}
+				b, sent, sealed = b[:0], sent+sealed, 0
+			}
+			b, p, sealed = s.out.sealer.Seal(b, p[:n], false), p[n:], sealed+n
+		}
+	}
+	if len(b) == 0 {
+		return sent, nil
+	}
+	if err := s.writeBatch(b); err != nil {
+		return sent, err
+	}
+	return sent + sealed, nil
+}
+
+// writeBatch hands sealed records to QUIC in one piece.
+func (s *Stream) writeBatch(b []byte) error {
+	_, err := s.quic.Write(b)
 	if err != nil {
 		s.out.err = err
 		if !isDeadline(err) {
@@ -216,17 +238,8 @@ func (s *Stream) writeBatch(p []byte, fin bool) error {
 	return s.out.err
 }
 
-func (s *Stream) seal(dst, p []byte, fin bool) []byte {
-	for len(p) > 0 {
-		n := min(handshake.MaxPlaintext, len(p))
-		dst = s.out.sealer.Seal(dst, p[:n], false)
-		p = p[n:]
-	}
-	if fin {
-		dst = s.out.sealer.Seal(dst, nil, true)
-	}
-	return dst
-}
+// sealEnd seals the end of the stream.
+func (s *Stream) sealEnd() []byte { return s.out.sealer.Seal(nil, nil, true) }
 
 // errEnded is what Write gives after CloseWrite or Close.
 var errEnded = holo.Errorf(holo.Invalid, "write to stream: %w", net.ErrClosed)
@@ -242,7 +255,7 @@ func (s *Stream) CloseWrite() error {
 		}
 		return s.out.err
 	}
-	if err := s.writeBatch(nil, true); err != nil {
+	if err := s.writeBatch(s.sealEnd()); err != nil {
 		return err
 	}
 	s.out.err = errEnded
@@ -274,7 +287,7 @@ func (s *Stream) end() {
 		return
 	}
 	s.out.err = errEnded
-	if s.quic.TryWriteAll(s.seal(nil, nil, true)) != nil {
+	if s.quic.TryWriteAll(s.sealEnd()) != nil {
 		s.quic.CancelWrite(codeBroken)
 		return
 	}

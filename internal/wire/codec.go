@@ -68,16 +68,8 @@ func Registered() []Message {
 	return all
 }
 
-// bulky is a message that carries pages. It says how many bytes its items take
-// about, so that they are encoded into a buffer that is made once: one that grows
-// under them copies each page some five times.
-type bulky interface{ bulk() int }
-
 // Append encodes a message, its type in front, onto dst.
 func Append(dst []byte, m Message) []byte {
-	if b, ok := m.(bulky); ok {
-		dst = slices.Grow(dst, b.bulk())
-	}
 	e := Encoder{b: dst}
 	e.U16(uint16(m.Type()))
 	m.encode(&e)
@@ -113,7 +105,11 @@ func Decode(b []byte) (Message, error) {
 }
 
 // Encoder appends fields to a byte slice.
-type Encoder struct{ b []byte }
+type Encoder struct {
+	b     []byte
+	apart bool  // long byte strings are not copied
+	cuts  []cut // these
+}
 
 // U8, U16, U32, U64 append integers; Bool appends 0 or 1.
 func (e *Encoder) U8(v uint8)   { e.b = append(e.b, v) }
@@ -131,12 +127,18 @@ func (e *Encoder) Bool(v bool) {
 }
 
 // Fixed appends bytes whose number both sides know.
-func (e *Encoder) Fixed(b []byte) { e.b = append(e.b, b...) }
+func (e *Encoder) Fixed(b []byte) {
+	if e.apart && len(b) >= apart {
+		e.cuts = append(e.cuts, cut{len(e.b), b})
+		return
+	}
+	e.b = append(e.b, b...)
+}
 
 // Bytes appends a byte string with its length in front.
 func (e *Encoder) Bytes(b []byte) {
 	e.U32(uint32(len(b)))
-	e.b = append(e.b, b...)
+	e.Fixed(b)
 }
 
 // String appends a string with its length in front.

@@ -69,5 +69,8 @@ func FuzzDecode(f *testing.F) {
 		if again := Encode(m); !bytes.Equal(again, b) {
 			t.Fatalf("%#04x: %x decodes, but encodes to %x", uint16(m.Type()), b, again)
 		}
+		if pieces := bytes.Join(Pieces(nil, m), nil); !bytes.Equal(pieces, b) {
+			t.Fatalf("%#04x: %x decodes, but its pieces are %x", uint16(m.Type()), b, pieces)
+		}
 	})
 }

@@ -22,11 +22,6 @@ const (
 	imageBytes  = 16 + 16 + 1
 	markBytes   = 8 + 1 + 16
 	recordBytes = 16 + 1 + 8 + 4 + 8 + 16 + 1 + 8
-
-	// What else the parts of a bulky message take at most.
-	headRoom    = 128 // what is in front of the lists
-	entryRoom   = 64  // what only some mutations have
-	contentRoom = 4 + 4 + 32
 )
 
 func (h *ShardHead) encode(e *Encoder) {
@@ -131,15 +126,6 @@ func (c *Change) decode(d *Decoder) {
 	}
 	c.Data = d.content(c.Kind, &c.Digest)
 	d.Valid(d.err != nil || CheckContent(c.Kind, c.Offset, c.Data), "change of a page")
-}
-
-// bulk is that of an entry and of a Mutate.
-func (m *Mutation) bulk() int {
-	n := entryBytes + entryRoom + len(m.Expect)
-	for i := range m.Changes {
-		n += changeBytes + contentRoom + len(m.Changes[i].Data)
-	}
-	return n
 }
 
 func (m *Mutation) encode(e *Encoder) {
@@ -249,14 +235,6 @@ func (n *Entry) decode(d *Decoder) {
 	if n.answers() {
 		n.Old = d.U64()
 	}
-}
-
-func (m *Repl) bulk() int {
-	n := headRoom
-	for i := range m.Entries {
-		n += m.Entries[i].bulk()
-	}
-	return n
 }
 
 func (m *Repl) encode(e *Encoder) {

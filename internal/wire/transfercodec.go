@@ -52,15 +52,6 @@ func (r *OpRecord) decode(d *Decoder) {
 	r.Old = d.U64()
 }
 
-// bulk is that of a Recon and of a Snap.
-func (t *Transfer) bulk() int {
-	n := headRoom + len(t.Marks)*markBytes + len(t.Records)*recordBytes
-	for i := range t.Images {
-		n += imageBytes + contentRoom + len(t.Images[i].Data)
-	}
-	return n
-}
-
 func (t *Transfer) encode(e *Encoder) {
 	e.U64(uint64(t.Started))
 	e.U64(t.Stream)

@@ -128,6 +128,12 @@ func RecordLen(header []byte) (int, error) {
 	return RecordHeader + length, nil
 }
 
+// PlaintextLen is how many bytes a whole record opens to.
+func PlaintextLen(record []byte) int { return len(record) - RecordHeader - tagSize }
+
+// SealedLen is how many bytes Seal appends for a plaintext of n.
+func SealedLen(n int) int { return RecordHeader + n + tagSize }
+
 // flags are those that the next record must have.
 func (r *recordState) flags(length int, fin bool) (flags byte) {
 	if fin {

@@ -178,6 +178,16 @@ type incoming struct {
 	records     []wire.OpRecord
 }
 
+// Copies reports whether Step copies what it keeps of a message, so that the bytes
+// it was decoded from can be used again afterwards.
+func Copies(msg wire.Message) bool {
+	switch msg.(type) {
+	case *wire.Snap, *wire.Recon:
+		return true
+	}
+	return false
+}
+
 // receive adds a chunk to the transfer that it belongs to, beginning a new one
 // where the chunk is of a newer stream. It returns nil for what is older.
 func (r *replica) receive(from wire.Member, gen uint64, t *wire.Transfer) *incoming {
