@@ -102,7 +102,7 @@ func learn(b *testing.B, one *node.Node, second string) time.Duration {
 // awaitCopies waits until every page has all its copies, or until one lacks some.
 func awaitCopies(b *testing.B, ctx context.Context, n *node.Node, all bool) {
 	b.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
+	look := time.NewTicker(100 * time.Millisecond) // looking costs processor time too
 	defer look.Stop()
 	for {
 		s, err := n.Status(ctx, door.Caller{})

@@ -66,13 +66,21 @@ func (m *Machine) inMemory() (bytes int) {
 // kept is what the replica's own copy takes once all that waits is committed.
 func (r *replica) kept() int {
 	bytes := r.table.bytes - r.table.away
-	for id, s := range r.tail.pages {
-		bytes += max(0, len(s.data)-r.table.get(id).size())
+	if len(r.tail.pages) > 0 { // even an empty map takes its time, for all shards at each tick
+		bytes += r.ahead()
 	}
 	if r.lead != nil {
 		for _, q := range r.lead.queue {
 			bytes += r.growth(q.effect())
 		}
+	}
+	return bytes
+}
+
+// ahead is what the tail adds to the pages that are committed.
+func (r *replica) ahead() (bytes int) {
+	for id, s := range r.tail.pages {
+		bytes += max(0, len(s.data)-r.table.get(id).size())
 	}
 	return bytes
 }
