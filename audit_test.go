@@ -2,6 +2,7 @@ package holocompute_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute"
 )
@@ -33,5 +34,31 @@ func TestAuditSaysWhoAskedForWhat(t *testing.T) {
 	}
 	for _, err := range owner.Audit(t.Context(), holocompute.AuditQuery{}) { // user.key has the role user
 		wantNotGranted(t, "reading the log", err)
+	}
+}
+
+// An array beyond what the nodes offer is refused with the figures, and the log hears
+// of it by number: who asks again and again does not fill it.
+func TestArrayBeyondTheQuotaIsOnTheRecord(t *testing.T) {
+	owner, auditor := connect(t), someone(t)
+	const asked = 20
+	for range asked {
+		_, err := holocompute.Create[int64](t.Context(), owner, "beyond", 1<<30, holocompute.ArrayOptions{})
+		wantKind(t, err, holocompute.Exhausted, "8192 MiB")
+	}
+	records := 0
+	for until := time.Now().Add(time.Minute); records == 0 && time.Now().Before(until); {
+		for r, err := range auditor.Audit(t.Context(), holocompute.AuditQuery{Event: "quota.denied"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Reason != "quota" || r.Decision != "refused" {
+				t.Errorf("on the record is %+v", r)
+			}
+			records++
+		}
+	}
+	if records == 0 || records > asked/4 {
+		t.Errorf("%d refusals left %d records", asked, records)
 	}
 }

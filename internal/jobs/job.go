@@ -185,6 +185,7 @@ func (j *job) take(e event) {
 		j.span(e, false)
 		j.hearFailed(e)
 		j.sched.Failed(j.runner.cluster.Now(), e.Assign, e.err)
+		j.tellRetries()
 	default:
 		j.takeResult(e)
 	}
@@ -257,5 +258,12 @@ func (j *job) takeLost() {
 	j.view.Unlock()
 	for _, node := range lost {
 		j.sched.NodeLost(j.runner.cluster.Now(), node)
+	}
+	j.tellRetries()
+}
+
+func (j *job) tellRetries() {
+	for reason, tasks := range j.sched.Retries() {
+		j.runner.opt.Retried(j.id, reason.String(), tasks)
 	}
 }

@@ -60,6 +60,9 @@ func (p *modules) get(ctx context.Context, id holo.ModuleID) (*module.Module, fu
 	return e.module, sync.OnceFunc(func() { p.unuse(id, e) }), nil
 }
 
+// ReasonModuleHash is why a module is not run: its bytes are not those of its hash.
+const ReasonModuleHash = "bad_module_hash"
+
 // load fetches and admits. The hash is verified before the bytes are parsed:
 // they may come from another node.
 func (p *modules) load(ctx context.Context, id holo.ModuleID) (*module.Module, error) {
@@ -68,7 +71,7 @@ func (p *modules) load(ctx context.Context, id holo.ModuleID) (*module.Module, e
 		return nil, err
 	}
 	if got := module.ID(wasm); got != id {
-		return nil, holo.Refuse(holo.Corrupt, "bad_module_hash", "load kernel %s: the bytes hash to %s", id, got)
+		return nil, holo.Refuse(holo.Corrupt, ReasonModuleHash, "load kernel %s: the bytes hash to %s", id, got)
 	}
 	return module.Admit(wasm)
 }

@@ -3,11 +3,14 @@ package jobs_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
@@ -105,4 +108,23 @@ func TestMapOnRealNodesCountsOnceThroughAKill(t *testing.T) {
 	if !bytes.Equal(c.content(to, 8*n), bytesOf(counter)) {
 		t.Error("a page was not counted up exactly once")
 	}
+	c.wantRetriesRecorded(j)
+}
+
+// wantRetriesRecorded wants the coordinator's audit log to say that tasks of the job
+// were tried again, since a node was lost or did not answer.
+func (c *cluster) wantRetriesRecorded(j *holov1.Job) {
+	c.Helper()
+	for c.ctx.Err() == nil {
+		page, err := c.ReadAudit(c.ctx, door.Caller{}, &holov1.ReadAuditRequest{Event: "task.retried", Limit: 100, WaitMs: 1000})
+		if err != nil {
+			c.Fatal(err)
+		}
+		for _, r := range page.Records {
+			if r.Count > 0 && strings.HasPrefix(r.Resource, fmt.Sprintf("job %d: ", j.Id)) {
+				return
+			}
+		}
+	}
+	c.Error("no record says that tasks were tried again")
 }

@@ -58,10 +58,11 @@ type Options struct {
 	JobReceipts, NodeReceipts uint64
 	// Strict has no kernel run in a worker that is less than fully isolated.
 	Strict bool
-	// Logger is told of workers that end badly, and Count the reasons. Default:
-	// nobody.
-	Logger *slog.Logger
-	Count  func(reason string)
+	// Logger is told of workers that end badly, Count the reasons, and Retried the
+	// tasks that had to be tried again. Default: nobody.
+	Logger  *slog.Logger
+	Count   func(reason string)
+	Retried func(job holo.JobID, reason string, tasks uint64)
 	// Code keeps machine code between workers. The runner does not close it.
 	Code *code.Store
 	// Schedule are the limits of each job's scheduling. Its Slots are those of
@@ -79,6 +80,9 @@ func (o Options) withDefaults() Options {
 	o.Schedule.Slots = o.Slots
 	if o.Count == nil {
 		o.Count = func(string) {}
+	}
+	if o.Retried == nil {
+		o.Retried = func(holo.JobID, string, uint64) {}
 	}
 	return o
 }

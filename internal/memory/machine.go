@@ -116,8 +116,13 @@ func (n *Node) Flush(now holo.Time, propose func(wire.Message), send func(wire.E
 // event turns what a machine tells into a line of the log.
 func (n *Node) event(e shard.Event) {
 	n.heard(e)
-	if e.Kind == shard.NoRoom {
+	switch {
+	case e.Kind == shard.NoRoom:
 		n.refused(ReasonNoRoom)
+	case e.Kind == shard.StaleMessage:
+		n.refused(shard.ReasonStaleMessage)
+	case e.Kind == shard.Promoted && e.Pages > 0:
+		n.config.Copied(e)
 	}
 	n.log.Debug("shard "+e.Kind.String(), "shard", uint64(e.Shard), "epoch", uint64(e.Epoch), "peer", e.Node.String())
 }

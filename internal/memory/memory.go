@@ -85,6 +85,7 @@ type Config struct {
 	Links       Links
 	Refused     func(reason string) // counts a refusal
 	Recorded    func(reason string) // counts what gets a record of its own, by Found
+	Copied      func(shard.Event)   // is told of each copy of pages that was made here, and counts
 	Log         *slog.Logger
 }
 

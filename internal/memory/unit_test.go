@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/core/pagecache"
+	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -107,7 +108,7 @@ func alone(t *testing.T, spillDir string) *Node {
 	now := func() holo.Time { return 1 }
 	n := New(Config{
 		Self: holo.NodeID{1}, Incarnation: 1, Bytes: LeastSpillMemory, SpillDir: spillDir, SpillLimit: 256 << 20,
-		Turns: wait.NewTurns("this node", now, g.Done()), Group: g, Now: now, Refused: func(string) {}, Recorded: func(string) {}, Log: slog.New(slog.DiscardHandler),
+		Turns: wait.NewTurns("this node", now, g.Done()), Group: g, Now: now, Refused: func(string) {}, Recorded: func(string) {}, Copied: func(shard.Event) {}, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, n.Open())
 	t.Cleanup(func() {

@@ -37,6 +37,7 @@ func (n *Node) closeAudit() error {
 	}
 	n.recordRefusals(n.refusals.rest())
 	n.recordBlames(n.blames.rest())
+	n.recordHappened(n.happened.rest())
 	n.recordFindings()
 	return errors.Join(n.audit.Report(n.ownEvent("node.stop", "")), n.audit.Close())
 }
@@ -121,7 +122,7 @@ var chainEvents = map[wire.ChainKind]string{wire.ChainAdmit: "member.admitted", 
 // first of a reason is recorded within this time.
 const lookAtRefusals = time.Second
 
-// watchRefusals records refusals and blames by number until the node ends.
+// watchRefusals records refusals, blames and what happened by number until the node ends.
 func (n *Node) watchRefusals(ctx context.Context) {
 	ticker := time.NewTicker(lookAtRefusals)
 	defer ticker.Stop()
@@ -132,6 +133,7 @@ func (n *Node) watchRefusals(ctx context.Context) {
 		case <-ticker.C:
 			n.recordRefusals(n.refusals.due(n.clock.now()))
 			n.recordBlames(n.blames.due(n.clock.now()))
+			n.recordHappened(n.happened.due(n.clock.now()))
 			n.recordFindings()
 		}
 	}

@@ -5,11 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/catalog"
-	"github.com/holocompute/holocompute/internal/core/tally"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -37,50 +35,7 @@ type blame struct {
 
 // blames counts them. They are members and constants of the program, so the
 // table is bounded as both are.
-type blames struct {
-	mu struct {
-		sync.Mutex
-		count map[blame]uint64
-		owed  *tally.Tally[blame]
-	}
-}
-
-func newBlames() *blames {
-	b := &blames{}
-	b.mu.count, b.mu.owed = map[blame]uint64{}, tally.New[blame](recordEvery)
-	return b
-}
-
-func (b *blames) add(who blame) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.mu.count[who]++
-	b.mu.owed.Owe(who, 1)
-}
-
-func (b *blames) owe(who blame, count uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.mu.owed.Owe(who, count)
-}
-
-func (b *blames) due(now holo.Time) map[blame]uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.owed.Due(now)
-}
-
-func (b *blames) rest() map[blame]uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.owed.Rest()
-}
-
-func (b *blames) all() map[blame]uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return maps.Clone(b.mu.count)
-}
+type blames = ledger[blame]
 
 // blame notes that a member did what the error is about, and gives the error.
 // Who is no member is a stranger, and is refused and counted as one.
@@ -91,7 +46,7 @@ func (n *Node) blame(peer holo.NodeID, err error) error {
 
 func (n *Node) blameFor(peer holo.NodeID, reason string) {
 	if peer != n.self && n.members.has(peer) {
-		n.blames.add(blame{peer, reason})
+		n.blames.add(blame{peer, reason}, 1)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"github.com/holocompute/holocompute/internal/consensus"
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
+	"github.com/holocompute/holocompute/internal/core/pagecache"
+	"github.com/holocompute/holocompute/internal/core/shard"
+	"github.com/holocompute/holocompute/internal/jobs"
 	"github.com/holocompute/holocompute/internal/transport"
 )
 
@@ -18,6 +21,9 @@ var eventsOf = map[string][]string{
 	},
 	"authz.denied":            {catalog.ReasonNotGranted, catalog.ReasonNotReleased},
 	"clock.skew":              {handshake.ReasonClockSkew},
+	"epoch.stale":             {shard.ReasonStaleMessage},
+	"module.hash_mismatch":    {reasonModuleHash, jobs.ReasonModuleHash},
+	"quota.denied":            {catalog.ReasonQuota, shard.ReasonMemory, pagecache.ReasonRoom},
 	"node.duplicate_identity": {transport.ReasonDuplicate},
 	"msg.rejected": {
 		transport.ReasonDatagram, transport.ReasonBadRecord, reasonMalformed, reasonUnknownRoute, reasonNotAllowed, reasonBadDigest,

@@ -27,6 +27,7 @@ func killOne(t *testing.T, choose func(c *cluster) int) {
 	must(t, c.nodes[0].WriteRange(ctx, id, 0, data))
 
 	victim := choose(c)
+	lost := c.copied(id, c.nodes[victim])
 	c.kill(victim)
 	for _, n := range c.live() {
 		wantBytes(t, n, a.Id, 0, data)
@@ -42,6 +43,9 @@ func killOne(t *testing.T, choose func(c *cluster) int) {
 		wantBytes(t, n, a.Id, 0, data)
 	}
 	awaitCopies(t, survivor, id)
+	if c.awaitCopiesRecorded(lost); lost == 0 {
+		t.Error("the node that died held nothing")
+	}
 }
 
 // awaitCopies waits until every extent of an array has all its copies.

@@ -135,6 +135,7 @@ func TestModuleIsFetchedAgainWhenItsFileIsDamaged(t *testing.T) {
 	if string(b) != string(wasm) || n.refusals.all()[reasonModuleHash] != 1 {
 		t.Errorf("module of %d bytes, refusals %v", len(b), n.refusals.all())
 	}
+	onRecord(t, n, "module.hash_mismatch", reasonModuleHash)
 	if _, err := n.moduleBytes(ctx, holo.ModuleID{1}); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a module that nobody has gives %v", err)
 	}

@@ -95,6 +95,7 @@ type Node struct {
 	group    *wait.Group
 	refusals *refusals
 	blames   *blames
+	happened *happenings
 	quotas   *quotas
 
 	audit      *audit.Log
@@ -163,7 +164,7 @@ func assemble(c Config, h *home) *Node {
 	c.MemoryBytes = memoryOr(c.MemoryBytes)
 	n := &Node{
 		config: c, log: c.Logger, home: h, cluster: h.settings.ID, self: h.self(), incarnation: newIncarnation(),
-		clock: newClock(), group: wait.NewGroup(), refusals: newRefusals(), blames: newBlames(), quotas: newQuotas(),
+		clock: newClock(), group: wait.NewGroup(), refusals: newRefusals(), blames: newLedger[blame](), happened: newHappenings(), quotas: newQuotas(),
 		catalog: newReplica(h.settings.ID, h.records[0].Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
 		modules: newModules(h.path(modulesDir)),
@@ -227,7 +228,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.code, err = n.openCode(); err != nil {
 		return err
 	}
-	n.runner = jobs.New(n.group.Context(), taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Code: n.code, Schedule: sched.Options{Overhead: holo.Duration(n.config.HelpAfter)}})
+	n.runner = jobs.New(n.group.Context(), taskSide{n}, jobs.Options{Strict: n.config.StrictIsolation, Logger: n.log, Count: n.refusals.add, Retried: n.taskRetried, Code: n.code, Schedule: sched.Options{Overhead: holo.Duration(n.config.HelpAfter)}})
 	if n.config.StrictIsolation {
 		if _, err := n.runner.Workers(ctx); err != nil {
 			return err

@@ -121,8 +121,25 @@ func (j *Job) charge(now holo.Time, id holo.TaskID, err error) {
 // again queues a task unless another attempt of it is out: that one goes on.
 func (j *Job) again(now holo.Time, id holo.TaskID) {
 	if j.task(id).out == 0 {
+		j.retried(id)
 		j.retry(now, id)
 	}
+}
+
+// retried notes that a task is tried again, and why.
+func (j *Job) retried(id holo.TaskID) {
+	if j.retries == nil {
+		j.retries = map[Reason]uint64{}
+	}
+	j.retries[j.task(id).reason]++
+}
+
+// Retries are how many tasks had to be tried again, by reason: NodeLost, Refused,
+// Trapped or Faulted. Each is told once.
+func (j *Job) Retries() map[Reason]uint64 {
+	told := j.retries
+	j.retries = nil
+	return told
 }
 
 // trapped tries a task that trapped once more, on another node.
@@ -135,6 +152,7 @@ func (j *Job) trapped(now holo.Time, a Assign, err error) {
 	}
 	j.traps[a.Task] = trap{a.Node, err}
 	if alone {
+		j.retried(a.Task)
 		j.strays = append(j.strays, a.Task)
 	}
 }

@@ -141,6 +141,7 @@ type Job struct {
 	isCause      bool                  // cause ended the job
 	proofs       map[holo.TaskID]error // the last failures
 	recalls      []Assign              // not yet told
+	retries      map[Reason]uint64     // not yet told
 	look         holo.Time             // when help may have become worth it, with looks
 	looks        bool
 	noted        []holo.TaskID // of proofs, the oldest first

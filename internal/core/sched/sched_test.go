@@ -1,6 +1,8 @@
 package sched
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -209,5 +211,32 @@ func TestJobWithoutTasksIsComplete(t *testing.T) {
 	}
 	if !NewTree(0).Whole() {
 		t.Fatal("the tree over no tasks is not whole")
+	}
+}
+
+// Each task that has to be tried again is told once, with the reason why its last
+// attempt did not count; one that ends the job is not.
+func TestRetriesAreToldOnceWithTheirReason(t *testing.T) {
+	home := homes(0, 1, 1, 2, 2)
+	j, out := start([]holo.ShardID{0, 1, 2, 3, 4}, home)
+	if len(out) != 5 {
+		t.Fatalf("handed out %v", out)
+	}
+	at := func(id holo.TaskID) Assign {
+		return out[slices.IndexFunc(out, func(a Assign) bool { return a.Task == id })]
+	}
+	j.NodeLost(0, nodeID(1))
+	j.Failed(0, at(3), holo.Errorf(holo.Unavailable, "busy"))
+	j.Failed(0, at(4), errTrap)
+	want := map[Reason]uint64{NodeLost: 2, Refused: 1, Trapped: 1}
+	if got := j.Retries(); !maps.Equal(got, want) {
+		t.Errorf("tried again are %v, want %v", got, want)
+	}
+	if again := j.Retries(); len(again) > 0 {
+		t.Errorf("told again: %v", again)
+	}
+	j.Failed(0, at(0), holo.Errorf(holo.Denied, "no"))
+	if s, _ := j.State(); s != Failed || len(j.Retries()) > 0 {
+		t.Errorf("the job is in state %d", s)
 	}
 }

@@ -43,6 +43,9 @@ func (m *Machine) configure(now holo.Time, r *replica, c *wire.ShardConfig) {
 	}
 	before := r.config
 	r.config = *c
+	if before.Learner == m.self && m.seated(c) {
+		m.promoted(r)
+	}
 	m.seat(now, r)
 	if in := r.incoming; in != nil && in.arrival > 0 && (c.Learner != m.self || c.LearnerGen != in.key.gen) {
 		r.incoming = nil // nobody will send the rest
@@ -61,6 +64,19 @@ func (m *Machine) configure(now holo.Time, r *replica, c *wire.ShardConfig) {
 		m.takeOver(now, r)
 	}
 	m.catchUp(now, r)
+}
+
+// promoted tells that there is one more copy that counts. Pages that nobody else
+// held are committed only now.
+func (m *Machine) promoted(r *replica) {
+	pages := len(r.table.pages)
+	for id := range r.tail.pages {
+		if _, too := r.table.pages[id]; !too {
+			pages++
+		}
+	}
+	m.event(Promoted, r, r.primary.Node)
+	m.out.Events[len(m.out.Events)-1].Pages = pages
 }
 
 // follow makes the replica no primary. As a member it promises the epoch:

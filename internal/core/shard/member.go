@@ -5,6 +5,9 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
+// ReasonStaleMessage: a message of an epoch that is over, from who was primary then.
+const ReasonStaleMessage = "epoch_over"
+
 // heeds reports whether what only a primary sends comes from the primary that
 // the newest configuration known here names, in its life and its epoch. Nobody
 // else is believed about an epoch, for only Raft makes them: a promise of one that
@@ -18,10 +21,19 @@ func (m *Machine) heeds(r *replica, who wire.Member, msg wire.ShardMessage) bool
 	}
 	primary, ok := c.Member(c.Primary)
 	if !ok || primary != who || msg.Head().Epoch < c.Epoch {
-		m.event(IgnoredMessage, r, who.Node)
+		m.event(unheeded(c, msg), r, who.Node)
 		return false
 	}
 	return true
+}
+
+// unheeded tells what comes late, from who may have been primary, from what nobody
+// may say.
+func unheeded(c *wire.ShardConfig, msg wire.ShardMessage) EventKind {
+	if msg.Head().Epoch < c.Epoch {
+		return StaleMessage
+	}
+	return IgnoredMessage
 }
 
 // early is what came before the configuration that it belongs to: the last

@@ -273,6 +273,7 @@ type Event struct {
 	Epoch holo.Epoch
 	Node  holo.NodeID // the other side, if any
 	Page  holo.PageID // of PageDamaged and PageHealed
+	Pages int         // in the copy, of Promoted
 }
 
 // EventKind sorts events.
@@ -290,10 +291,12 @@ const (
 	PageDamaged                           // a copy here does not have its digest
 	PageHealed                            // it was replaced by the copy of that node
 	NoRoom                                // pages from the primary that the memory has no room for
+	StaleMessage                          // what only a primary sends, of an epoch that is over
+	Promoted                              // became a member, with the copy that it learned
 	eventKinds
 )
 
-var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message", "page_damaged", "page_healed", "no_room"}
+var eventNames = [...]string{"", "took_over", "activated", "stepped_down", "learned", "collected", "other_incarnation", "ignored_message", "page_damaged", "page_healed", "no_room", "stale_message", "promoted"}
 
 // String is the kind's stable name.
 func (k EventKind) String() string {

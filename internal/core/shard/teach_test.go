@@ -76,3 +76,30 @@ func TestNextCopyBeginsWhenOneIsCompleteOrDoesNotGoOn(t *testing.T) {
 		t.Errorf("%d copies are begun though two do not go on, want 2", fresh)
 	}
 }
+
+// Who becomes a member tells how many pages it holds, also those that are shown only
+// now because nobody else had them; who was one already tells nothing.
+func TestPagesThatWaitedForACopyAreCountedWithIt(t *testing.T) {
+	m, s := New(Options{Self: node(1), Timing: DefaultTiming(), Limits: DefaultLimits()}), holo.MakeShardID(2, 4)
+	config := wire.ShardConfig{Shard: s, Epoch: 2, Primary: node(0).Node, Members: []wire.Member{node(0)}, Learner: node(1), LearnerGen: 1}
+	m.Configure(0, []wire.ShardConfig{config})
+	r := m.replica(s)
+	r.table.set(at(7, 0), stored{page: zeroPage})
+	r.tail.push(&item{effects: []effect{{at(7, 0), stored{page: zeroPage}}, {at(7, 1), stored{page: zeroPage}}, {at(7, 2), stored{page: zeroPage}}}})
+	promoted := func(epoch holo.Epoch) (pages []int) {
+		config.Epoch, config.Learner, config.Members = epoch, wire.Member{}, []wire.Member{node(0), node(1)}
+		m.Configure(0, []wire.ShardConfig{config})
+		for _, e := range m.Ready(0).Events {
+			if e.Kind == Promoted {
+				pages = append(pages, e.Pages)
+			}
+		}
+		return pages
+	}
+	if got := promoted(3); len(got) != 1 || got[0] != 3 {
+		t.Errorf("promoted with %v pages, want 3", got)
+	}
+	if got := promoted(4); len(got) != 0 {
+		t.Errorf("promoted again with %v pages", got)
+	}
+}
