@@ -1,14 +1,12 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -50,24 +48,6 @@ func TestSpillDiskThatIsReallyFull(t *testing.T) {
 	}
 }
 
-// lines counts the lines of a log.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 func fillSmallDisk(t *testing.T) {
 	root, log := t.TempDir(), &lines{}
 	disk := filepath.Join(root, "node0-spill")
@@ -98,8 +78,8 @@ func fillSmallDisk(t *testing.T) {
 		}
 	}
 	wantBytes(t, n, a.Id, 0, data[:written])
-	if text := log.text(); bytes.Count([]byte(text), []byte("\n")) >= 100 || !bytes.Contains([]byte(text), []byte("takes no pages")) {
-		t.Errorf("the log:\n%s", text)
+	if n := log.count("\n"); n >= 100 || log.count("takes no pages") == 0 {
+		t.Errorf("the log has %d lines:\n%s", n, log.text())
 	}
 	must(t, os.Remove(ballast))
 	await(t, "writing to go on", func() bool {

@@ -3,8 +3,11 @@ package node
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/core/catalog"
@@ -19,7 +22,12 @@ import (
 // all of which the catalogue knows.
 func spillCluster(t *testing.T, n int) *cluster {
 	t.Helper()
-	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20}, n)
+	return spillClusterThatLogs(t, n, nil)
+}
+
+func spillClusterThatLogs(t *testing.T, n int, log *slog.Logger) *cluster {
+	t.Helper()
+	c := found(&cluster{t: t, root: t.TempDir(), spill: 256 << 20, log: log}, n)
 	await(t, "the catalogue's knowing of the spill folders", func() (all bool) {
 		c.nodes[0].catalog.read(func(cat *catalog.Catalog) {
 			r := cat.Room()
@@ -30,6 +38,27 @@ func spillCluster(t *testing.T, n int) *cluster {
 	})
 	return c
 }
+
+// lines counts the lines of a log.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// count is how often the log says something so far.
+func (l *lines) count(what string) int { return strings.Count(l.text(), what) }
 
 // held is what a node's replicas and its cache count.
 func (n *Node) held(t *testing.T) (u shard.Usage, cache pagecache.Usage) {
@@ -140,7 +169,8 @@ func TestPagesThatAreAwayAreCopiedSealedAndSurvive(t *testing.T) {
 // when the way is free writing goes on.
 func TestDiskThatTakesNothingRefusesAndRecovers(t *testing.T) {
 	t.Parallel()
-	c := spillCluster(t, 1)
+	log := &lines{}
+	c := spillClusterThatLogs(t, 1, slog.New(slog.NewTextHandler(log, nil)))
 	n, ctx := c.nodes[0], context.Background()
 	must(t, os.WriteFile(filepath.Join(c.dirs[0]+"-spill", "00000001.spill"), nil, 0o600))
 	a := c.create(n, "large", 2*memory.LeastSpillMemory)
@@ -159,7 +189,18 @@ func TestDiskThatTakesNothingRefusesAndRecovers(t *testing.T) {
 	must(t, n.WriteRange(ctx, id, 8, []byte("changed!")))
 	copy(data[8:], "changed!")
 	wantBytes(t, n, a.Id, 0, data[:written])
+	const more = 500 // who goes on asking is told each time, and the log is not
+	for range more {
+		err = n.WriteRange(ctx, id, uint64(written), data[written:written+1<<20])
+		if holo.KindOf(err) != holo.Exhausted && holo.ReasonOf(err) != pagecache.ReasonBusy {
+			t.Fatalf("while the disk takes nothing: %v", err)
+		}
+	}
+	if n := log.count("\n"); n >= 100 || log.count("takes no pages") == 0 {
+		t.Errorf("%d refusals, and the log has %d lines:\n%s", more, n, log.text())
+	}
 	must(t, os.Remove(filepath.Join(c.dirs[0]+"-spill", "00000001.spill")))
+	await(t, "finding out without a write that the disk takes pages again", func() bool { return log.count("takes pages again") > 0 })
 	await(t, "writing to go on", func() bool {
 		return n.WriteRange(ctx, id, uint64(written), data[written:written+1<<20]) == nil
 	})
