@@ -74,10 +74,32 @@ func (r *rerun) task(ctx context.Context, t receipt.Task) ([]byte, error) {
 	at := sched.Step{Into: t.Run.Task, From: t.Run.Task}
 	r.member(at, t.Said.Node)
 	again, acc, err := r.source.again(ctx, r.pool, t)
-	if err == nil {
-		r.found[at] = append(r.found[at], t.Differences(&again)...)
+	if err != nil {
+		return nil, unsigned(r.job, t, err)
 	}
-	return acc, err
+	r.found[at] = append(r.found[at], t.Differences(&again)...)
+	if changed := r.job.Trace(t, &again, r.nodes()); changed != "" {
+		r.found[at] = append(r.found[at], changed)
+	}
+	return acc, nil
+}
+
+// unsigned is why a task cannot be run again: first that nobody has signed it, if so.
+func unsigned(job receipt.Job, t receipt.Task, err error) error {
+	if bad := job.Check(t); bad != nil {
+		return holo.Refuse(holo.KindOf(bad), holo.ReasonOf(bad), "%w, and it cannot be run again: %s", bad, err)
+	}
+	return err
+}
+
+// nodes are the members of now.
+func (r *rerun) nodes() (ids []holo.NodeID) {
+	for _, m := range r.members {
+		if id, err := holo.ParseNodeID(m.ID); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (r *rerun) member(at sched.Step, node holo.NodeID) {
