@@ -124,3 +124,26 @@ func TestANodesReceiptsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes are counted", r.mu.receipts)
 	}
 }
+
+// A job of ten thousand tasks leaves a receipt of each, signed, and keeps within its
+// bytes; they are given page by page.
+func TestReceiptsOfTenThousandTasksAreKept(t *testing.T) {
+	const tasks = 10_000
+	l := newLAN(t, 2, Options{})
+	job := l.do(l.says("say", "x", tasks))
+	list, pages, p := l.allReceipts(job.ID)
+	seen := map[holo.TaskID]bool{}
+	for _, r := range list {
+		seen[r.Task.Task] = true
+		if !l.peers[0].CheckReceipt(r.Task, r.Said) {
+			t.Fatalf("the receipt of task %d is not signed", r.Task.Task)
+		}
+	}
+	if len(list) != tasks || len(seen) != tasks || p.Dropped != 0 || pages != (tasks+MaxReceiptsPage-1)/MaxReceiptsPage {
+		t.Errorf("%d receipts of %d tasks in %d pages, %d dropped", len(list), len(seen), pages, p.Dropped)
+	}
+	r := l.peers[0].runner
+	if kept := r.mu.receipts; kept == 0 || kept > r.opt.JobReceipts {
+		t.Errorf("%d bytes are kept, of %d", kept, r.opt.JobReceipts)
+	}
+}
