@@ -238,3 +238,55 @@ func FuzzNpy(f *testing.F) {
 		}
 	})
 }
+
+// A file of elements alone is read once, byte for byte, and with the memory of eight
+// pages, however large it is.
+func TestFilesOfElementsAreReadOnce(t *testing.T) {
+	const elements = 2 << 20
+	for name, front := range map[string]string{"a.npy": string(npyHead(holo.I64, elements)), "a.raw": ""} {
+		r := &counted{front: front, size: int64(len(front)) + 8*elements}
+		var n int64
+		took := allocated(func() {
+			o := Options{}
+			if front == "" {
+				o.Format, o.Type = Raw, holo.I64
+			}
+			f, err := ReadAt(r, r.size, name, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			src, err := f.Reader("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, src, make([]byte, 4<<10)); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n != 8*elements || r.elements != n {
+			t.Errorf("%s: %d bytes of elements came, and %d were read", name, n, r.elements)
+		}
+		if took > 8*holo.PageSize {
+			t.Errorf("%s: %d bytes were allocated for a file of %d, want at most 8 pages", name, took, r.size)
+		}
+	}
+}
+
+// counted is a file of zeros behind a front, and counts what is read behind it.
+type counted struct {
+	front          string
+	size, elements int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n := int(min(int64(len(p)), c.size-off))
+	clear(p[:n])
+	if off < int64(len(c.front)) {
+		copy(p[:n], c.front[off:])
+	}
+	c.elements += max(0, off+int64(n)-max(off, int64(len(c.front))))
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
