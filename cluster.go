@@ -82,6 +82,7 @@ type Cluster struct {
 	kernels   holov1connect.KernelServiceClient
 	jobs      holov1connect.JobServiceClient
 	drains    holov1connect.DrainServiceClient
+	balances  holov1connect.BalanceServiceClient
 	atomics   holov1connect.AtomicServiceClient
 	leases    holov1connect.LeaseServiceClient
 	buffers   holov1connect.BufferServiceClient
@@ -157,6 +158,7 @@ func newCluster(c *client, config string, keys identity.Keys) *Cluster {
 		kernels:   holov1connect.NewKernelServiceClient(c.http, host, plain),
 		jobs:      holov1connect.NewJobServiceClient(c.http, host, plain),
 		drains:    holov1connect.NewDrainServiceClient(c.http, host, plain),
+		balances:  holov1connect.NewBalanceServiceClient(c.http, host, plain),
 		atomics:   holov1connect.NewAtomicServiceClient(c.http, host, plain),
 		leases:    holov1connect.NewLeaseServiceClient(c.http, host, plain),
 		buffers:   holov1connect.NewBufferServiceClient(c.http, host, plain),

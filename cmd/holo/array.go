@@ -13,7 +13,7 @@ import (
 func arrayCommand(a *app) *cobra.Command {
 	cmd := group("array", "Arrays: numbers in the memory of all nodes",
 		arrayCreate(a), arrayList(a), arrayShow(a), arrayPages(a), arrayWhy(a), arrayImport(a), arrayExport(a), arraySeal(a), arrayRemove(a),
-		arrayCheckpoint(a), arrayRestore(a))
+		arrayRebalance(a), arrayCheckpoint(a), arrayRestore(a))
 	cmd.AddCommand(askCommands(a)...)
 	cmd.AddCommand(vectorCommands(a)...)
 	return cmd

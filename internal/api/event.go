@@ -25,7 +25,7 @@ func Event(procedure string) string {
 var events = map[string]string{
 	"cluster.create_invite": "cluster.invite", "node.set_policy": "cluster.policy", "node.rekey": "cluster.rekey",
 	"access.put_grant": "access.grant", "access.revoke_grant": "access.revoke",
-	"atomic.apply": "array.atomic", "drain.set": "node.drain", "lease.hold": "array.lease",
+	"atomic.apply": "array.atomic", "balance.start": "array.rebalance", "drain.set": "node.drain", "lease.hold": "array.lease",
 }
 
 // snake writes CreateInvite as create_invite.

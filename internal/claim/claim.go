@@ -30,6 +30,9 @@ const (
 	submitJob   = "holo.v1.JobService/Submit"
 )
 
+// Rebalance is the procedure of the request that the keeper is told of.
+const Rebalance = "holo.v1.BalanceService/Start"
+
 // Read gives the command that a request asks for. In whose name it is, and
 // within what amount, is not in it. What could not be sent as a command is none:
 // what the catalogue keeps must survive its snapshot.
@@ -53,6 +56,9 @@ func read(procedure string, request []byte) (wire.Message, error) {
 		return &wire.ArrayDelete{Array: holo.ArrayID(m.GetArray())}, err
 	case setDrain:
 		return drain(request)
+	case Rebalance:
+		_, err := decode(procedure, request, &holov1.StartBalanceRequest{})
+		return &wire.Rebalance{}, err
 	case pushKernel:
 		return push(request)
 	case submitJob:

@@ -68,6 +68,7 @@ type Backend interface {
 	CreateInvite(context.Context, Caller, *holov1.CreateInviteRequest) (*holov1.CreateInviteResponse, error)
 	Nodes
 	Drains
+	Balances
 	Keys
 	Arrays
 	Atomics

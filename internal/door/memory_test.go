@@ -419,6 +419,15 @@ func (m *memory) SetDrain(_ context.Context, c Caller, _ *holov1.SetDrainRequest
 	return nil
 }
 
+func (m *memory) StartBalance(_ context.Context, c Caller) error {
+	m.changed(c)
+	return nil
+}
+
+func (m *memory) Balance(context.Context, Caller) (*holov1.BalanceResponse, error) {
+	return &holov1.BalanceResponse{}, nil
+}
+
 func (m *memory) DataKey(context.Context, Caller) (*holov1.DataKey, error) {
 	return &holov1.DataKey{}, nil
 }

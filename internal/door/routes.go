@@ -56,6 +56,9 @@ var routes = map[string]route{
 	holov1connect.NodeServiceRekeyProcedure:     change("cluster.rekey", checkRekey, cluster[*holov1.RekeyRequest](holo.ActionKeyRotate)),
 	holov1connect.DrainServiceSetProcedure:      change("node.drain", checkDrain, cluster[*holov1.SetDrainRequest](holo.ActionDrain)),
 
+	holov1connect.BalanceServiceStartProcedure: change("array.rebalance", nothing[holov1.StartBalanceRequest], cluster[*holov1.StartBalanceRequest](holo.ActionDrain)),
+	holov1connect.BalanceServiceGetProcedure:   read(nothing[holov1.GetBalanceRequest], cluster[*holov1.GetBalanceRequest](holo.ActionObserve)),
+
 	// A key is replaced by itself: its signature is in the request.
 	holov1connect.KeyServiceDataProcedure:         read(nothing[holov1.DataKeyRequest], cluster[*holov1.DataKeyRequest](holo.ActionObserve)),
 	holov1connect.KeyServiceRotateDataProcedure:   change("key.rotate_data", checkRotateData, cluster[*holov1.RotateDataRequest](holo.ActionKeyRotate)),

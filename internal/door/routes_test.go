@@ -224,6 +224,8 @@ func (u *user) unsigned(procedure string, m proto.Message) string {
 		return unary(ctx, u, procedure, m)
 	case *holov1.OwnerStateRequest:
 		return unary(ctx, u, procedure, m)
+	case *holov1.GetBalanceRequest:
+		return unary(ctx, u, procedure, m)
 	case *holov1.DataKeyRequest:
 		return unary(ctx, u, procedure, m)
 	case *holov1.ReadAuditRequest:

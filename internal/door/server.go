@@ -48,6 +48,7 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle(holov1connect.NewTraceServiceHandler(traceService{h}, small...))
 	mux.Handle(holov1connect.NewNodeServiceHandler(nodeService{h}, small...))
 	mux.Handle(holov1connect.NewDrainServiceHandler(drainService{h}, small...))
+	mux.Handle(holov1connect.NewBalanceServiceHandler(balanceService{h}, small...))
 	mux.Handle(holov1connect.NewKeyServiceHandler(keyService{h}, small...))
 	mux.Handle(holov1connect.NewAccessServiceHandler(accessService{h}, small...))
 	mux.Handle(holov1connect.NewAuditServiceHandler(auditService{h}, small...))

@@ -63,6 +63,7 @@ func TestMemberCannotActInAClientsName(t *testing.T) {
 	c.forge(catalog.ReasonUnsigned, &wire.KernelPut{Kernel: wire.KernelRecord{Owner: c.user(0), Name: "k", Module: holo.ModuleID{1}, Size: 1}})
 	c.forge(catalog.ReasonUnsigned, &wire.JobPut{Job: wire.JobRecord{Owner: c.user(0), Coordinator: liar.self, Module: holo.ModuleID{1}, Kind: wire.TaskReduce, Inputs: []holo.ArrayID{id}, End: wire.JobEnd{Phase: wire.JobRunning}}})
 	c.forge(catalog.ReasonUnsigned, &wire.NodeDrain{Node: liar.self, On: true})
+	c.forge(catalog.ReasonUnsigned, &wire.Rebalance{})
 	c.forge(catalog.ReasonRequestSig, made)
 	c.forge(catalog.ReasonUnsigned, &wire.NodeAddress{Node: liar.self, Place: wire.Place{Addresses: []string{"127.0.0.1:1"}, Capacity: 1 << 20}})
 	inItsName := lead.attest(&wire.NodeAddress{Node: liar.self, Place: wire.Place{Addresses: []string{"127.0.0.1:1"}, Capacity: 1 << 20}})

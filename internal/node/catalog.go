@@ -71,7 +71,7 @@ func signedFor(msg wire.Message) bool {
 		msg = cmd.Body
 	}
 	switch msg.(type) {
-	case *wire.Asked, *wire.Attested, *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.KernelPut, *wire.JobPut:
+	case *wire.Asked, *wire.Attested, *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.Rebalance, *wire.KernelPut, *wire.JobPut:
 		return true
 	}
 	return wire.IsAttested(msg)

@@ -201,7 +201,11 @@ func (n *Node) answerCall(ctx context.Context, from holo.NodeID, req *wire.Contr
 			return nil, err
 		}
 	}
-	return n.commit(ctx, req.Request, msg)
+	r, err := n.commit(ctx, req.Request, msg)
+	if err == nil && !r.Refused && asksToEvenOut(msg) {
+		n.evenOut(ctx)
+	}
+	return r, err
 }
 
 // mayPropose refuses what a node must not ask the catalogue for: lives and

@@ -38,7 +38,7 @@ func TestNodesMayNotProposeWhatIsTheKeepers(t *testing.T) {
 		&wire.ShardTransfer{}, &wire.ShardRecover{}, &wire.ClusterInit{}, &wire.NodeAddress{Node: other},
 		&wire.JobPut{Job: wire.JobRecord{Coordinator: other}}, &wire.JobTake{Coordinator: other}, &wire.Heartbeat{},
 		&wire.ClusterKeyPut{}, &wire.ClusterKeySettle{}, &wire.ClusterKeyConfirm{Node: other},
-		&wire.ArrayCreate{}, &wire.ArraySealing{}, &wire.ArrayDelete{}, &wire.KernelPut{}, &wire.NodeDrain{Node: me}, &wire.JobPut{Job: wire.JobRecord{Coordinator: me}}, // clients ask for these, not nodes
+		&wire.ArrayCreate{}, &wire.ArraySealing{}, &wire.ArrayDelete{}, &wire.KernelPut{}, &wire.NodeDrain{Node: me}, &wire.Rebalance{}, &wire.JobPut{Job: wire.JobRecord{Coordinator: me}}, // clients ask for these, not nodes
 		&wire.NodeAddress{Node: me}, &wire.JobTake{Coordinator: me}, &wire.JobState{}, &wire.ArraySealed{}, &wire.ArrayPurge{}, &wire.ArrayExpire{}, &wire.ClusterKeyConfirm{Node: me}, // unsigned
 		&wire.Attested{Node: other, Body: &wire.NodeAddress{Node: me}},
 	}

@@ -18,7 +18,7 @@ type Command struct {
 
 // ArrayCreate makes an array. Class 0 asks for the cluster's default, an empty
 // affinity for one of the array's own. The answer is the ArrayRecord. Like
-// ArraySealing, ArrayDelete, KernelPut, JobPut and NodeDrain it counts inside of
+// ArraySealing, ArrayDelete, KernelPut, JobPut, NodeDrain and Rebalance it counts inside of
 // an Asked only: it is what the client's request comes to.
 type ArrayCreate struct {
 	Owner    holo.PrincipalID
@@ -103,7 +103,7 @@ func IsCommand(m Message) bool {
 	switch m.(type) {
 	case *Asked, *Attested, *ArrayCreate, *ArraySealing, *ArraySealed, *ArrayDelete, *ArrayPurge, *ArrayExpire, *KernelPut, *JobPut, *JobTake, *JobState,
 		*GrantPut, *GrantRevoke, *Succession, *OwnerSuccession, *ClusterKeyPut, *ClusterKeyConfirm, *ClusterKeySettle, *ClusterRekey,
-		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeProgram, *NodeRegister, *NodeDead, *NodeDrain,
+		*ClusterInit, *InvitePut, *ClientEnrol, *Admit, *AdmitVote, *PolicyPut, *Evict, *NodeAddress, *NodeProgram, *NodeRegister, *NodeDead, *NodeDrain, *Rebalance,
 		*ShardLearner, *ShardShrink, *ShardPromote, *ShardTransfer, *ShardRecover,
 		*TokenKeyChange, *TokenIssued, *TokenRevoke:
 		return true

@@ -8,7 +8,10 @@ import (
 // MaxProgram bounds what a node says about its program.
 const MaxProgram = 128 // bytes
 
-const typeNodeProgram = Type(0x0433)
+const (
+	typeNodeProgram = Type(0x0433)
+	typeRebalance   = Type(0x0118)
+)
 
 // since is the version of the protocol from which on a type exists. Every type
 // has one: register puts it there.
@@ -74,3 +77,16 @@ func (m *NodeProgram) decode(d *Decoder) {
 		d.Valid(c >= ' ' && c <= '~', "name of a program")
 	}
 }
+
+// Rebalance has the keeper even out what the nodes hold now. It changes nothing
+// in the catalogue: the log only says who asked.
+type Rebalance struct{}
+
+// Type is the number on the wire.
+func (*Rebalance) Type() Type { return typeRebalance }
+
+var _ = registerSince[Rebalance](2)
+
+func (*Rebalance) encode(*Encoder) {}
+
+func (*Rebalance) decode(*Decoder) {}

@@ -18,6 +18,7 @@ const (
 	setDrain    = "holo.v1.DrainService/Set"
 	pushKernel  = "holo.v1.KernelService/Push"
 	submitJob   = "holo.v1.JobService/Submit"
+	rebalance   = "holo.v1.BalanceService/Start"
 )
 
 // requestOf is what a client would ask for a command; nil where no client can.
@@ -35,6 +36,8 @@ func requestOf(body wire.Message) (procedure string, q proto.Message) {
 		return pushKernel, &holov1.PushKernelRequest{Name: m.Kernel.Name, Module: m.Kernel.Module[:], Size: m.Kernel.Size, Functions: m.Kernel.Functions}
 	case *wire.NodeDrain:
 		return setDrain, &holov1.SetDrainRequest{Node: m.Node[:], On: m.On}
+	case *wire.Rebalance:
+		return rebalance, &holov1.StartBalanceRequest{}
 	}
 	return "", nil
 }

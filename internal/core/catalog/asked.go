@@ -68,6 +68,8 @@ func (c *Catalog) perform(cmd wire.Message, at holo.NodeID, now int64) (wire.Mes
 		return c.arrayDelete(m)
 	case *wire.NodeDrain:
 		return nil, c.nodeDrain(m)
+	case *wire.Rebalance:
+		return nil, nil // the keeper of who leads is told, and it keeps nothing here
 	case *wire.KernelPut:
 		return c.kernelPut(m)
 	case *wire.JobPut:

@@ -193,7 +193,7 @@ func (c *Catalog) dispatch(cmd *wire.Command) (wire.Message, error) {
 		return c.asked(m, cmd.Time)
 	case *wire.Attested:
 		return c.attested(m, cmd.Time)
-	case *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.KernelPut, *wire.JobPut,
+	case *wire.ArrayCreate, *wire.ArraySealing, *wire.ArrayDelete, *wire.NodeDrain, *wire.Rebalance, *wire.KernelPut, *wire.JobPut,
 		*wire.NodeAddress, *wire.NodeProgram, *wire.ClusterKeyConfirm, *wire.ArraySealed, *wire.ArrayPurge, *wire.ArrayExpire, *wire.JobTake, *wire.JobState:
 		return nil, holo.Refuse(holo.Denied, ReasonUnsigned, "apply command %#04x: nobody has signed for it", uint16(cmd.Body.Type()))
 	case *wire.TokenKeyChange:

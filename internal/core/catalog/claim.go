@@ -31,6 +31,8 @@ func (c *Catalog) claim(who asker, m *wire.Asked) (wire.Message, error) {
 		return cmd, c.claimJob(who, cmd)
 	case *wire.NodeDrain:
 		return cmd, c.claimDrain(who, cmd.Node)
+	case *wire.Rebalance:
+		return cmd, c.claimRebalance(who, cmd)
 	}
 	return nil, unclaimed(cmd)
 }
@@ -50,6 +52,16 @@ func (c *Catalog) claimArray(who asker, m *wire.ArrayCreate) error {
 func (c *Catalog) claimDrain(who asker, node holo.NodeID) error {
 	if node != who.node {
 		return holo.Refuse(holo.Denied, ReasonSession, "drain node %s: it was asked of node %s", node, who.node)
+	}
+	_, err := c.allowed(who, holo.ActionDrain, "", "@cluster")
+	return err
+}
+
+// claimRebalance: who may have one node's copies moved may have all nodes' evened
+// out. The command is younger than the others.
+func (c *Catalog) claimRebalance(who asker, m *wire.Rebalance) error {
+	if err := c.inVersion(m); err != nil {
+		return err
 	}
 	_, err := c.allowed(who, holo.ActionDrain, "", "@cluster")
 	return err

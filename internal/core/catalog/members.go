@@ -152,7 +152,7 @@ func (c *Catalog) enrol(r *wire.ChainRecord, place wire.Place) (wire.Message, er
 	if err := c.chain.append(r); err != nil {
 		return nil, err
 	}
-	err := c.table.Admit(r.Node, weight(&place))
+	err := c.table.Admit(r.Node, Weight(&place))
 	invariant.Check(err == nil, "a node that passed every check gets no seat: %v", err)
 	c.nodes[r.Node] = wire.NodeRecord{Node: r.Node, Name: r.Name, Place: place, Joined: r.Time, Admission: c.chain.head, Changed: c.version}
 	c.keys.handed(r.Node)
@@ -214,7 +214,7 @@ func (c *Catalog) nodeAddress(m *wire.NodeAddress) error {
 	r.Place, r.Speaks, r.Changed = m.Place, m.Speaks, c.version
 	c.nodes[m.Node] = r
 	c.raise()
-	return c.table.Admit(m.Node, weight(&m.Place))
+	return c.table.Admit(m.Node, Weight(&m.Place))
 }
 
 func checkMember(node holo.NodeID, name string, place *wire.Place) error {
@@ -227,8 +227,8 @@ func checkMember(node holo.NodeID, name string, place *wire.Place) error {
 	return nil
 }
 
-// weight is a node's part of what is placed: what it offers in memory and on disk.
-func weight(p *wire.Place) uint64 { return (p.Capacity + p.Spill) >> 20 }
+// Weight is a node's part of what is placed: what it offers in memory and on disk.
+func Weight(p *wire.Place) uint64 { return (p.Capacity + p.Spill) >> 20 }
 
 // checkName keeps names to what is safe in a terminal, a path and a shell:
 // letters, digits and . _ - / after a letter or digit.

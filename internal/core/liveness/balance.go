@@ -1,6 +1,7 @@
 package liveness
 
 import (
+	"iter"
 	"maps"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -33,14 +34,29 @@ func (k *Keeper) balance(now holo.Time, view View) {
 	})
 	settled := k.settled(now, t)
 	for class := holo.Class(1); class <= holo.MaxClass; class++ {
+		e := &k.uneven[class]
 		if !t.HasClass(class) {
+			*e = uneven{}
 			continue
 		}
-		e := &k.uneven[class]
-		e.copies = settled.weigh(t, class, k.holders).level(e.copies, len(k.moves), func(from, to holo.NodeID) bool { return k.moveCopy(now, t, room, class, from, to) })
+		e.copies = settled.weigh(t.All(), class, k.holders).level(e.copies, func(from, to holo.NodeID) bool {
+			return len(k.moves) < maxMoves && k.moveCopy(now, t, room, class, from, to)
+		})
 		if len(k.moves) == 0 {
-			e.leads = settled.weigh(t, class, k.leaders).level(e.leads, len(k.leads), func(from, to holo.NodeID) bool { return k.moveLead(now, t, class, from, to) })
+			e.leads = settled.weigh(t.All(), class, k.leaders).level(e.leads, func(from, to holo.NodeID) bool {
+				return len(k.leads) < maxMoves && k.moveLead(now, t, class, from, to)
+			})
 		}
+	}
+}
+
+// EvenOut begins to even out, also what is less than a quarter uneven, and takes
+// every node that was heard so far for one that stays. What else bounds it does
+// not change: one request more moves nothing faster.
+func (k *Keeper) EvenOut(now holo.Time) {
+	k.settledBy = now
+	for class := range k.uneven {
+		k.uneven[class] = uneven{true, true}
 	}
 }
 
@@ -79,12 +95,12 @@ type scale struct {
 }
 
 // settled are the nodes that take on more and have been heard for so long that
-// they are not about to go again.
+// they are not about to go again, or were there when somebody asked.
 func (k *Keeper) settled(now holo.Time, t *placement.Table) *scale {
 	s := &scale{weight: map[holo.NodeID]uint64{}}
 	for _, id := range k.candidates(now, t) {
 		seat, _ := t.Seat(id)
-		if l := k.record(id).life(seat.Incarnation); now.Sub(l.since) >= k.timing.Settle {
+		if l := k.record(id).life(seat.Incarnation); now.Sub(l.since) >= k.timing.Settle || l.since <= k.settledBy {
 			s.ids = append(s.ids, id)
 			s.weight[id] = max(seat.Weight, 1)
 		}
@@ -93,9 +109,9 @@ func (k *Keeper) settled(now holo.Time, t *placement.Table) *scale {
 }
 
 // weigh counts what the shards of a class put on the nodes.
-func (s *scale) weigh(t *placement.Table, class holo.Class, what func(*wire.ShardConfig) []holo.NodeID) *scale {
+func (s *scale) weigh(shards iter.Seq[*wire.ShardConfig], class holo.Class, what func(*wire.ShardConfig) []holo.NodeID) *scale {
 	s.load = map[holo.NodeID]uint64{}
-	for c := range t.All() {
+	for c := range shards {
 		if c.Shard.Class() == class && !c.Lost {
 			for _, id := range what(c) {
 				s.load[id]++
@@ -108,18 +124,17 @@ func (s *scale) weigh(t *placement.Table, class holo.Class, what func(*wire.Shar
 // level moves things from the fullest node to the emptiest, as long as do finds
 // one to move, and reports whether it is not even yet. Unless it is under way
 // already it begins only at a quarter.
-func (s *scale) level(begun bool, busy int, do func(from, to holo.NodeID) bool) bool {
+func (s *scale) level(begun bool, do func(from, to holo.NodeID) bool) bool {
 	for {
 		from, to := s.ends()
 		full, empty := s.load[from]*s.weight[to], (s.load[to]+1)*s.weight[from]
 		if from == to || full <= empty || !begun && 4*full <= 5*empty {
 			return false
 		}
-		if busy >= maxMoves || !do(from, to) {
+		if !do(from, to) {
 			return true
 		}
 		begun = true
-		busy++
 		s.load[from]--
 		s.load[to]++
 	}

@@ -34,20 +34,21 @@ type Keeper struct {
 	grants uint64 // numbers used
 	pushed uint64 // catalogue index whose configurations were pushed
 
-	drops    map[holo.ShardID]drop
-	wanted   map[holo.ShardID]holo.NodeID // the member to drop once it is replaced
-	learners map[holo.ShardID]stay
-	homes    map[holo.ShardID]holo.NodeID // the primary when all copies were there last
-	moves    map[holo.ShardID]move        // copies on their way to where there is less
-	leads    map[holo.ShardID]move        // and leads
-	paced    holo.Time                    // when the next copy may begin to move
-	uneven   [holo.MaxClass + 1]uneven
-	proposed map[proposal]holo.Time
-	chosen   map[holo.ShardID]choice // learners that were proposed
-	hinted   map[holo.ShardID]holo.Time
-	repaired holo.Time
-	cramped  Cramped
-	out      KeeperReady
+	drops     map[holo.ShardID]drop
+	wanted    map[holo.ShardID]holo.NodeID // the member to drop once it is replaced
+	learners  map[holo.ShardID]stay
+	homes     map[holo.ShardID]holo.NodeID // the primary when all copies were there last
+	moves     map[holo.ShardID]move        // copies on their way to where there is less
+	leads     map[holo.ShardID]move        // and leads
+	paced     holo.Time                    // when the next copy may begin to move
+	uneven    [holo.MaxClass + 1]uneven
+	settledBy holo.Time // who was heard first by then is taken for one that stays
+	proposed  map[proposal]holo.Time
+	chosen    map[holo.ShardID]choice // learners that were proposed
+	hinted    map[holo.ShardID]holo.Time
+	repaired  holo.Time
+	cramped   Cramped
+	out       KeeperReady
 }
 
 // KeeperReady is what the driver is to do.
@@ -95,7 +96,7 @@ const maxRequests = 3 * holo.MaxClass * holo.ShardCount
 // echo of another keeper's grants is never taken for one of this keeper's.
 func NewKeeper(now holo.Time, timing Timing, rng *rand.Rand) *Keeper {
 	return &Keeper{
-		timing: timing, rng: rng, since: now, lastTick: now, repaired: now.Add(-timing.Resend), paced: now, base: rng.Uint64() >> 1,
+		timing: timing, rng: rng, since: now, lastTick: now, settledBy: math.MinInt64, repaired: now.Add(-timing.Resend), paced: now, base: rng.Uint64() >> 1,
 		nodes: map[holo.NodeID]*record{}, drops: map[holo.ShardID]drop{}, wanted: map[holo.ShardID]holo.NodeID{},
 		learners: map[holo.ShardID]stay{}, homes: map[holo.ShardID]holo.NodeID{}, moves: map[holo.ShardID]move{}, leads: map[holo.ShardID]move{}, proposed: map[proposal]holo.Time{}, chosen: map[holo.ShardID]choice{}, hinted: map[holo.ShardID]holo.Time{},
 	}

@@ -1,0 +1,107 @@
+package liveness
+
+import (
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// left is what Uneven says of the cluster's shards.
+func (c *cluster) left() (copies, leads int) {
+	var all []wire.ShardConfig
+	for k := range c.table.All() {
+		all = append(all, *k)
+	}
+	return Uneven(c.table.Open(), all)
+}
+
+// Who asks gets what is a little uneven evened out to the end, and without that
+// nobody touches it.
+func TestEveningOutThatIsAskedForGoesToTheEnd(t *testing.T) {
+	for class := holo.Class(1); class <= 2; class++ {
+		c := newCluster(t, 4, class)
+		copies, leads := c.left()
+		if copies+leads == 0 {
+			t.Fatalf("%d copies: the placement is even already", class)
+		}
+		c.settle(c.timing.Settle + holo.Second)
+		if again, _ := c.left(); again != copies {
+			t.Fatalf("%d copies: %d moves were left, and %d are when nobody asked", class, copies, again)
+		}
+		c.applied = nil
+		c.keeper.EvenOut(c.now)
+		c.settle(20 * holo.Second)
+		c.wantFull()
+		if copies, leads := c.left(); copies+leads != 0 {
+			t.Errorf("%d copies: %d copies and %d leads are left to move", class, copies, leads)
+		}
+		moved := 0
+		for _, m := range c.applied {
+			if _, ok := m.(*wire.ShardPromote); ok {
+				moved++
+			}
+		}
+		if moved != copies {
+			t.Errorf("%d copies: %d were to be moved, and %d were", class, copies, moved)
+		}
+	}
+}
+
+// Who asks does not wait for the nodes that are there to settle; those that come
+// later have to.
+func TestEveningOutThatIsAskedForTakesWhoIsThere(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.join(4, 256)
+	c.run(holo.Second)
+	c.keeper.EvenOut(c.now)
+	c.join(5, 256)
+	c.run(holo.Second)
+	c.settle(c.timing.Settle - 3*holo.Second)
+	if copies, _ := c.share(4); copies < 8 {
+		t.Errorf("before it is settled the node that was there has %d copies", copies)
+	}
+	if copies, _ := c.share(5); copies != 0 {
+		t.Errorf("before it is settled the node that came later has %d copies", copies)
+	}
+	c.settle(c.timing.Settle + 40*holo.Second)
+	c.wantFull()
+	if copies, leads := c.left(); copies+leads != 0 {
+		t.Errorf("%d copies and %d leads are left to move", copies, leads)
+	}
+}
+
+// However often somebody asks, what moves keeps to the rate.
+func TestEveningOutThatIsAskedForKeepsToItsRate(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.bytes, c.keeper.timing.MoveRate = 4<<20, 8<<20
+	c.join(4, 256)
+	c.run(holo.Second)
+	began := c.now
+	for range 20 {
+		c.keeper.EvenOut(c.now)
+		c.settle(holo.Second)
+		copies, _ := c.share(4)
+		if most := 2*int(c.now.Sub(began)/holo.Second) + 3; copies > most {
+			t.Fatalf("%d copies of 4 MiB are moved in %v at 8 MiB a second, at most %d", copies, c.now.Sub(began), most)
+		}
+	}
+	if copies, _ := c.share(4); copies < 20 {
+		t.Errorf("after 20 s at two a second %d copies are moved", copies)
+	}
+}
+
+// What no move can make more even is not counted: three copies on four nodes
+// cannot follow the weights, and a node alone has nobody to give to.
+func TestUnevenCountsOnlyWhatCanBeMoved(t *testing.T) {
+	c := newCluster(t, 3, 3)
+	c.join(4, 32)
+	c.settle(c.timing.Settle + 40*holo.Second)
+	if copies, leads := c.left(); copies+leads != 0 {
+		t.Errorf("%d copies and %d leads are left to move", copies, leads)
+	}
+	c = newCluster(t, 1, 1)
+	if copies, leads := c.left(); copies+leads != 0 {
+		t.Errorf("on one node %d copies and %d leads are left to move", copies, leads)
+	}
+}

@@ -1,0 +1,96 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/claim"
+	"github.com/holocompute/holocompute/internal/core/catalog"
+	"github.com/holocompute/holocompute/internal/core/liveness"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/placement"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+// StartBalance has the leader even out now what the nodes hold.
+func (n *Node) StartBalance(ctx context.Context, c door.Caller) error {
+	_, err := n.propose(ctx, n.asked(c))
+	return err
+}
+
+// asksToEvenOut reports whether a client's request is one that is for the keeper,
+// once the catalogue has it.
+func asksToEvenOut(msg wire.Message) bool {
+	m, ok := msg.(*wire.Asked)
+	return ok && m.Procedure == claim.Rebalance
+}
+
+// evenOut tells the keeper of a request that was committed. A leader that is none
+// any more has no keeper: the next evens out by itself after a while.
+func (n *Node) evenOut(ctx context.Context) {
+	n.turns.Do(ctx, func(now holo.Time) {
+		if n.loop.keeper != nil {
+			n.loop.keeper.EvenOut(now)
+		}
+	})
+}
+
+// Balance tells what each node holds, and what evening out would move.
+func (n *Node) Balance(ctx context.Context, _ door.Caller) (*holov1.BalanceResponse, error) {
+	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
+	if err != nil {
+		return nil, err
+	}
+	all, err := queryOne[*wire.ConfigPush](ctx, n, wire.CatalogQuery{What: wire.QueryShards})
+	if err != nil {
+		return nil, err
+	}
+	return balanceOf(nodes, all.Configs), nil
+}
+
+func balanceOf(nodes []*wire.NodeRecord, configs []wire.ShardConfig) *holov1.BalanceResponse {
+	out, open := &holov1.BalanceResponse{Waits: waitsFor(nodes, configs)}, []placement.Weighted{}
+	for _, r := range nodes {
+		if r.Alive && !r.Draining {
+			out.Shares = append(out.Shares, shareOf(r, configs))
+			open = append(open, placement.Weighted{Node: r.Node, Weight: catalog.Weight(&r.Place)})
+		}
+	}
+	copies, leads := liveness.Uneven(open, configs)
+	out.Copies, out.Leads = uint32(copies), uint32(leads)
+	return out
+}
+
+func shareOf(r *wire.NodeRecord, configs []wire.ShardConfig) *holov1.NodeShare {
+	s := &holov1.NodeShare{Node: r.Node[:], Name: r.Name, OffersBytes: r.Place.Capacity + r.Place.Spill}
+	for i := range configs {
+		if configs[i].Has(r.Node) {
+			s.Copies++
+		}
+		if configs[i].Primary == r.Node {
+			s.Leads++
+		}
+	}
+	return s
+}
+
+// waitsFor is what comes before evening out.
+func waitsFor(nodes []*wire.NodeRecord, configs []wire.ShardConfig) string {
+	short := 0
+	for i := range configs {
+		if len(configs[i].Members) < int(configs[i].Shard.Class()) && !configs[i].Lost {
+			short++
+		}
+	}
+	leaves := slices.IndexFunc(nodes, func(r *wire.NodeRecord) bool { return r.Draining && r.Held > 0 })
+	switch {
+	case short > 0:
+		return fmt.Sprintf("%d shards lack copies: those are made first", short)
+	case leaves >= 0:
+		return fmt.Sprintf("node %s drains: what it holds is moved first", nodes[leaves].Name)
+	}
+	return ""
+}

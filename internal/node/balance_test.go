@@ -1,0 +1,81 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
+	"github.com/holocompute/holocompute/internal/door"
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
+)
+
+func (c *cluster) balance(by *Node) *holov1.BalanceResponse {
+	c.t.Helper()
+	b, err := by.Balance(context.Background(), door.Caller{})
+	must(c.t, err)
+	return b
+}
+
+// What chance made a little uneven stays so until somebody asks, any node; then it
+// is evened out as far as whole shards allow, and nothing is lost.
+func TestRebalanceGoesToTheEnd(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	ctx := context.Background()
+	i := slices.IndexFunc(c.nodes, func(n *Node) bool { return !n.consensus.IsLeader() })
+	by := c.nodes[i]
+	a := c.create(by, "twice", 4<<20)
+	data := noise(9, 4<<20)
+	must(t, by.WriteRange(ctx, holo.ArrayID(a.Id), 0, data))
+	before := c.balance(by)
+	if len(before.Shares) != 3 || before.Copies+before.Leads == 0 {
+		t.Fatalf("%v: chance made it even", before)
+	}
+	await(t, "the cluster to know the command", func() bool { return by.Protocol() >= wire.Since(&wire.Rebalance{}) })
+	ask := &holov1.StartBalanceRequest{}
+	must(t, by.StartBalance(ctx, door.Ask(by, c.owner(), holov1connect.BalanceServiceStartProcedure, ask)))
+	await(t, "no move to be left", func() bool { b := c.balance(by); return b.Copies+b.Leads == 0 })
+	for _, s := range c.balance(by).Shares {
+		if want := uint32(2 * holo.ShardCount / 3); s.Copies < want || s.Copies > want+1 {
+			t.Errorf("node %s has %d copies, want %d or one more", s.Name, s.Copies, want)
+		}
+	}
+	for _, n := range c.nodes {
+		wantBytes(t, n, a.Id, 0, data)
+	}
+}
+
+// What comes before evening out is told, and who takes on nothing has no share.
+func TestBalanceTellsWhatComesFirst(t *testing.T) {
+	id := func(n byte) holo.NodeID { return holo.NodeID{n} }
+	config := func(primary byte, members ...byte) wire.ShardConfig {
+		c := wire.ShardConfig{Shard: holo.MakeShardID(2, 0), Primary: id(primary)}
+		for _, m := range members {
+			c.Members = append(c.Members, wire.Member{Node: id(m), Incarnation: 1})
+		}
+		return c
+	}
+	node := func(n byte, draining bool, held uint32) *wire.NodeRecord {
+		return &wire.NodeRecord{Node: id(n), Name: string('a' + rune(n)), Alive: true, Draining: draining, Held: held, Place: wire.Place{Capacity: 64 << 20, Spill: 64 << 20}}
+	}
+	for _, c := range []struct {
+		what    string
+		nodes   []*wire.NodeRecord
+		configs []wire.ShardConfig
+		shares  int
+		waits   string
+	}{
+		{"even", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0)}, []wire.ShardConfig{config(1, 1, 2)}, 2, ""},
+		{"a copy is missing", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0)}, []wire.ShardConfig{config(1, 1)}, 2, "1 shards lack copies: those are made first"},
+		{"a node drains", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0), node(3, true, 1)}, []wire.ShardConfig{config(1, 1, 3)}, 2, "node d drains: what it holds is moved first"},
+		{"a node is drained", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0), node(3, true, 0)}, []wire.ShardConfig{config(1, 1, 2)}, 2, ""},
+	} {
+		b := balanceOf(c.nodes, c.configs)
+		if b.Waits != c.waits || len(b.Shares) != c.shares || b.Shares[0].OffersBytes != 128<<20 {
+			t.Errorf("%s: %v", c.what, b)
+		}
+	}
+}
