@@ -78,9 +78,9 @@ func TestEveningOutThatIsAskedForKeepsToItsRate(t *testing.T) {
 	c.join(4, 256)
 	c.run(holo.Second)
 	began := c.now
-	for range 20 {
+	for range 100 {
 		c.keeper.EvenOut(c.now)
-		c.settle(holo.Second)
+		c.settle(200 * ms)
 		copies, _ := c.share(4)
 		if most := 2*int(c.now.Sub(began)/holo.Second) + 3; copies > most {
 			t.Fatalf("%d copies of 4 MiB are moved in %v at 8 MiB a second, at most %d", copies, c.now.Sub(began), most)
