@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
 	"github.com/holocompute/holocompute/internal/claim"
@@ -149,12 +150,27 @@ func (n *Node) Pages(ctx context.Context, _ door.Caller, id holo.ArrayID) ([]*ho
 	if err != nil {
 		return nil, err
 	}
+	lives, err := n.lives(ctx) // after the shards: a life that they name is over, never to come
+	if err != nil {
+		return nil, err
+	}
 	list := make([]*holov1.Extent, a.Shape.Extents())
 	for i := range list {
 		run := memory.RunOf(a, uint64(i))
-		list[i] = extentOut(a, uint64(i), run, configs[run.Shard])
+		list[i] = extentOut(a, uint64(i), run, held(configs[run.Shard], lives))
 	}
 	return list, nil
+}
+
+// held is a configuration without the copies that a restart emptied. Where that
+// leaves none, also none that is suspended, the shard is lost.
+func held(c wire.ShardConfig, lives map[holo.NodeID]holo.Incarnation) wire.ShardConfig {
+	gone := func(m wire.Member) bool { life, ok := lives[m.Node]; return ok && life != m.Incarnation }
+	if slices.ContainsFunc(c.Members, gone) {
+		c.Members = slices.DeleteFunc(slices.Clone(c.Members), gone)
+		c.Lost = c.Lost || len(c.Members)+len(c.Suspended) == 0
+	}
+	return c
 }
 
 func extentOut(a *wire.ArrayRecord, number uint64, run wire.PageRun, c wire.ShardConfig) *holov1.Extent {

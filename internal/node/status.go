@@ -226,6 +226,28 @@ func shardHealth(configs map[holo.ShardID]wire.ShardConfig) *holov1.ShardHealth 
 	return h
 }
 
+// lives is in which life each node answers now, of those that do.
+func (n *Node) lives(ctx context.Context) (map[holo.NodeID]holo.Incarnation, error) {
+	nodes, err := queryAll[*wire.NodeRecord](ctx, n, wire.CatalogQuery{What: wire.QueryNodes})
+	if err != nil {
+		return nil, err
+	}
+	usages := make([]*wire.Usage, len(nodes))
+	wait.Parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
+		if u, err := n.usageOf(ctx, nodes[i]); err == nil {
+			usages[i] = u
+		}
+		return nil
+	})
+	lives := map[holo.NodeID]holo.Incarnation{}
+	for i, u := range usages {
+		if u != nil {
+			lives[nodes[i].Node] = u.Incarnation
+		}
+	}
+	return lives, nil
+}
+
 // stateRestarting is a node's that answers in another life than the one whose copies
 // the catalogue still counts: for as long as that one's lease may run.
 const stateRestarting = "restarting"

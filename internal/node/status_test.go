@@ -27,3 +27,36 @@ func TestShardsOfARestartedNodeAreNotWhole(t *testing.T) {
 		t.Errorf("%d whole shards have lost a copy, want 2: the last is short anyway", n)
 	}
 }
+
+// So does who asks where an array lies: a copy that went with its process is none,
+// and where it was the last one the extent is lost.
+func TestExtentsOfARestartedNodeAreNotWhole(t *testing.T) {
+	t.Parallel()
+	a, b, c := holo.NodeID{1}, holo.NodeID{2}, holo.NodeID{3}
+	lives := map[holo.NodeID]holo.Incarnation{a: 1, b: 2} // b was restarted, and c does not answer
+	for _, s := range []struct {
+		class     holo.Class
+		members   []holo.NodeID
+		suspended []wire.Member
+		want      string
+		left      int
+	}{
+		{2, []holo.NodeID{a, b}, nil, "refusing_writes", 1},
+		{2, []holo.NodeID{a, c}, nil, "ok", 2},
+		{3, []holo.NodeID{a, b, c}, nil, "under_replicated", 2},
+		{1, []holo.NodeID{b}, nil, "lost", 0},
+		{2, []holo.NodeID{b}, []wire.Member{{Node: a, Incarnation: 1}}, "refusing_writes", 0},
+	} {
+		config := wire.ShardConfig{Shard: holo.MakeShardID(s.class, 0), Primary: s.members[0], Suspended: s.suspended}
+		for _, m := range s.members {
+			config.Members = append(config.Members, wire.Member{Node: m, Incarnation: 1})
+		}
+		e := extentOut(&wire.ArrayRecord{}, 0, wire.PageRun{Shard: config.Shard}, held(config, lives))
+		if e.GetState() != s.want || len(e.GetMembers()) != s.left {
+			t.Errorf("%d copies on %v: %v", s.class, s.members, e)
+		}
+		if len(config.Members) != len(s.members) {
+			t.Error("the configuration itself is changed")
+		}
+	}
+}
