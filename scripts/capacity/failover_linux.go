@@ -61,12 +61,19 @@ func failover(holo string) error {
 }
 
 func (k kill) best(holo string) error {
-	for try := 1; ; try++ {
-		var slow error
-		err := with(holo, offered, 0, func(ctx context.Context, c *cluster) (err error) {
+	return best(func() (slow, err error) {
+		err = with(holo, offered, 0, func(ctx context.Context, c *cluster) (err error) {
 			slow, err = c.failover(ctx, k)
 			return err
 		})
+		return slow, err
+	})
+}
+
+// best makes attempts until one is not slow.
+func best(attempt func() (slow, err error)) error {
+	for try := 1; ; try++ {
+		slow, err := attempt()
 		if err != nil || slow == nil || try == attempts {
 			return errors.Join(err, slow)
 		}

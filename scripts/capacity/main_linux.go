@@ -34,8 +34,7 @@
 //	copies, each job the same result, and the array the same bytes
 //
 // The 20 % are those of nodes that have two processors each: they are stretched by
-// what the nodes share here, as the times above are. It wants to be run ahead of
-// whatever else the machine does (.ci/run).
+// what the nodes share here, as the times above are, and there are three attempts.
 //
 // The content is pseudo-random, of a seed that it prints, and compared by SHA-256.
 package main
