@@ -47,3 +47,18 @@ func TestRootDependsOnOrderAndLength(t *testing.T) {
 		t.Errorf("%d different roots of 4 different lists", len(roots))
 	}
 }
+
+// The root of few digests is taken another way than that of many: it is the same.
+func TestRootOfAnExtentIsThatOfAList(t *testing.T) {
+	var list []holo.Digest
+	for n := range holo.MaxExtentPages + 2 {
+		h := NewRoot(uint64(n))
+		for _, d := range list {
+			h.Add(d)
+		}
+		if Root(list) != h.Sum() {
+			t.Errorf("%d digests have another root", n)
+		}
+		list = append(list, Of([]byte{byte(n)}))
+	}
+}

@@ -132,7 +132,7 @@ func (p *Pool) release(w *process, good bool) {
 	keep := good && !p.mu.closed && w.alive() && len(w.loaded) < maxModules && time.Since(w.born) < wallMost
 	if keep {
 		p.mu.idle = append(p.mu.idle, w)
-		w.idle = time.AfterFunc(idleLimit, func() { p.expire(w) })
+		p.rest(w)
 	}
 	p.mu.Unlock()
 	if keep {
@@ -140,6 +140,15 @@ func (p *Pool) release(w *process, good bool) {
 		return
 	}
 	p.discard(w)
+}
+
+// rest has an idle worker expire in a while. The caller holds the lock.
+func (p *Pool) rest(w *process) {
+	if w.idle == nil {
+		w.idle = time.AfterFunc(idleLimit, func() { p.expire(w) })
+		return
+	}
+	w.idle.Reset(idleLimit)
 }
 
 // discard ends a worker, if there is one, and what it counted for.

@@ -101,10 +101,18 @@ func (m *Machine) tickActive(now holo.Time, r *replica) {
 	if r.lead.learner != nil {
 		m.tickLearner(now, r, r.lead.learner)
 	}
-	m.pump(now, r)
+	if r.stirs() {
+		m.pump(now, r)
+	}
 	if r.lead.handoff != nil {
 		m.tickHandoff(now, r)
 	}
+}
+
+// stirs reports whether a primary has anything to order, to commit or to forget:
+// of all the shards of a node hardly any has at a tick.
+func (r *replica) stirs() bool {
+	return len(r.lead.queue) > 0 || len(r.lead.entries) > 0 || r.commit < r.seq
 }
 
 // nudge sends again what a follower did not acknowledge, from there on; or
