@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/sandbox"
 	"github.com/holocompute/holocompute/internal/wire"
+	"github.com/holocompute/holocompute/internal/workers"
 )
 
 // attempt runs one attempt where the schedule wants it, here or on another
@@ -71,54 +74,75 @@ func (j *job) at(a Array, extent uint64) wire.TaskArray {
 	return wire.TaskArray{Array: a.ID, Type: a.Shape.Type, Shard: j.runner.cluster.Shard(a, extent)}
 }
 
-// combine starts the steps that became possible, in their order, unless some
-// are being done. Each runs in an instance of its own: nothing that a kernel
-// keeps in memory can make the result depend on the order of arrival.
+// combine starts the steps that became possible, if there are enough and none are
+// being done, round by round. Each runs in an instance of its own: nothing that a
+// kernel keeps in memory can make the result depend on the order of arrival.
 func (j *job) combine(g *group) {
-	if j.combining || len(j.steps) == 0 {
+	if j.combining || !j.urgent && j.weight < tripWeight || len(j.steps) == 0 {
 		return
 	}
-	steps := j.steps
-	j.steps, j.combining = nil, true
-	into, from := make([]*partial, len(steps)), make([]*partial, len(steps))
-	for i, s := range steps {
-		into[i], from[i] = j.partials[s.Into], j.partials[s.From]
+	list := rounds(j.steps, func(s sched.Step) *stage { return j.stageOf(s.Into) })
+	e := event{steps: slices.Concat(list...)}
+	sides := map[holo.TaskID]*partial{}
+	for _, s := range e.steps {
+		sides[s.Into], sides[s.From] = j.partials[s.Into], j.partials[s.From]
 	}
+	j.steps, j.weight, j.urgent, j.combining = nil, 0, false, true
 	g.Go(func(ctx context.Context) {
-		e := event{steps: steps}
-		for i, step := range steps {
-			var said wire.Said
-			r, err := j.combineOne(ctx, step, into[i], from[i], &said)
-			e.gas += r.Gas
-			e.said = append(e.said, said)
-			if err != nil {
-				e.err = holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, step.From, step.Into, err)
+		for _, round := range list {
+			if e.err = j.combineRound(ctx, round, sides, &e); e.err != nil {
 				break
 			}
-			e.receipts = append(e.receipts, r)
 		}
 		j.post(ctx, e)
 	})
 }
 
-// combineTries is how often one step is tried when the worker is at fault, as
+// combineTries is how often one round is tried when the worker is at fault, as
 // often as a task.
 const combineTries = 4
 
-// combineOne adds one accumulator to another. A worker that fails has changed
-// neither of them.
-func (j *job) combineOne(ctx context.Context, s sched.Step, into, from *partial, said *wire.Said) (*wire.StepReceipt, error) {
-	t := j.message(sched.Assign{Task: s.Into})
-	for try := 1; ; try++ {
-		*said = wire.Said{}
-		used, err := j.runner.workers.Run(ctx, combineTask(t, j.stageOf(s.Into).module, into.acc, from.acc, said))
-		if kind := holo.KindOf(err); kind != holo.Indeterminate && kind != holo.Corrupt || try == combineTries {
-			r := combined(t, s.From, into.sum, from.sum, into.acc, used.Gas)
-			r.Node, r.Time = j.runner.cluster.Self(), j.runner.cluster.Date()
-			into.sum = r.Output
-			return r, err
+// combineRound adds accumulators to others, and notes in e what came of it.
+func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[holo.TaskID]*partial, e *event) error {
+	tasks, said := make([]*workers.Task, len(round)), make([]wire.Said, len(round))
+	asked := make([]*wire.RunTask, len(round))
+	for i, s := range round {
+		asked[i] = j.message(sched.Assign{Task: s.Into})
+		tasks[i] = combineTask(asked[i], j.stageOf(s.Into).module, sides[s.Into].acc, sides[s.From].acc, &said[i])
+	}
+	done, failed, err := j.together(ctx, tasks)
+	e.gas += failed.Gas
+	for i, used := range done {
+		into, from := sides[round[i].Into], sides[round[i].From]
+		r := combined(asked[i], round[i].From, into.sum, from.sum, into.acc, used.Gas)
+		r.Node, r.Time = j.runner.cluster.Self(), j.runner.cluster.Date()
+		into.sum = r.Output
+		e.gas, e.receipts = e.gas+used.Gas, append(e.receipts, r)
+	}
+	if err == nil {
+		e.said = append(e.said, said...)
+		return nil
+	}
+	e.said = append(e.said, said[:len(done)+1]...)
+	s := round[len(done)]
+	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, s.From, s.Into, err)
+}
+
+// together runs the tasks of a round. A worker that fails has changed nothing of
+// those that it has not done: they are tried again.
+func (j *job) together(ctx context.Context, tasks []*workers.Task) (done []sandbox.Result, failed sandbox.Result, err error) {
+	for try := 1; try <= combineTries; try++ {
+		var more []sandbox.Result
+		more, failed, err = j.runner.workers.Together(ctx, tasks[len(done):])
+		done = append(done, more...)
+		if kind := holo.KindOf(err); err == nil || kind != holo.Indeterminate && kind != holo.Corrupt {
+			break
+		}
+		for _, t := range tasks[len(done):] {
+			*t.Said = wire.Said{}
 		}
 	}
+	return done, failed, err
 }
 
 // takeCombined ends a round of combining. Two steps of a round may build upon

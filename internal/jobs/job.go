@@ -29,6 +29,8 @@ type job struct {
 	partials  map[holo.TaskID]*partial // not yet combined
 	held      uint64                   // bytes of partials
 	steps     []sched.Step             // possible, not yet begun
+	weight    uint64                   // of steps
+	urgent    bool                     // a stage waits for nothing but steps
 	combining bool
 	combined  holo.Gas                            // used for combining
 	failure   error                               // of combining

@@ -105,7 +105,7 @@ func (s *stage) took(j *job, id holo.TaskID, r *wire.TaskResult) {
 	j.partials[id] = &partial{acc: r.Partial, sum: r.Receipt.Output}
 	j.held += uint64(len(r.Partial))
 	for _, step := range s.tree.Add(id - s.first) {
-		j.steps = append(j.steps, sched.Step{Into: s.first + step.Into, From: s.first + step.From})
+		j.possible(s, step)
 	}
 	s.joined(j)
 }

@@ -209,27 +209,43 @@ var (
 // may be none. Any error but the answer's own means that the process
 // cannot be used any more.
 func (w *process) ask(ctx context.Context, deadline time.Time, what byte, body []byte, most uint32, reply replier) (answer, error) {
+	said, err := w.trip(ctx, deadline, what, body, most, reply)
+	if err != nil {
+		return answer{}, err
+	}
+	a, ok := decodeAnswer(said)
+	if !ok {
+		return answer{}, errNoAnswer()
+	}
+	return a, nil
+}
+
+func errNoAnswer() error {
+	return holo.Refuse(holo.Corrupt, WorkerFault, "it answered with what is no answer")
+}
+
+// trip is ask, with the answer as it came.
+func (w *process) trip(ctx context.Context, deadline time.Time, what byte, body []byte, most uint32, reply replier) ([]byte, error) {
 	sequence := w.begin(deadline)
 	stop := context.AfterFunc(ctx, func() { w.cancel(sequence) })
 	defer stop()
 	defer w.finish()
 	if _, err := w.in.Write(frame{what, sequence, body}.encode()); err != nil {
-		return answer{}, w.explain(ctx, err)
+		return nil, w.explain(ctx, err)
 	}
 	f, err := readFrame(w.answers, most)
 	for ; err == nil && f.what == frameAsk; f, err = readFrame(w.answers, most) {
 		if err := w.reply(ctx, f, sequence, reply); err != nil {
-			return answer{}, err
+			return nil, err
 		}
 	}
 	if err != nil {
-		return answer{}, w.explain(ctx, err)
+		return nil, w.explain(ctx, err)
 	}
-	a, ok := decodeAnswer(f.body)
-	if f.what != frameAnswer || f.sequence != sequence || !ok {
-		return answer{}, holo.Refuse(holo.Corrupt, WorkerFault, "it answered with what is no answer")
+	if f.what != frameAnswer || f.sequence != sequence {
+		return nil, errNoAnswer()
 	}
-	return a, nil
+	return f.body, nil
 }
 
 func (w *process) begin(deadline time.Time) (sequence uint32) {

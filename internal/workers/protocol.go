@@ -20,7 +20,8 @@ import (
 // hello; then each load and run has one answer with
 // its number. A cancel names the run that it is about, and has none. While a run is
 // answered the worker may ask what is behind the handles of its task, one question
-// at a time, each of which has one reply.
+// at a time, each of which has one reply. Several small tasks are one request, and
+// their answers one answer.
 const (
 	frameReady byte = iota + 1
 	frameLimit
@@ -31,6 +32,7 @@ const (
 	frameAnswer
 	frameAsk
 	frameReply
+	frameRuns
 
 	headBytes = 9
 	// maxAnswer bounds what a worker can make the node read.
@@ -42,7 +44,7 @@ const (
 	// maxRequest is above the largest module and its machine code: metering may
 	// make it thrice as long.
 	maxRequest = 64<<20 + code.MaxEntry
-	protocol   = 5
+	protocol   = 6
 )
 
 type frame struct {

@@ -140,24 +140,30 @@ func (r *request) Err() error {
 
 // handle answers one request.
 func (s *server) handle(ctx *request, f frame) error {
-	var a answer
+	var body []byte
 	switch f.what {
 	case frameLoad:
 		l, ok := decodeLoad(f.body)
 		if !ok {
 			return errors.New("a module that cannot be read")
 		}
-		a = s.load(ctx, l)
+		body = s.load(ctx, l).encode()
 	case frameRun:
 		b, ok := decodeBatch(f.body)
 		if !ok {
 			return errors.New("a batch that cannot be read")
 		}
-		a = s.run(ctx, b)
+		body = s.run(ctx, b).encode()
+	case frameRuns:
+		list, ok := decodeBatches(f.body)
+		if !ok {
+			return errors.New("batches that cannot be read")
+		}
+		body = s.runs(ctx, list)
 	default:
 		return fmt.Errorf("request %d is not known", f.what)
 	}
-	return s.send(frame{frameAnswer, f.sequence, a.encode()})
+	return s.send(frame{frameAnswer, f.sequence, body})
 }
 
 func (s *server) send(f frame) error {
