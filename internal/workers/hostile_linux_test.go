@@ -66,6 +66,11 @@ func beHostile(confined bool) {
 			check(s.send(frame{frameAnswer, f.sequence, answer{}.encode()}))
 			continue
 		}
+		if f.what == frameRuns {
+			list, _ := decodeBatches(f.body)
+			check(s.send(frame{frameAnswer, f.sequence, several(list[0].function, len(list))}))
+			continue
+		}
 		b, _ := decodeBatch(f.body)
 		if b.function == "forge" {
 			check(forge(s, &asker{&request{context.Background(), in, f.sequence, nil}, b.exchange.in(r)}))
