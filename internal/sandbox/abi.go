@@ -126,34 +126,30 @@ const (
 // Canonicalise gives every NaN of the view the bits that those of outputs have.
 func (v View) Canonicalise() { canonicalise(v) }
 
+// nanBytes is how much of a view is looked through at a time.
+const nanBytes = 4 << 10
+
 // canonicalise gives every NaN of a float view the same bits. Processors
 // differ in the sign and payload of the NaNs they make; results must not. Most
-// views have none: they are looked through 64 bytes at a time.
+// views have none: a piece is changed only where there is one.
 func canonicalise(v View) {
-	b := v.Bytes
 	switch v.Type {
 	case holo.F32:
-		for ; len(b) >= 64; b = b[64:] {
-			if hasNaN((*[64]byte)(b), 0x7fffffff7fffffff, 0x007fffff007fffff) {
-				canonical32(b[:64])
-			}
-		}
-		canonical32(b)
+		eachPiece(v.Bytes, anyNaN32, canonical32)
 	case holo.F64:
-		for ; len(b) >= 64; b = b[64:] {
-			if hasNaN((*[64]byte)(b), 0x7fffffffffffffff, 0x000fffffffffffff) {
-				canonical64(b[:64])
-			}
-		}
-		canonical64(b)
+		eachPiece(v.Bytes, anyNaN64, canonical64)
 	}
 }
 
-// hasNaN reports whether an element is above infinity without its sign: then what
-// is added carries into the place of the sign, and no further.
-func hasNaN(b *[64]byte, unsigned, add uint64) bool {
-	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i:i+8])&unsigned + add }
-	return (at(0)|at(8)|at(16)|at(24)|at(32)|at(40)|at(48)|at(56))&^unsigned != 0
+func eachPiece(b []byte, some func(*byte, int) bool, change func([]byte)) {
+	for len(b) >= 64 {
+		n := min(len(b), nanBytes) / 64 * 64
+		if some(&b[0], n/64) {
+			change(b[:n])
+		}
+		b = b[n:]
+	}
+	change(b)
 }
 
 func canonical32(b []byte) {
