@@ -17,7 +17,7 @@ import (
 type Call struct {
 	Kernel   string // name, or the module's hash
 	Function string // without its prefix: by_hour stands for red_by_hour and comb_by_hour
-	Inputs   []*Raw // of one affinity, length and extent
+	Inputs   []*Raw // of one affinity, length and extent, but for RunTasks
 	Params   []byte // handed to every task, at most 64 KiB
 	Gas      uint64 // each task's budget; 0: the cluster's default
 	Halo     uint32 // of a map: how many elements before and after each it sees of its inputs, at most 32,768
@@ -41,7 +41,7 @@ type JobInfo struct {
 	State       string   `json:"state"` // running, done, failed, cancelled
 	Kernel      string   `json:"kernel"`
 	Function    string   `json:"function"`
-	Kind        string   `json:"kind"` // map, reduce
+	Kind        string   `json:"kind"` // map, reduce, task
 	Result      []byte   `json:"result"`
 	Error       string   `json:"error"`
 	ErrorKind   string   `json:"error_kind"`
@@ -105,6 +105,19 @@ func (c *Cluster) Map(ctx context.Context, call Call, output *Raw) (*Job, error)
 		return nil, holo.Errorf(Invalid, "map %s: no output array", call.Function)
 	}
 	return c.submit(ctx, "map", call, &holov1.SubmitRequest{Output: output.info.ID})
+}
+
+// RunTasks runs a task function once for each extent of the output, which it
+// writes. It asks for the elements of the inputs that it needs: they are sealed, of
+// any type, length, affinity and extent, and each task may read each of them four
+// times over (docs/decisions/0040). The output is another array. Each task's output
+// becomes visible exactly once, however often the task is tried. It needs RUN on the
+// kernel, READ or COMPUTE on each input and WRITE on the output, as Map does.
+func (c *Cluster) RunTasks(ctx context.Context, call Call, output *Raw) (*Job, error) {
+	if output == nil {
+		return nil, holo.Errorf(Invalid, "run tasks %s: no output array", call.Function)
+	}
+	return c.submit(ctx, "task", call, &holov1.SubmitRequest{Output: output.info.ID})
 }
 
 // Reduce runs a reduce function over all elements of the inputs and combines

@@ -28,6 +28,9 @@ func (s *source) again(ctx context.Context, pool *workers.Pool, t receipt.Task) 
 	if err != nil {
 		return wire.Receipt{}, nil, err
 	}
+	if t.Run.Kind == wire.TaskGeneral {
+		return s.general(ctx, pool, m, t.Run)
+	}
 	inputs, around := make([][]jobs.Page, len(t.Run.Inputs)), make([]jobs.Around, len(t.Run.Inputs))
 	for i, in := range t.Run.Inputs {
 		if inputs[i], err = s.pages(ctx, t.Run, in); err != nil {
@@ -39,6 +42,36 @@ func (s *source) again(ctx context.Context, pool *workers.Pool, t receipt.Task) 
 		}
 	}
 	return jobs.Replay(ctx, pool, m, t.Run, inputs, around)
+}
+
+// general runs a general task again, which asks for what it reads.
+func (s *source) general(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask) (wire.Receipt, []byte, error) {
+	inputs := make([]jobs.Elements, len(t.Inputs))
+	for i, in := range t.Inputs {
+		raw, err := s.array(ctx, in)
+		if err != nil {
+			return wire.Receipt{}, nil, err
+		}
+		inputs[i] = jobs.Elements{Length: raw.Len(), Read: raw.ReadBytes}
+	}
+	r, err := jobs.ReplayGeneral(ctx, pool, m, t, inputs)
+	return r, nil, err
+}
+
+// array opens an input, once.
+func (s *source) array(ctx context.Context, in wire.TaskArray) (*holocompute.Raw, error) {
+	raw, ok := s.arrays[in.Array]
+	if !ok {
+		var err error
+		if raw, err = s.c.OpenRaw(ctx, fmt.Sprintf("#%d", in.Array)); err != nil {
+			return nil, err
+		}
+		s.arrays[in.Array] = raw
+	}
+	if raw.Type() != in.Type {
+		return nil, holo.Errorf(holo.Corrupt, "verify: array #%d is of %s, its receipt says %s", in.Array, raw.Type(), in.Type)
+	}
+	return raw, nil
 }
 
 func (s *source) module(ctx context.Context, id holo.ModuleID) (*module.Module, error) {
@@ -60,16 +93,12 @@ func (s *source) module(ctx context.Context, id holo.ModuleID) (*module.Module, 
 }
 
 func (s *source) pages(ctx context.Context, t *wire.RunTask, in wire.TaskArray) ([]jobs.Page, error) {
-	raw, ok := s.arrays[in.Array]
-	if !ok {
-		var err error
-		if raw, err = s.c.OpenRaw(ctx, fmt.Sprintf("#%d", in.Array)); err != nil {
-			return nil, err
-		}
-		s.arrays[in.Array] = raw
+	raw, err := s.array(ctx, in)
+	if err != nil {
+		return nil, err
 	}
-	if raw.Type() != in.Type || raw.Len() != t.Length {
-		return nil, holo.Errorf(holo.Corrupt, "verify: array #%d has %d elements of %s, its receipt says %d of %s", in.Array, raw.Len(), raw.Type(), t.Length, in.Type)
+	if raw.Len() != t.Length {
+		return nil, holo.Errorf(holo.Corrupt, "verify: array #%d has %d elements, its receipt says %d", in.Array, raw.Len(), t.Length)
 	}
 	used := t.Count * in.Type.Size()
 	b := make([]byte, (used+holo.PageSize-1)/holo.PageSize*holo.PageSize)

@@ -32,6 +32,7 @@ type runFlags struct {
 	edge       string
 	as         string
 	detach     bool
+	task       bool
 	keep       time.Duration
 }
 
@@ -42,11 +43,16 @@ func jobRun(a *app) *cobra.Command {
 		Short: "Run a function of a kernel over arrays, where they lie",
 		Long: "Run a function of a kernel over arrays, where they lie.\n\n" +
 			"With --output-array it is a map that writes an array; with --output-type the array is made first. With --acc-bytes it is a\n" +
-			"reduce, and the accumulator is the result. Interrupting the command cancels the job.",
+			"reduce, and the accumulator is the result. Interrupting the command cancels the job.\n\n" +
+			"With --task it is general tasks, one for each extent of the output array: they ask for the elements that they need of the\n" +
+			"inputs, which are sealed and may be of any length.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (f.output == "") == (f.accBytes == 0) {
 				return usage("job run: want --output-array for a map, or --acc-bytes for a reduce")
+			}
+			if f.task && (f.output == "" || f.halo != 0) {
+				return usage("job run: --task wants --output-array, and asks for what lies around it: it has no --halo")
 			}
 			if f.keep != 0 && f.output == "" {
 				return usage("job run: --ttl says how long the output array is kept, and a reduce has none")
@@ -62,7 +68,8 @@ func jobRun(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.inputs, "input", "i", nil, "an input array; again for more")
-	flags.StringVar(&f.output, "output-array", "", "the output array of a map")
+	flags.StringVar(&f.output, "output-array", "", "the output array of a map or of tasks")
+	flags.BoolVar(&f.task, "task", false, "FUNCTION is a general task, which asks for what it reads")
 	flags.StringVar(&f.outputType, "output-type", "", "make the output array, of this type and like the first input")
 	flags.Uint64Var(&f.accBytes, "acc-bytes", 0, "size of the accumulator of a reduce")
 	flags.StringVar(&f.paramsHex, "params", "", "parameters, in hexadecimal")
@@ -97,6 +104,9 @@ func submit(ctx context.Context, c *holocompute.Cluster, kernel, function string
 	if err != nil {
 		return nil, err
 	}
+	if f.task {
+		return c.RunTasks(ctx, call, out)
+	}
 	return c.Map(ctx, call, out)
 }
 
@@ -122,6 +132,9 @@ func (f runFlags) params() ([]byte, error) {
 func outputOf(ctx context.Context, c *holocompute.Cluster, in holocompute.ArrayInfo, f runFlags) (*holocompute.Raw, error) {
 	if f.outputType == "" {
 		return c.OpenRaw(ctx, f.output)
+	}
+	if f.task && strings.HasPrefix(in.Affinity, "#") {
+		in.Affinity = "" // the output of tasks lies where it likes
 	}
 	if strings.HasPrefix(in.Affinity, "#") {
 		return nil, holo.Errorf(holo.Invalid, "make output array %s: the input %s lies by itself; import it with --affinity GROUP so that others can lie beside it", f.output, in.Name)

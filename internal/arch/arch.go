@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/receipt":    {"internal/holo", "internal/digest", "internal/key", "internal/wire", "internal/core/sched"},
 	"internal/question":   {"internal/holo", "kernels/std"},
 	"internal/guest":      {"internal/holo", "internal/module", "kernels"},
-	"internal/jobs":       {"internal/holo", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/core/joblog", "internal/module", "internal/sandbox", "internal/workers", "internal/code"},
+	"internal/jobs":       {"internal/holo", "internal/core/handles", "internal/digest", "internal/wire", "internal/api", "internal/invariant", "internal/core/sched", "internal/core/joblog", "internal/module", "internal/sandbox", "internal/workers", "internal/code"},
 	"internal/policy":     {"internal/holo", "internal/wire", "internal/core/authz"},
 	"internal/remote":     {"internal/holo", "internal/key", "internal/wire", "internal/identity", "internal/transport", "internal/core/handshake", "internal/core/catalog"},
 	"internal/wait":       {"internal/holo"},

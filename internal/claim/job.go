@@ -53,7 +53,7 @@ func later(number int, m *holov1.SubmitRequest) (wire.JobStage, error) {
 func StageOf(m *holov1.SubmitRequest) (wire.JobStage, error) {
 	kind, ok := wire.ParseTaskKind(m.GetKind())
 	if !ok {
-		return wire.JobStage{}, holo.Errorf(holo.Invalid, "submit job: kind %.20q, want map or reduce", m.GetKind())
+		return wire.JobStage{}, holo.Errorf(holo.Invalid, "submit job: kind %.20q, want map, reduce or task", m.GetKind())
 	}
 	s := wire.JobStage{
 		Kernel: m.GetKernel(), Function: m.GetFunction(), Kind: kind, Output: holo.ArrayID(m.GetOutput()), Params: m.GetParams(),

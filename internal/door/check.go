@@ -112,14 +112,14 @@ func checkStage(m *holov1.SubmitRequest) error {
 	}
 	bad := ""
 	switch {
-	case m.GetKind() != "map" && m.GetKind() != "reduce":
-		bad = fmt.Sprintf("the kind %q, want map or reduce", m.GetKind())
+	case m.GetKind() != "map" && m.GetKind() != "reduce" && m.GetKind() != "task":
+		bad = fmt.Sprintf("the kind %q, want map, reduce or task", m.GetKind())
 	case len(m.GetInputs()) == 0 || len(m.GetInputs()) > maxInputs:
 		bad = fmt.Sprintf("%d inputs, want 1 to %d", len(m.GetInputs()), maxInputs)
 	case len(m.GetParams()) > api.MaxParams:
 		bad = fmt.Sprintf("%d bytes of parameters, at most %d", len(m.GetParams()), api.MaxParams)
-	case m.GetKind() == "map" && (m.GetOutput() == 0 || m.GetAccBytes() != 0):
-		bad = "a map has an output array and no accumulator"
+	case m.GetKind() != "reduce" && (m.GetOutput() == 0 || m.GetAccBytes() != 0):
+		bad = "a " + m.GetKind() + " has an output array and no accumulator"
 	case m.GetKind() == "reduce" && (m.GetOutput() != 0 || m.GetAccBytes() == 0 || m.GetAccBytes() > api.MaxAcc):
 		bad = fmt.Sprintf("a reduce has no output array and an accumulator of 1 to %d bytes", api.MaxAcc)
 	}

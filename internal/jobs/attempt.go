@@ -52,7 +52,7 @@ func (j *job) answer(a sched.Assign, t *wire.RunTask, r *wire.TaskResult, err er
 
 func (j *job) message(a sched.Assign) *wire.RunTask {
 	s := j.stageOf(a.Task)
-	shape := s.inputs[0].Shape
+	shape := s.geometry().Shape
 	extent := uint64(a.Task - s.first)
 	first := extent * shape.Extent
 	t := &wire.RunTask{
@@ -64,7 +64,7 @@ func (j *job) message(a sched.Assign) *wire.RunTask {
 	for _, in := range s.inputs {
 		t.Inputs = append(t.Inputs, j.at(in, extent))
 	}
-	if s.spec.Kind == wire.TaskMap {
+	if s.spec.Kind.Writes() {
 		t.Output = j.at(s.output, extent)
 	}
 	return t

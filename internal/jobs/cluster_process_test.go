@@ -219,6 +219,15 @@ func (c *cluster) array(name, typ string, width int, extent uint64, content []by
 	return a.Id
 }
 
+// seal makes an array immutable.
+func (c *cluster) seal(id uint64) {
+	c.Helper()
+	m := &holov1.SealRequest{Array: id}
+	if _, err := c.SealArray(c.ctx, door.Ask(c, c.user(), holov1connect.ArrayServiceSealProcedure, m), holo.ArrayID(id)); err != nil {
+		c.Fatal(err)
+	}
+}
+
 // content reads an array, waiting for shards that are being moved.
 func (c *cluster) content(id uint64, size int) []byte {
 	c.Helper()

@@ -94,33 +94,37 @@ func (w *work) around(ctx context.Context, in wire.TaskArray) (Around, error) {
 	if err != nil {
 		return Around{}, err
 	}
-	return ReadAround(w.task, in.Type, func(first uint64, b []byte) error {
-		for len(b) > 0 {
-			n, err := w.elements(ctx, a, in, first, b)
-			if err != nil {
-				return err
-			}
-			first, b = first+n/in.Type.Size(), b[n:]
-		}
-		return nil
-	})
+	return ReadAround(w.task, in.Type, func(first uint64, b []byte) error { return w.elements(ctx, a, first, b) })
 }
 
-// elements fills b with elements from first on as far as they lie in one extent,
-// and tells how many bytes that were.
-func (w *work) elements(ctx context.Context, a Array, in wire.TaskArray, first uint64, b []byte) (uint64, error) {
-	shape, size := w.shape(in), in.Type.Size()
+// elements fills b with elements of an array from first on, from the homes of the
+// extents that they lie in.
+func (w *work) elements(ctx context.Context, a Array, first uint64, b []byte) error {
+	for len(b) > 0 {
+		n, err := w.inExtent(ctx, a, first, b)
+		if err != nil {
+			return err
+		}
+		first, b = first+n/a.Shape.Type.Size(), b[n:]
+	}
+	return nil
+}
+
+// inExtent fills b as far as its elements lie in one extent, and tells how many
+// bytes that were.
+func (w *work) inExtent(ctx context.Context, a Array, first uint64, b []byte) (uint64, error) {
+	shape, size := a.Shape, a.Shape.Type.Size()
 	extent, from := first/shape.Extent, first%shape.Extent*size
 	n := min(uint64(len(b)), shape.Extent*size-from)
 	page, count := from/holo.PageSize, (from+n+holo.PageSize-1)/holo.PageSize-from/holo.PageSize
-	got, err := w.cluster.ReadPages(ctx, in.Array, w.cluster.Shard(a, extent), holo.PageIndex(extent*shape.ExtentPages()+page), uint32(count))
+	got, err := w.cluster.ReadPages(ctx, a.ID, w.cluster.Shard(a, extent), holo.PageIndex(extent*shape.ExtentPages()+page), uint32(count))
 	if err != nil {
 		return 0, err
 	}
 	if uint64(len(got.Pages)) != count {
-		return 0, holo.Errorf(holo.Internal, "read %d pages of array a%d: %d came", count, uint64(in.Array), len(got.Pages))
+		return 0, holo.Errorf(holo.Internal, "read %d pages of array a%d: %d came", count, uint64(a.ID), len(got.Pages))
 	}
-	newSource(in.Type, count*holo.PageSize, got.Pages).read(b[:n], from%holo.PageSize)
+	newSource(shape.Type, count*holo.PageSize, got.Pages).read(b[:n], from%holo.PageSize)
 	w.countBytes(n, got.Moved)
 	return n, nil
 }

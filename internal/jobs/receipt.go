@@ -26,7 +26,7 @@ type Receipt struct {
 
 // statement is a receipt without who says it and when.
 func (w *work) statement() wire.Receipt {
-	r := wire.Receipt{Prices: module.Version, Gas: w.result.Gas}
+	r := wire.Receipt{Prices: module.Version, Gas: w.result.Gas, Inputs: w.reads}
 	for _, in := range w.inputs {
 		r.Inputs = append(r.Inputs, in.root())
 		if w.task.Halo.Width > 0 {
@@ -72,6 +72,19 @@ func Replay(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.R
 		return wire.Receipt{}, nil, taskError(t, err)
 	}
 	return w.statement(), w.acc, nil
+}
+
+// ReplayGeneral runs a general task again, from elements that it asks for.
+func ReplayGeneral(ctx context.Context, pool *workers.Pool, m *module.Module, t *wire.RunTask, inputs []Elements) (wire.Receipt, error) {
+	w := &work{workers: pool, module: m, task: t, result: new(wire.TaskResult)}
+	if len(inputs) != len(t.Inputs) || t.Kind != wire.TaskGeneral {
+		return wire.Receipt{}, holo.Errorf(holo.Invalid, "run task %d again: a %s with %d inputs from %d", t.Task, t.Kind, len(t.Inputs), len(inputs))
+	}
+	w.grant(inputs)
+	if err := w.compute(ctx); err != nil {
+		return wire.Receipt{}, taskError(t, err)
+	}
+	return w.statement(), nil
 }
 
 // checkReceipt holds a receipt against the answer that it came with. That of

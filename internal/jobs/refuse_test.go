@@ -34,7 +34,7 @@ func TestJobsThatCannotBeAreRefused(t *testing.T) {
 		"unknown output":     {holo.NotFound, "does not exist", func(s *Spec) { s.Output = 99 }},
 		"too many arrays":    {holo.Invalid, "17 arrays, at most 16", func(s *Spec) { s.Inputs = make([]holo.ArrayID, 16) }},
 		"map without output": {holo.Invalid, "a map has one", func(s *Spec) { s.Output = 0 }},
-		"map with acc":       {holo.Invalid, "a map none", func(s *Spec) { s.AccBytes = 8 }},
+		"map with acc":       {holo.Invalid, "a map or tasks none", func(s *Spec) { s.AccBytes = 8 }},
 		"reduce without acc": {holo.Invalid, "a reduce wants 1", func(s *Spec) { s.Kind, s.Output = wire.TaskReduce, 0 }},
 		"reduce with output": {holo.Invalid, "a reduce none", func(s *Spec) { s.Kind, s.AccBytes = wire.TaskReduce, 8 }},
 		"acc too large":      {holo.Invalid, "1048577 bytes", func(s *Spec) { s.Kind, s.Output, s.AccBytes = wire.TaskReduce, 0, wire.MaxAcc+1 }},

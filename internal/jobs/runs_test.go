@@ -22,14 +22,18 @@ const (
 type repeated struct {
 	*cluster
 	sum, count *holov1.SubmitRequest
+	reverse    *holov1.SubmitRequest // general tasks
 	sums       []byte
 	counter    []int64
+	reversed   []byte
 	died       int
 }
 
 func newRepeated(t *testing.T, size int) *repeated {
 	c := newCluster(t, size)
+	c.until("the cluster knows general tasks", func(s *holov1.StatusResponse) bool { return s.Protocol >= 2 })
 	c.push("basic")
+	c.push("tasks")
 	const extent, n = holo.PageSize / 8, 120 * holo.PageSize / 8
 	rng := rand.New(rand.NewPCG(9, 9))
 	v, counter, ones := make([]float64, n), make([]int64, n), make([]int64, n)
@@ -38,14 +42,19 @@ func newRepeated(t *testing.T, size int) *repeated {
 	}
 	in := c.array("v", "f64", 8, extent, bytesOf(v))
 	to, one := c.array("counter", "i64", 8, extent, bytesOf(counter)), c.array("ones", "i64", 8, extent, bytesOf(ones))
+	c.seal(in)
+	back := c.array("back", "f64", 8, extent, make([]byte, 8*n))
+	backwards := slices.Clone(v)
+	slices.Reverse(backwards)
 	return &repeated{
-		cluster: c, counter: counter,
-		sum:   &holov1.SubmitRequest{Kernel: "basic", Function: "stats", Kind: "reduce", Inputs: []uint64{in}, AccBytes: 120},
-		count: &holov1.SubmitRequest{Kernel: "basic", Function: "add", Kind: "map", Inputs: []uint64{to, one}, Output: to},
+		cluster: c, counter: counter, reversed: bytesOf(backwards),
+		reverse: &holov1.SubmitRequest{Kernel: "tasks", Function: "reverse", Kind: "task", Inputs: []uint64{in}, Output: back},
+		sum:     &holov1.SubmitRequest{Kernel: "basic", Function: "stats", Kind: "reduce", Inputs: []uint64{in}, AccBytes: 120},
+		count:   &holov1.SubmitRequest{Kernel: "basic", Function: "add", Kind: "map", Inputs: []uint64{to, one}, Output: to},
 	}
 }
 
-// run does both jobs once, and has a node die in each where it is told to.
+// run does all jobs once, and has a node die in each where it is told to.
 func (r *repeated) run(kill bool) {
 	r.sums = r.once(r.sum, kill).Result
 	r.once(r.count, kill)
@@ -54,6 +63,13 @@ func (r *repeated) run(kill bool) {
 	}
 	if got := r.content(r.count.Output, 8*len(r.counter)); !bytes.Equal(got, bytesOf(r.counter)) {
 		r.Fatal("a page was not counted up exactly once")
+	}
+	if err := r.WriteRange(r.ctx, holo.ArrayID(r.reverse.Output), 0, make([]byte, len(r.reversed))); err != nil {
+		r.Fatal(err)
+	}
+	r.once(r.reverse, kill)
+	if !bytes.Equal(r.content(r.reverse.Output, len(r.reversed)), r.reversed) {
+		r.Fatal("general tasks wrote something else")
 	}
 }
 

@@ -38,7 +38,7 @@ func (r *Runner) stage(ctx context.Context, spec Spec) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = spec.checkFunctions(m, s.inputs[0].Shape.Extents())
+	err = spec.checkFunctions(m, s.geometry().Shape.Extents())
 	if err == nil {
 		err = spec.fitsATask(m)
 	}
@@ -59,11 +59,16 @@ func (s *stage) findArrays(ctx context.Context, c Cluster) error {
 			return err
 		}
 		s.inputs = append(s.inputs, a)
-		if err := s.fits(a, true); err != nil {
+		if s.spec.Kind == wire.TaskGeneral {
+			err = s.asked(a)
+		} else {
+			err = s.fits(a, true)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if s.spec.Kind != wire.TaskMap {
+	if !s.spec.Kind.Writes() {
 		return nil
 	}
 	out, err := c.Array(ctx, s.spec.Output)
@@ -75,6 +80,15 @@ func (s *stage) findArrays(ctx context.Context, c Cluster) error {
 	}
 	s.output = out
 	return s.fits(out, false)
+}
+
+// geometry is the array of which each extent is a task: of a general task's inputs
+// none needs to be like the output.
+func (s *stage) geometry() Array {
+	if s.spec.Kind == wire.TaskGeneral {
+		return s.output
+	}
+	return s.inputs[0]
 }
 
 // moves is what a task reads and writes, in bytes.
@@ -183,7 +197,7 @@ func (j *job) result() []byte {
 // count is the number of tasks.
 func (j *job) count() (n uint64) {
 	for _, s := range j.stages {
-		n += s.inputs[0].Shape.Extents()
+		n += s.geometry().Shape.Extents()
 	}
 	return n
 }

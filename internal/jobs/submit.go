@@ -122,8 +122,8 @@ func (r *Runner) prepare(ctx context.Context, s Spec) (*job, error) {
 
 // check refuses a job for what it says of itself.
 func (s *Spec) check() error {
-	views, isMap := len(s.Inputs), s.Kind == wire.TaskMap
-	if isMap {
+	views, writes := len(s.Inputs), s.Kind.Writes()
+	if writes {
 		views++
 	}
 	switch {
@@ -137,14 +137,16 @@ func (s *Spec) check() error {
 		return s.bad("%d arrays, at most %d", views, sandbox.MaxViews)
 	case len(s.Params) > wire.MaxParams:
 		return s.bad("%d bytes of parameters, at most %d", len(s.Params), wire.MaxParams)
-	case isMap != (s.AccBytes == 0) || s.AccBytes > wire.MaxAcc:
-		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map none", s.AccBytes, wire.MaxAcc)
-	case isMap != (s.Output != 0):
-		return s.bad("output array %d: a map has one, a reduce none", s.Output)
-	case !s.Halo.Valid(wire.MaxHalo) || s.Halo.Width > 0 && !isMap:
+	case writes != (s.AccBytes == 0) || s.AccBytes > wire.MaxAcc:
+		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map or tasks none", s.AccBytes, wire.MaxAcc)
+	case writes != (s.Output != 0):
+		return s.bad("output array %d: a map or tasks have one, a reduce none", s.Output)
+	case !s.Halo.Valid(wire.MaxHalo) || s.Halo.Width > 0 && s.Kind != wire.TaskMap:
 		return s.bad("a halo of %d elements with the edge %s: a map may have one of at most %d, with an edge", s.Halo.Width, s.Halo.Edge, wire.MaxHalo)
 	case s.Halo.Width > 0 && slices.Contains(s.Inputs, s.Output):
 		return s.bad("it writes array a%d, which other tasks read around their extents: write another array", uint64(s.Output))
+	case s.Kind == wire.TaskGeneral && slices.Contains(s.Inputs, s.Output):
+		return s.bad("it writes array a%d, which its tasks read: write another array", uint64(s.Output))
 	}
 	return s.fitsATask(nil)
 }
@@ -153,7 +155,10 @@ func (s *Spec) check() error {
 // one extent has nothing to combine.
 func (s *Spec) checkFunctions(m *module.Module, extents uint64) error {
 	kinds := []module.Kind{module.Map}
-	if s.Kind == wire.TaskReduce {
+	switch s.Kind {
+	case wire.TaskGeneral:
+		kinds[0] = module.Task
+	case wire.TaskReduce:
 		kinds = []module.Kind{module.Reduce, module.Combine}[:min(extents, 2)]
 	}
 	for _, k := range kinds {
@@ -173,6 +178,9 @@ func (s *Spec) bad(format string, args ...any) error {
 // travel to it.
 func (s *stage) fits(a Array, input bool) error {
 	first := s.inputs[0]
+	if s.spec.Kind == wire.TaskGeneral {
+		first = a
+	}
 	switch {
 	case a.Shape.Check() != nil:
 		return a.Shape.Check()
@@ -190,13 +198,21 @@ func (s *stage) fits(a Array, input bool) error {
 	return nil
 }
 
+// asked refuses an input that a general task may not ask for.
+func (s *stage) asked(a Array) error {
+	if !a.Sealed {
+		return s.spec.bad("%s is not sealed, and a task that is tried again must read the same: seal it first", a.Name)
+	}
+	return a.Shape.Check()
+}
+
 // cut makes a task of each extent of each stage, at home where the output or
 // the first input lies.
 func (j *job) cut(flow []sched.Stage, o sched.Options) {
 	next := holo.TaskID(0)
 	for i, s := range j.stages {
 		at := s.inputs[0]
-		if s.spec.Kind == wire.TaskMap {
+		if s.spec.Kind.Writes() {
 			at = s.output
 		}
 		shards := make([]holo.ShardID, at.Shape.Extents())

@@ -25,6 +25,9 @@ type work struct {
 	acc    []byte
 	output [][]byte      // pages of the extent, for a map
 	summed []holo.Digest // of output
+
+	reads   []holo.Digest    // of each input of a general task, what it asked for and got
+	handles []workers.Handle // of a general task: its inputs, then its output
 }
 
 func (w *work) do(ctx context.Context) error {
@@ -61,6 +64,9 @@ func (w *work) pages(a wire.TaskArray) (first holo.PageIndex, count uint32) {
 // read takes hold of the extent's pages of every input, and of what lies around
 // it where the task has a halo.
 func (w *work) read(ctx context.Context) error {
+	if w.task.Kind == wire.TaskGeneral {
+		return w.open(ctx)
+	}
 	for _, in := range w.task.Inputs {
 		first, count := w.pages(in)
 		got, err := w.cluster.ReadPages(ctx, in.Array, in.Shard, first, count)
@@ -102,6 +108,9 @@ func (w *work) compute(ctx context.Context) error {
 		kind = module.Reduce
 		w.acc = make([]byte, w.task.AccBytes)
 	}
+	if w.task.Kind == wire.TaskGeneral {
+		kind = module.Task
+	}
 	used, err := w.workers.Run(ctx, w.kernel(kind))
 	w.result.Gas = used.Gas
 	return err
@@ -116,6 +125,9 @@ func (w *work) kernel(kind module.Kind) *workers.Task {
 	}
 	for _, in := range w.inputs {
 		k.Inputs = append(k.Inputs, workers.Input{Type: in.elem, Read: in.read})
+	}
+	if t.Kind == wire.TaskGeneral {
+		k.Run, k.Handles = t.Count, w.handles
 	}
 	if t.Kind == wire.TaskMap {
 		k.Outputs = []workers.Output{{Type: t.Output.Type, Write: w.write}}

@@ -132,6 +132,14 @@ func (j Job) Check(t Task) error {
 }
 
 // Differences names what another run of the task came to that the receipt says
+// part is what a task reads of an input.
+func part(t *wire.RunTask) string {
+	if t.Kind == wire.TaskGeneral {
+		return "what it asked for"
+	}
+	return fmt.Sprintf("elements %d to %d", t.First, t.First+t.Count-1)
+}
+
 // otherwise.
 func (t Task) Differences(again *wire.Receipt) []string {
 	var list []string
@@ -143,8 +151,7 @@ func (t Task) Differences(again *wire.Receipt) []string {
 	}
 	for i, sum := range again.Inputs {
 		if t.Said.Inputs[i] != sum {
-			differ(fmt.Sprintf("input %d (array #%d, elements %d to %d)", i, t.Run.Inputs[i].Array, t.Run.First, t.Run.First+t.Run.Count-1),
-				t.Said.Inputs[i], sum)
+			differ(fmt.Sprintf("input %d (array #%d, %s)", i, t.Run.Inputs[i].Array, part(t.Run)), t.Said.Inputs[i], sum)
 		}
 	}
 	for i, sum := range again.Halos {

@@ -1,6 +1,9 @@
 package wire
 
-import "github.com/holocompute/holocompute/internal/holo"
+import (
+	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/protocol"
+)
 
 // Limits of a job's messages. MaxParams and MaxAcc equal those of the client
 // API.
@@ -22,18 +25,21 @@ type TaskKind uint8
 
 // The kinds of tasks.
 const (
-	TaskMap    TaskKind = iota + 1 // writes one extent of the output
-	TaskReduce                     // answers with its partial result
+	TaskMap     TaskKind = iota + 1 // writes one extent of the output
+	TaskReduce                      // answers with its partial result
+	TaskGeneral                     // asks for elements of its inputs, and writes one extent of the output
 	taskKinds
 )
 
-// String is "map" or "reduce".
+// String is "map", "reduce" or "task".
 func (k TaskKind) String() string {
 	switch k {
 	case TaskMap:
 		return "map"
 	case TaskReduce:
 		return "reduce"
+	case TaskGeneral:
+		return "task"
 	}
 	return "invalid"
 }
@@ -41,7 +47,18 @@ func (k TaskKind) String() string {
 // Valid reports whether k is one of the kinds above.
 func (k TaskKind) Valid() bool { return k > 0 && k < taskKinds }
 
-// ParseTaskKind reads "map" or "reduce".
+// Since is the version of the protocol from which on there are tasks of the kind.
+func (k TaskKind) Since() protocol.Version {
+	if k == TaskGeneral {
+		return 2
+	}
+	return protocol.First
+}
+
+// Writes reports whether a task of the kind has an output.
+func (k TaskKind) Writes() bool { return k == TaskMap || k == TaskGeneral }
+
+// ParseTaskKind reads "map", "reduce" or "task".
 func ParseTaskKind(s string) (TaskKind, bool) {
 	for k := TaskMap; k < taskKinds; k++ {
 		if k.String() == s {
@@ -181,7 +198,7 @@ func (m *RunTask) encode(e *Encoder) {
 	for i := range m.Inputs {
 		m.Inputs[i].encode(e)
 	}
-	if m.Kind == TaskMap {
+	if m.Kind.Writes() {
 		m.Output.encode(e)
 		m.Halo.encode(e)
 	}
@@ -218,7 +235,7 @@ func (m *RunTask) decodeArrays(d *Decoder) {
 	for i := range m.Inputs {
 		m.Inputs[i].decode(d)
 	}
-	if m.Kind == TaskMap {
+	if m.Kind.Writes() {
 		m.Output.decode(d)
 		m.Halo = decodeHalo(d)
 	}
@@ -227,15 +244,15 @@ func (m *RunTask) decodeArrays(d *Decoder) {
 // shaped reports whether the range is one extent of arrays that can be: so a
 // node that decoded the message needs no further check of its arithmetic.
 func (m *RunTask) shaped() bool {
-	for _, a := range m.Inputs {
-		if (holo.Shape{Type: a.Type, Length: m.Length, Extent: m.Extent}).Check() != nil {
+	for _, a := range m.Inputs { // those of a general task have a geometry of their own
+		if m.Kind != TaskGeneral && (holo.Shape{Type: a.Type, Length: m.Length, Extent: m.Extent}).Check() != nil || !a.Type.Valid() {
 			return false
 		}
 	}
-	if m.Kind == TaskMap && (holo.Shape{Type: m.Output.Type, Length: m.Length, Extent: m.Extent}).Check() != nil {
+	if m.Kind.Writes() && (holo.Shape{Type: m.Output.Type, Length: m.Length, Extent: m.Extent}).Check() != nil {
 		return false
 	}
-	return m.Halo.Valid(m.Length) && m.Extent > 0 && m.First < m.Length && m.First%m.Extent == 0 && m.Count == min(m.Extent, m.Length-m.First)
+	return m.Halo.Valid(m.Length) && (m.Halo.Width == 0 || m.Kind == TaskMap) && m.Extent > 0 && m.First < m.Length && m.First%m.Extent == 0 && m.Count == min(m.Extent, m.Length-m.First)
 }
 
 func (m *TaskResult) encode(e *Encoder) {

@@ -98,7 +98,19 @@ func TestJobOfAStandardKernelNeedsItsName(t *testing.T) {
 // Each right that a job needs is asked for when it is recorded, and what may be
 // computed on only binds the output.
 func TestJobNeedsItsRightsWhenItIsRecorded(t *testing.T) {
+	for _, kind := range []string{"map", "task"} {
+		t.Run(kind, func(t *testing.T) { needsItsRights(t, kind) })
+	}
+}
+
+func needsItsRights(t *testing.T, kind string) {
 	w, q := lab(t)
+	q.Kind = kind
+	for n := 1; n <= 2; n++ {
+		if err := w.says(n, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
 	try := func() *wire.Asked { return w.ask("bob", submitJob, q) }
 	w.refused(ReasonNotGranted, try())
 	w.grant("owner", give("bob", holo.RoleRunner, holo.Scope{Module: holo.ModuleID{8}})) // of another module
@@ -128,6 +140,22 @@ func TestJobNeedsItsRightsWhenItIsRecorded(t *testing.T) {
 	free.Release = true
 	w.grant("owner", free)
 	w.do(w.ask("bob", submitJob, reads))
+}
+
+// General tasks are of version 2: in a cluster at 1 there are voters who cannot read
+// what the client asks for.
+func TestGeneralTasksNeedTheirVersion(t *testing.T) {
+	w, q := lab(t)
+	q.Kind = "task"
+	w.refused(ReasonVersion, w.ask("maker", submitJob, q))
+	for n := 1; n <= 2; n++ {
+		if err := w.says(n, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := w.do(w.ask("maker", submitJob, q)).(*wire.JobRecord); r.Kind != wire.TaskGeneral {
+		t.Errorf("job %+v", r)
+	}
 }
 
 // A token runs what it covers, on what it covers.

@@ -66,6 +66,9 @@ func (c *Catalog) checkStage(s *wire.JobStage) error {
 	if !s.Kind.Valid() || s.Module == (holo.ModuleID{}) {
 		return holo.Errorf(holo.Invalid, "put job: it names no kernel")
 	}
+	if v := s.Kind.Since(); v > c.speaks { // who does not know the kind cannot read the request, either
+		return holo.Refuse(holo.Denied, ReasonVersion, "put job: general tasks are of version %d of the protocol, and the cluster is at %d: upgrade the programs of all nodes", v, c.speaks)
+	}
 	for _, id := range s.Arrays() {
 		if a, ok := c.arrays[id]; !ok || a.State == wire.ArrayDeleted {
 			return noArray("put job on", id)

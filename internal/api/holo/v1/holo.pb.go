@@ -2241,7 +2241,7 @@ type SubmitRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Kernel     string                 `protobuf:"bytes,1,opt,name=kernel,proto3" json:"kernel,omitempty"`                              // name or hash
 	Function   string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`                          // without its prefix: by_hour
-	Kind       string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                  // map, reduce
+	Kind       string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                  // map, reduce, task
 	Inputs     []uint64               `protobuf:"varint,4,rep,packed,name=inputs,proto3" json:"inputs,omitempty"`                      // arrays of one affinity and length
 	Output     uint64                 `protobuf:"varint,5,opt,name=output,proto3" json:"output,omitempty"`                             // array, for map
 	Params     []byte                 `protobuf:"bytes,6,opt,name=params,proto3" json:"params,omitempty"`                              // at most 64 KiB
