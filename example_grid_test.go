@@ -16,7 +16,7 @@ func ExampleArray_Grid() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	a, err := holocompute.Create[int32](ctx, c, "matrix", 4*3, holocompute.ArrayOptions{})
+	a, err := holocompute.Create[int32](ctx, c, "example/matrix", 4*3, holocompute.ArrayOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestGridsDoWhatSlicesOfGoDo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := connect(t)
-	a, err := holocompute.Create[float64](ctx, c, "grid", n, holocompute.ArrayOptions{})
+	a, err := holocompute.Create[float64](ctx, c, "grid/whole", n, holocompute.ArrayOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestGridsThatCannotBeAreRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := connect(t)
-	a, err := holocompute.Create[int16](ctx, c, "small", 12, holocompute.ArrayOptions{})
+	a, err := holocompute.Create[int16](ctx, c, "grid/small", 12, holocompute.ArrayOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -109,7 +110,20 @@ func (l *live) worked() things {
 	must(l.t, err)
 	_, err = job.Wait(ctx)
 	must(l.t, err)
+	l.still()
 	return things{raw.Info().ID, job.ID()}
+}
+
+// still waits until nothing is recorded any more: that a job has ended is shown
+// before the catalogue has it.
+func (l *live) still() {
+	l.t.Helper()
+	const twoLooks = 300 * time.Millisecond
+	for last, more := uint64(0), true; more; time.Sleep(twoLooks) {
+		s, err := l.sdk.Status(l.t.Context())
+		must(l.t, err)
+		last, more = s.CatalogIndex, s.CatalogIndex != last
+	}
 }
 
 // texts are what fields of these names hold in a request that makes sense; all
