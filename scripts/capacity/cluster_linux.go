@@ -26,6 +26,7 @@ type cluster struct {
 	holo   string
 	memory uint64
 	nodes  []*node
+	stood  time.Duration // the longest that one write took
 }
 
 // node is a process, and a client at its socket.

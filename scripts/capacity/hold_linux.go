@@ -55,15 +55,18 @@ func (c *cluster) write(ctx context.Context, name string, bytes uint64) (sum [32
 	if err != nil {
 		return sum, err
 	}
+	c.stood = 0
 	hash, chance, began := sha256.New(), rand.NewChaCha8([32]byte{byte(bytes >> 20)}), time.Now()
 	for buf, first := make([]byte, step), uint64(0); first < bytes; first += step {
 		chance.Read(buf)
 		hash.Write(buf)
+		since := time.Now()
 		if err := a.Write(ctx, first, buf); err != nil {
 			return sum, err
 		}
+		c.stood = max(c.stood, time.Since(since))
 	}
-	fmt.Printf("capacity: %s: %d MiB written in %.1f s\n", name, bytes/mib, time.Since(began).Seconds())
+	fmt.Printf("capacity: %s: %d MiB written in %.1f s, %d MiB in at most %.2f s\n", name, bytes/mib, time.Since(began).Seconds(), step/mib, c.stood.Seconds())
 	return [32]byte(hash.Sum(nil)), nil
 }
 
