@@ -64,7 +64,8 @@ func (w *work) noted(sum *holo.Digest, in Elements) func(context.Context, uint64
 		if err := in.Read(ctx, first, b); err != nil {
 			return err
 		}
-		*sum = digest.Of(append(binary.LittleEndian.AppendUint64(bytes.Clone(sum[:]), first), b...))
+		came := digest.Of(b)
+		*sum = digest.Of(append(binary.LittleEndian.AppendUint64(bytes.Clone(sum[:]), first), came[:]...))
 		return nil
 	}
 }
