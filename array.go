@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"unsafe"
 
+	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
 )
 
-// Element is what arrays hold: every fixed-width number.
+// Element is what arrays hold: every fixed-width number, and bool, which is a uint8
+// of 0 or 1 in the cluster and true of any other. Bytes of a fixed number are the
+// rows of a Grid of uint8.
 type Element interface {
-	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | float32 | float64
+	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | float32 | float64 | bool
 }
 
 // Array is an array of T in the cluster's memory.
@@ -60,6 +63,9 @@ func (a *Array[T]) Write(ctx context.Context, first uint64, values []T) error {
 
 // Read fills dst from element first on.
 func (a *Array[T]) Read(ctx context.Context, first uint64, dst []T) error {
+	if bools, ok := any(dst).([]bool); ok {
+		return a.readBools(ctx, first, bools)
+	}
 	if littleEndian {
 		return a.raw.ReadBytes(ctx, first, view(dst))
 	}
@@ -69,6 +75,22 @@ func (a *Array[T]) Read(ctx context.Context, first uint64, dst []T) error {
 	}
 	_, err := binary.Decode(b, binary.LittleEndian, dst)
 	return err
+}
+
+// readBools takes the bytes as they come for numbers, for a bool has only two.
+func (a *Array[T]) readBools(ctx context.Context, first uint64, dst []bool) error {
+	b := make([]byte, min(len(dst), api.MaxUpload))
+	for len(dst) > 0 {
+		n := min(len(dst), len(b))
+		if err := a.raw.ReadBytes(ctx, first, b[:n]); err != nil {
+			return err
+		}
+		for i, v := range b[:n] {
+			dst[i] = v != 0
+		}
+		first, dst = first+uint64(n), dst[n:]
+	}
+	return nil
 }
 
 // Fill sets count elements from first to value.
@@ -100,7 +122,7 @@ func TypeFor[T Element]() ElementType {
 		return I32
 	case int64:
 		return I64
-	case uint8:
+	case uint8, bool:
 		return U8
 	case uint16:
 		return U16

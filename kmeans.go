@@ -144,7 +144,11 @@ func floats(t ElementType, b []byte) []float64 {
 	return floatsOf[float64](b)
 }
 
-func floatsOf[T Element](b []byte) []float64 {
+type number interface {
+	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | float32 | float64
+}
+
+func floatsOf[T number](b []byte) []float64 {
 	var zero T
 	out := make([]float64, len(b)/binary.Size(zero))
 	values := make([]T, len(out))

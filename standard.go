@@ -3,6 +3,7 @@ package holocompute
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -15,13 +16,17 @@ type Number = question.Number
 
 // NumberOf is an element as a Number.
 func NumberOf[T Element](v T) Number {
-	switch t := TypeFor[T](); {
-	case t.Float():
-		return question.Float(float64(v))
-	case t.Signed():
-		return question.Int(int64(v))
+	switch r := reflect.ValueOf(v); {
+	case r.CanFloat():
+		return question.Float(r.Float())
+	case r.CanInt():
+		return question.Int(r.Int())
+	case r.CanUint():
+		return question.Uint(r.Uint())
+	case r.Bool():
+		return question.Uint(1)
 	}
-	return question.Uint(uint64(v))
+	return question.Uint(0)
 }
 
 // ParseNumber reads an element of a type from decimal text: an integer in range,
@@ -29,14 +34,20 @@ func NumberOf[T Element](v T) Number {
 func ParseNumber(t ElementType, text string) (Number, error) { return question.ParseNumber(t, text) }
 
 // valueOf is a Number that is an element of T.
-func valueOf[T Element](n Number) T {
-	if v, ok := n.Int64(); ok {
-		return T(v)
+func valueOf[T Element](n Number) (v T) {
+	i, _ := n.Int64()
+	u, _ := n.Uint64()
+	switch r := reflect.ValueOf(&v).Elem(); {
+	case r.CanFloat():
+		r.SetFloat(n.Float64())
+	case r.CanInt():
+		r.SetInt(i)
+	case r.CanUint():
+		r.SetUint(u)
+	default:
+		r.SetBool(u != 0)
 	}
-	if v, ok := n.Uint64(); ok {
-		return T(v)
-	}
-	return T(n.Float64())
+	return v
 }
 
 // tidyWithin bounds the cancelling of a job that nobody waits for any more.
