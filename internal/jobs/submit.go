@@ -138,9 +138,9 @@ func (s *Spec) check() error {
 	case len(s.Params) > wire.MaxParams:
 		return s.bad("%d bytes of parameters, at most %d", len(s.Params), wire.MaxParams)
 	case writes != (s.AccBytes == 0) || s.AccBytes > wire.MaxAcc:
-		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map or tasks none", s.AccBytes, wire.MaxAcc)
+		return s.bad("an accumulator of %d bytes: a reduce wants 1 to %d, a map or a task none", s.AccBytes, wire.MaxAcc)
 	case writes != (s.Output != 0):
-		return s.bad("output array %d: a map or tasks have one, a reduce none", s.Output)
+		return s.bad("output array %d: a map or a task has one, a reduce none", s.Output)
 	case !s.Halo.Valid(wire.MaxHalo) || s.Halo.Width > 0 && s.Kind != wire.TaskMap:
 		return s.bad("a halo of %d elements with the edge %s: a map may have one of at most %d, with an edge", s.Halo.Width, s.Halo.Edge, wire.MaxHalo)
 	case s.Halo.Width > 0 && slices.Contains(s.Inputs, s.Output):
