@@ -146,6 +146,9 @@ func (n *Node) dispatch(ctx context.Context, r *request) error {
 		if rt.oneWay {
 			return nil // protocols send again
 		}
+		if rt.quota == quotaRaft { // what follows on the stream is no message
+			return errors.Join(err, r.fail(err))
+		}
 		return r.fail(err)
 	}
 	defer release()
