@@ -146,10 +146,7 @@ func (n *Node) dispatch(ctx context.Context, r *request) error {
 		if rt.oneWay {
 			return nil // protocols send again
 		}
-		if rt.quota == quotaRaft { // what follows on the stream is no message
-			return errors.Join(err, r.fail(err))
-		}
-		return r.fail(err)
+		return r.refused(rt, err)
 	}
 	defer release()
 	err = rt.handle(n, ctx, r)
@@ -161,7 +158,17 @@ func (n *Node) dispatch(ctx context.Context, r *request) error {
 		return nil
 	}
 	n.refusals.addErr(err)
-	return r.fail(err)
+	return r.refused(rt, err)
+}
+
+// refused answers a request with its error. A stream that was opened for Raft ends
+// with it: what follows there is no message.
+func (r *request) refused(rt route, err error) error {
+	answered := r.fail(err)
+	if rt.quota == quotaRaft {
+		return errors.Join(err, answered)
+	}
+	return answered
 }
 
 // judge decides whether the session may send the message at all.
