@@ -97,8 +97,9 @@ func (r *repeated) once(m *holov1.SubmitRequest, kill bool) *holov1.Job {
 // The same jobs give the same bytes in ten runs on each number of nodes, and in
 // those in which a node is killed; each page of a map is written once in each.
 func TestSameJobsGiveTheSameBytesInTenRunsOnAnyNodes(t *testing.T) {
+	runs := runs
 	if testing.Short() {
-		t.Skip("starts a dozen processes")
+		runs = 1 // and no death: other tests of this package have some
 	}
 	var first []byte
 	for size := 1; size <= 3; size++ {
@@ -112,7 +113,7 @@ func TestSameJobsGiveTheSameBytesInTenRunsOnAnyNodes(t *testing.T) {
 				t.Errorf("run %d on %d nodes: other sums", i, size)
 			}
 		}
-		if size == 3 && r.died == 0 {
+		if size == 3 && runs > killEvery && r.died == 0 {
 			t.Error("no node died in the middle of a job: the test was without trouble")
 		}
 		t.Logf("%d nodes: %d runs alike, %d nodes died", size, runs, r.died)
