@@ -25,12 +25,14 @@ func (j *job) attempt(ctx context.Context, a sched.Assign) event {
 
 // timed is attempt, and when it was.
 func (j *job) timed(ctx context.Context, a sched.Assign) event {
-	now := j.runner.cluster.Now
-	start := now()
+	start := j.age()
 	e := j.attempt(ctx, a)
-	e.start, e.end = time.Duration(start.Sub(j.began)), time.Duration(now().Sub(j.began))
+	e.start, e.end = start, j.age()
 	return e
 }
+
+// age is how long the job has been coordinated here.
+func (j *job) age() time.Duration { return time.Duration(j.runner.cluster.Now().Sub(j.began)) }
 
 // answer checks what a node said. Nodes are admitted, but an answer to another
 // question would be counted as this one's.

@@ -37,6 +37,7 @@ func (j *job) end() End {
 // told although their streams are reset too: a reset can be late or lost with
 // its connection, and a kernel must not run on for nobody.
 func (j *job) finish(ctx context.Context, attempts *group) {
+	j.spanOut()
 	close(j.ended)
 	end := j.end()
 	nodes := j.sched.Nodes()
@@ -53,10 +54,10 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 		j.cancelTasks(ctx, min(cancelTime, limit), nodes)
 	}
 	attempts.Close()
-	for _, recall := range j.recalls {
-		recall()
+	for _, o := range j.out {
+		o.recall()
 	}
-	j.partials, j.recalls = nil, nil
+	j.partials, j.out = nil, nil
 	j.record(ctx, min(recordTime, limit))
 }
 

@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -16,7 +18,16 @@ func TestAJobGoesOnWithoutANodeThatHangs(t *testing.T) {
 	l := newLAN(t, 3, Options{Schedule: sched.Options{Overhead: holo.Millisecond}})
 	in, out := l.longs("x", 1, ramp(0, n)), l.longs("x", 1, make([]int64, n))
 	l.hangs = map[int]bool{2: true}
+	var commits, before atomic.Int32
+	l.onCommit = func(int, *TaskCommit) {
+		if commits.Add(1) == 90 { // one of the two at least is committed by now, and recalled without the job's end
+			before.Store(int32(l.awaitRecall()))
+		}
+	}
 	j := l.do(l.addJob(in, in, out))
+	if before.Load() == 0 {
+		t.Error("nothing was recalled while the job ran")
+	}
 	want := ramp(0, n)
 	for i := range want {
 		want[i] *= 2
@@ -42,14 +53,26 @@ func TestAJobGoesOnWithoutANodeThatHangs(t *testing.T) {
 			recalled++
 		}
 	}
-	if err != nil || recalled == 0 {
-		t.Errorf("%d attempts were recalled while the job ran, %v", recalled, err)
+	if err != nil || recalled != 2 {
+		t.Errorf("%d attempts are recalled in the trace, %v", recalled, err)
 	}
 	for id, commits := range l.commits {
 		if commits > 2 {
 			t.Errorf("task %d was committed %d times", id.task, commits)
 		}
 	}
+}
+
+// awaitRecall waits until a node that hangs was recalled from something, and
+// tells from how much; after ten seconds it gives up.
+func (l *lan) awaitRecall() (recalled int) {
+	for try := 0; recalled == 0 && try < 1000; try++ {
+		time.Sleep(10 * time.Millisecond)
+		l.mu.Lock()
+		recalled = l.recalled
+		l.mu.Unlock()
+	}
+	return recalled
 }
 
 // What the nodes' speeds were is where the next job begins.

@@ -32,12 +32,12 @@ type job struct {
 	weight    uint64                   // of steps
 	urgent    bool                     // a stage waits for nothing but steps
 	combining bool
-	combined  holo.Gas                            // used for combining
-	failure   error                               // of combining
-	recalls   map[sched.Assign]context.CancelFunc // of the attempts that are out
+	combined  holo.Gas             // used for combining
+	failure   error                // of combining
+	out       map[sched.Assign]out // the attempts that are out
 
 	began     holo.Time // on this node's clock
-	spans     []Span    // of attempts that ended, the first maxSpans
+	spans     []Span    // of attempts that ended or were out at the end, the first maxSpans
 	dropped   uint64    // of those after them
 	questions chan asking
 	ended     chan struct{} // closed when nothing is scheduled any more
@@ -96,6 +96,12 @@ func (j *job) run(ctx context.Context) {
 	j.finish(ctx, attempts)
 }
 
+// out is an attempt that has not ended: how it is recalled, and when it was sent.
+type out struct {
+	recall context.CancelFunc
+	since  time.Duration
+}
+
 // sent is an attempt on its way to a goroutine. Its context ends when it is
 // recalled.
 type sent struct {
@@ -106,7 +112,7 @@ type sent struct {
 // send starts an attempt.
 func (j *job) send(attempts *group, idle chan sent, a sched.Assign) {
 	ctx, recall := context.WithCancel(attempts.ctx)
-	j.recalls[a] = recall
+	j.out[a] = out{recall, j.age()}
 	select {
 	case idle <- sent{a, ctx}:
 	default:
@@ -117,7 +123,7 @@ func (j *job) send(attempts *group, idle chan sent, a sched.Assign) {
 // recall abandons the attempts that run for nothing: their streams are reset.
 func (j *job) recall() {
 	for _, a := range j.sched.Recalls() {
-		j.recalls[a]()
+		j.out[a].recall()
 	}
 }
 
@@ -176,9 +182,9 @@ func (j *job) wait(ctx context.Context, timer *time.Timer) {
 }
 
 func (j *job) take(e event) {
-	if recall, out := j.recalls[e.Assign]; out {
-		recall()
-		delete(j.recalls, e.Assign)
+	if o, is := j.out[e.Assign]; is {
+		o.recall()
+		delete(j.out, e.Assign)
 	}
 	switch {
 	case e.Attempt == 0:

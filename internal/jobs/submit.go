@@ -225,7 +225,7 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 		next += holo.TaskID(len(shards))
 	}
 	j.partials = map[holo.TaskID]*partial{}
-	j.recalls = map[sched.Assign]context.CancelFunc{}
+	j.out = map[sched.Assign]out{}
 	j.sched = sched.NewGraph(flow, o)
 	j.settleEmpty()
 	j.events = make(chan event, eventBuffer)

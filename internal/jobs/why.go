@@ -159,10 +159,6 @@ func (r *Runner) Trace(ctx context.Context, id holo.JobID) (spans []Span, droppe
 
 // span remembers an attempt that ended.
 func (j *job) span(e event, counts bool) {
-	if len(j.spans) == maxSpans {
-		j.dropped++
-		return
-	}
 	s := Span{Assign: e.Assign, Stage: j.stageOf(e.Task).number, Start: e.start, End: e.end, Outcome: "done"}
 	switch {
 	case e.err != nil && j.sched.IsDone(e.Task):
@@ -173,6 +169,21 @@ func (j *job) span(e event, counts bool) {
 		s.Outcome = holo.KindOf(e.err).String()
 	case !counts:
 		s.Outcome = "late"
+	}
+	j.addSpan(s)
+}
+
+// spanOut remembers the attempts that are out when the job ends: it recalls them.
+func (j *job) spanOut() {
+	for a, o := range j.out {
+		j.addSpan(Span{Assign: a, Stage: j.stageOf(a.Task).number, Start: o.since, End: j.age(), Outcome: "recalled"})
+	}
+}
+
+func (j *job) addSpan(s Span) {
+	if len(j.spans) == maxSpans {
+		j.dropped++
+		return
 	}
 	j.spans = append(j.spans, s)
 }
