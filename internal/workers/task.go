@@ -78,9 +78,19 @@ func (p *Pool) Run(ctx context.Context, t *Task) (sandbox.Result, error) {
 		return sandbox.Result{}, err
 	}
 	r := &run{Task: t, worker: w, deadline: time.Now().Add(p.wall(w.engine, t.Gas)), began: time.Now(), reach: reach}
-	usable, err := r.do(ctx)
-	p.release(w, usable)
+	err = p.during(w, func() (bool, error) { return r.do(ctx) })
 	return r.result, p.counted(err)
+}
+
+// during has a worker used and gives it back, also where the caller's own code,
+// which reads and writes the elements, panics: a token that is kept has Close
+// wait for ever.
+func (p *Pool) during(w *process, do func() (usable bool, err error)) error {
+	usable := false
+	defer func() { p.release(w, usable) }()
+	good, err := do()
+	usable = good
+	return err
 }
 
 // counted tells the counter what went wrong with a worker.

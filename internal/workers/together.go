@@ -59,8 +59,7 @@ func (p *Pool) trip(ctx context.Context, tasks []*Task) (done []sandbox.Result, 
 		c.add(t)
 		c.limit += p.wall(w.engine, t.Gas)
 	}
-	usable, err := c.do(ctx)
-	p.release(w, usable)
+	err = p.during(w, func() (bool, error) { return c.do(ctx) })
 	return c.done, c.failed, p.counted(err)
 }
 
