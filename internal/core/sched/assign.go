@@ -17,6 +17,9 @@ func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) [
 	if j.impatient(now) {
 		return nil
 	}
+	if j.inLull() {
+		return slices.Concat(j.probe(now), j.placeStrays(now), j.help(now, home))
+	}
 	var out []Assign
 	for _, n := range j.nodes {
 		for j.state == Running && len(n.out) < j.windowOf(n) {
@@ -68,9 +71,14 @@ func (j *Job) place(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) 
 	}
 }
 
-// HomesChanged has homes asked for again. A failure does so too: the node may
-// be the home no more.
+// HomesChanged has homes asked for again, and ends a lull.
 func (j *Job) HomesChanged() {
+	j.lull = lull{}
+	j.forgetHomes()
+}
+
+// forgetHomes is what a failure does too: the node may be the home no more.
+func (j *Job) forgetHomes() {
 	for _, q := range j.queues {
 		q.home = nil
 	}
@@ -164,6 +172,9 @@ func (j *Job) Wake(now holo.Time) (holo.Time, bool) {
 		return 0, false
 	}
 	at, ok := now.Add(j.opt.MaxBackoff), j.refusal != nil
+	if j.heldBack() && now < j.lull.until && j.lull.until < at {
+		at = j.lull.until
+	}
 	if len(j.later) > 0 && (!ok || j.later[0].at < at) {
 		at, ok = j.later[0].at, true
 	}

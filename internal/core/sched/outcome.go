@@ -31,7 +31,7 @@ func (j *Job) Done(now holo.Time, a Assign, r Result) bool {
 		t.reason = AtHome
 	}
 	delete(j.traps, a.Task)
-	j.refusal = nil
+	j.refusal, j.lull = nil, lull{}
 	j.count(n, a.Task, r)
 	j.recall(a.Task)
 	j.feed(a.Task)
@@ -64,7 +64,7 @@ func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	}
 	n.work.Failed++
 	n.pace.last = now
-	j.HomesChanged()
+	j.forgetHomes()
 	t := j.task(a.Task)
 	if t.done || j.state != Running {
 		return
@@ -75,6 +75,8 @@ func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	switch c {
 	case causeRefused:
 		j.refuse(now, err)
+		j.byID[j.shards[a.Task]].refused = now
+		j.hold(now)
 		j.again(now, a.Task)
 	case causeTrap:
 		j.trapped(now, a, err)
@@ -92,7 +94,7 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 	if !ok || j.state != Running {
 		return
 	}
-	j.HomesChanged()
+	j.forgetHomes()
 	given := n.out
 	n.out, n.lost = nil, true
 	for _, o := range given {

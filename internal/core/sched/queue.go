@@ -14,6 +14,8 @@ type queue struct {
 	shard holo.ShardID
 	tasks []holo.TaskID
 	home  *node // as told since homes last changed; nil: not known
+
+	refused holo.Time // the last time that a task of it was
 }
 
 // add puts a task back where it belongs.

@@ -130,6 +130,7 @@ type Job struct {
 	strays []holo.TaskID // trapped once: these go anywhere but there
 	traps  map[holo.TaskID]trap
 	later  delays
+	lull   lull
 	nodes  []*node // in the order in which they first were a home
 	known  map[holo.NodeID]*node
 

@@ -15,7 +15,7 @@ const (
 	AfterStage                   // waits for a stage before it
 	WindowFull                   // the home of its shard has as much as it may have at once
 	NoHome                       // its shard has no home now
-	BackOff                      // was refused or failed, and waits before the next attempt
+	BackOff                      // was refused or failed, as it or all others, and waits before the next attempt
 	Refused                      // a node refused it before: the cluster re-arranged itself
 	NodeLost                     // a node that had it was lost
 	Trapped                      // its kernel trapped: once more, on another node
@@ -88,6 +88,9 @@ func (j *Job) Why(id holo.TaskID, home func(holo.ShardID) (holo.NodeID, bool)) W
 		w.State, w.Reason, w.Stage = TaskWaiting, AfterStage, j.waitsFor(id)
 	default:
 		w.State, w.Reason = TaskQueued, j.whyQueued(id, home)
+		if w.Reason == BackOff && j.inLull() {
+			w.Proof = j.whyLull()
+		}
 	}
 	return w
 }
@@ -128,6 +131,9 @@ func (j *Job) whyQueued(id holo.TaskID, home func(holo.ShardID) (holo.NodeID, bo
 	}
 	if _, ok := home(j.shards[id]); !ok {
 		return NoHome
+	}
+	if j.inLull() {
+		return BackOff
 	}
 	return WindowFull
 }

@@ -9,7 +9,12 @@ import (
 // wantWhy checks what a task is said to be.
 func wantWhy(t *testing.T, j *Job, id holo.TaskID, state TaskState, r Reason) Why {
 	t.Helper()
-	w := j.Why(id, homes(0, 1))
+	return wantWhyAt(t, j, id, homes(0, 1), state, r)
+}
+
+func wantWhyAt(t *testing.T, j *Job, id holo.TaskID, home func(holo.ShardID) (holo.NodeID, bool), state TaskState, r Reason) Why {
+	t.Helper()
+	w := j.Why(id, home)
 	if w.State != state || w.Reason != r {
 		t.Errorf("task %d is %s for %s, want %s for %s", id, w.State, w.Reason, state, r)
 	}
