@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/core/authz"
 	"github.com/holocompute/holocompute/internal/door"
@@ -10,6 +11,10 @@ import (
 	"github.com/holocompute/holocompute/internal/wait"
 )
 
+// knownPatience is how long who is not known here waits for a newer policy: longer
+// than most elections.
+const knownPatience = 5 * time.Second
+
 // Known reports whether anything is granted to a principal, as far as is known
 // here: what a session may do is decided call by call. Who was known may begin
 // one; of others the node wants to know the newest policy first.
@@ -17,7 +22,7 @@ func (n *Node) Known(ctx context.Context, p holo.PrincipalID) error {
 	if s := n.access.set.Load(); s != nil && s.Knows(p, unixNow()) {
 		return nil
 	}
-	ctx, cancel := within(ctx, statusPatience)
+	ctx, cancel := within(ctx, knownPatience)
 	defer cancel()
 	s, err := n.policySet(ctx, false)
 	switch {

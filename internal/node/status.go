@@ -17,14 +17,39 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// statusPatience is how long the status waits for a leader of the catalogue
-// before it tells what this node knows by itself: longer than most elections.
-const statusPatience = 5 * time.Second
+const (
+	// statusPatience is how long the status waits for a leader of the catalogue,
+	// once the lease that the last one gave is over, before it tells what this node
+	// knows by itself: who looks then looks because something is wrong.
+	statusPatience = time.Second
+	// firstLeader is how long a node that begins may take to find its leader.
+	firstLeader = 4 * time.Second
+)
+
+// patience is how long a leader's answer is waited for. Where one has given a
+// lease there is one, which may be slow, or the lease outlives it and another is
+// elected meanwhile.
+func (n *Node) patience() time.Duration {
+	now := n.clock.now()
+	until := max(holo.Time(n.access.lease.Load()), holo.Time(firstLeader))
+	return time.Duration(max(until.Sub(now), 0)) + statusPatience
+}
+
+// leaderless says since when nobody has led, as far as is known here. A lease
+// counts from when it was asked for.
+func (n *Node) leaderless() string {
+	now, heard := n.clock.now(), holo.Time(n.access.lease.Load())
+	if heard == 0 {
+		return fmt.Sprintf("has answered since this node started, %s ago", time.Duration(now).Round(time.Second))
+	}
+	silent := now.Sub(heard.Add(-liveness.DefaultTiming().TTL))
+	return fmt.Sprintf("has answered for %s", time.Duration(silent).Round(time.Second))
+}
 
 // Status tells how the cluster is, as its leader and its nodes say now; where
 // nobody leads, as this node last knew it. That is when it is asked for most.
 func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusResponse, error) {
-	patient, cancel := within(ctx, statusPatience)
+	patient, cancel := within(ctx, n.patience())
 	defer cancel()
 	out, err := n.statusNow(patient)
 	if err != nil && ctx.Err() == nil && (wait.Again(err) || patient.Err() != nil) {
@@ -46,7 +71,7 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 	out := &holov1.StatusResponse{
 		Cluster: n.cluster.String(), Node: n.self.Hex(), Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)),
 		Listen: n.addrs(), Refusals: n.refusals.all(), Shards: shardHealth(n.memory.Configs.All()),
-		Warnings: []string{"No leader of the catalogue answers: arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
+		Warnings: []string{"No leader of the catalogue " + n.leaderless() + ": arrays cannot be opened or changed until more than half of the voters run. This is what the node on this machine knew last."},
 	}
 	out.Warnings = append(append(out.Warnings, n.auditWarning()...), n.linkWarnings()...)
 	out.MinAck = uint32(wire.MinAck(holo.Class(max(out.DefaultCopies, 1))))

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -58,5 +61,30 @@ func TestExtentsOfARestartedNodeAreNotWhole(t *testing.T) {
 		if len(config.Members) != len(s.members) {
 			t.Error("the configuration itself is changed")
 		}
+	}
+}
+
+// Where nobody has led for longer than a lease, the status is what this node knows,
+// and comes soon: four seconds are what a busy machine is given for one.
+func TestStatusWithoutALeaderComesSoon(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	n := c.nodes[0]
+	c.kill(1)
+	c.kill(2)
+	await(t, "nobody leads any more", func() bool { return n.patience() == statusPatience })
+	ctx, cancel := within(t.Context(), 4*statusPatience)
+	defer cancel()
+	s, err := n.Status(ctx, door.Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.GetNodes()) != 3 || s.GetNode() != n.self.Hex() || s.GetLeader() != "" {
+		t.Errorf("node %s tells of %d nodes, led by %q", s.GetNode(), len(s.GetNodes()), s.GetLeader())
+	}
+	_, said, _ := strings.Cut(strings.Join(s.GetWarnings(), "\n"), "No leader of the catalogue has answered for ")
+	said, _, _ = strings.Cut(said, ":")
+	if silent, err := time.ParseDuration(said); err != nil || silent < 3*time.Second {
+		t.Errorf("it says that nobody has led for %q, want what is longer than a lease", said)
 	}
 }
