@@ -127,7 +127,7 @@ type NodeStatus struct {
 	ID            string `json:"id"` // public key, hexadecimal
 	Name          string `json:"name"`
 	Address       string `json:"address"`
-	State         string `json:"state"` // active, restarting, draining, drained, dead
+	State         string `json:"state"` // active, suspect, restarting, draining, drained, dead
 	Voter         bool   `json:"voter"`
 	Lease         bool   `json:"lease"` // as the leader sees it
 	CapacityBytes uint64 `json:"capacity_bytes"`

@@ -48,9 +48,13 @@ func verifyLog(t *testing.T, dir string) *audit.Summary {
 // there within a second of the first.
 func onRecord(t *testing.T, n *Node, event, reason string) {
 	t.Helper()
-	await(t, event+" "+reason+" is on record", func() bool {
+	under := func(event string) bool {
 		return slices.ContainsFunc(recordsOf(t, n, event), func(r *wire.AuditRecord) bool { return r.Reason == reason })
-	})
+	}
+	await(t, event+" "+reason+" is on record", func() bool { return under(event) || under("refusals.counted") })
+	if !under(event) {
+		t.Errorf("%s is on record as one refusal of many, want %s", reason, event)
+	}
 	verifyLog(t, n.home.dir)
 }
 

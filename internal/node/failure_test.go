@@ -45,7 +45,7 @@ func killOne(t *testing.T, choose func(c *cluster) int) {
 		wantBytes(t, n, a.Id, 0, data)
 	}
 	awaitCopies(t, survivor, id)
-	if c.awaitCopiesRecorded(lost); lost == 0 {
+	if c.wantCopiesRecorded(lost); lost == 0 {
 		t.Error("the node that died held nothing")
 	}
 }

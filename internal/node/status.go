@@ -159,10 +159,10 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 				o.Members++
 			}
 		}
-		if u, err := n.usageOf(ctx, r); err == nil {
-			if r.Alive && u.Incarnation != r.Incarnation {
-				o.Lease, o.State = false, stateRestarting // the lease is that of the process before, whose pages are gone
-			}
+		u, err := n.usageOf(ctx, r)
+		o.State = stateNow(r, u, err)
+		if err == nil {
+			o.Lease = o.Lease && o.State != stateRestarting // it is that of the process before, whose pages are gone
 			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
 			o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
 		}
@@ -273,9 +273,25 @@ func (n *Node) lives(ctx context.Context) (map[holo.NodeID]holo.Incarnation, err
 	return lives, nil
 }
 
-// stateRestarting is a node's that answers in another life than the one whose copies
-// the catalogue still counts: for as long as that one's lease may run.
-const stateRestarting = "restarting"
+const (
+	// stateRestarting is a node's that answers in another life than the one whose copies
+	// the catalogue still counts: for as long as that one's lease may run.
+	stateRestarting = "restarting"
+	// stateSuspect is a node's that does not answer, though its lease may run: it is
+	// dead a lease later, or slow.
+	stateSuspect = "suspect"
+)
+
+// stateNow is a node's state in the light of what it answers itself.
+func stateNow(r *wire.NodeRecord, u *wire.Usage, err error) string {
+	switch {
+	case r.Alive && err != nil:
+		return stateSuspect
+	case r.Alive && u.Incarnation != r.Incarnation:
+		return stateRestarting
+	}
+	return lifeOf(r)
+}
 
 // emptied counts the shards whose copies are complete, and one of them was lost in
 // a restart that the catalogue has not noticed yet.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,4 +88,47 @@ func TestStatusWithoutALeaderComesSoon(t *testing.T) {
 	if silent, err := time.ParseDuration(said); err != nil || silent < 3*time.Second {
 		t.Errorf("it says that nobody has led for %q, want what is longer than a lease", said)
 	}
+}
+
+// Who does not answer is not called active, nor dead before its lease is over.
+func TestNodeThatDoesNotAnswerIsSuspect(t *testing.T) {
+	t.Parallel()
+	silence := holo.Refuse(holo.Unavailable, reasonUnreachable, "no answer")
+	for _, s := range []struct {
+		alive, draining bool
+		life            holo.Incarnation // in which it answers; 0: it does not
+		want            string
+	}{
+		{true, false, 7, "active"}, {true, false, 8, stateRestarting}, {true, false, 0, stateSuspect},
+		{true, true, 7, "drained"}, {true, true, 0, stateSuspect}, {false, false, 0, "dead"},
+	} {
+		r := &wire.NodeRecord{Alive: s.alive, Draining: s.draining, Incarnation: 7}
+		u, err := &wire.Usage{Incarnation: s.life}, error(nil)
+		if s.life == 0 {
+			u, err = nil, silence
+		}
+		if got := stateNow(r, u, err); got != s.want {
+			t.Errorf("%+v is %s", s, got)
+		}
+	}
+}
+
+// A node that was killed is suspect at once, for whoever asks, and then dead.
+func TestKilledNodeIsNeverCalledActive(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	dead := c.kill(slices.IndexFunc(c.nodes, func(n *Node) bool { return !n.consensus.IsLeader() && n != c.nodes[0] }))
+	await(t, "the killed node is called dead", func() bool {
+		s, err := c.nodes[0].Status(t.Context(), door.Caller{})
+		must(t, err)
+		for _, n := range s.Nodes {
+			if n.Id == dead.self.Hex() {
+				if n.State == "active" {
+					t.Fatal("it is called active")
+				}
+				return n.State == "dead"
+			}
+		}
+		return false
+	})
 }

@@ -288,9 +288,16 @@ func (k *Keeper) push(view View) {
 func (k *Keeper) candidates(now holo.Time, t *placement.Table) []holo.NodeID {
 	var ids []holo.NodeID
 	for _, s := range t.Seats() {
-		if heard, ok := k.Heard(s.Node, s.Incarnation); s.Alive && !s.Draining && ok && !k.doomed(&s) && now.Sub(heard) <= 2*k.timing.Beat {
+		if s.Alive && !s.Draining && !k.doomed(&s) && !k.suspect(now, &s) {
 			ids = append(ids, s.Node)
 		}
 	}
 	return ids
+}
+
+// suspect reports whether a node is neither alive for certain nor dead: it missed
+// two heartbeats, and its lease runs. It keeps what it has and is given no more.
+func (k *Keeper) suspect(now holo.Time, s *wire.Seat) bool {
+	heard, ok := k.Heard(s.Node, s.Incarnation)
+	return !ok || now.Sub(heard) > 2*k.timing.Beat
 }

@@ -26,6 +26,7 @@ type cluster struct {
 	timing  Timing
 	holders map[int]*Holder
 	silent  map[int]bool // nodes whose heartbeats do not arrive
+	loss    *rand.Rand   // takes one heartbeat and one grant in five; nil: none
 	deposed bool
 	held    bool // proposals wait in kept
 	kept    []wire.Message
@@ -100,7 +101,7 @@ func (c *cluster) run(d holo.Duration) {
 func (c *cluster) step() {
 	for n := 1; n < 10; n++ {
 		if h := c.holders[n]; h != nil {
-			if hb, ok := h.Due(c.now); ok && !c.silent[n] {
+			if hb, ok := h.Due(c.now); ok && !c.silent[n] && !c.lost() {
 				c.keeper.Heartbeat(c.now, id(n), hb)
 			}
 		}
@@ -112,7 +113,7 @@ func (c *cluster) step() {
 	}
 	for _, env := range r.Send {
 		c.sent = append(c.sent, env)
-		if g, ok := env.Msg.(*wire.Grant); ok && !c.silent[int(env.To[0])] {
+		if g, ok := env.Msg.(*wire.Grant); ok && !c.silent[int(env.To[0])] && !c.lost() {
 			c.holders[int(env.To[0])].Granted(c.now, g)
 		}
 	}
@@ -150,6 +151,9 @@ func (c *cluster) apply(msgs []wire.Message) {
 		}
 	}
 }
+
+// lost decides about one message.
+func (c *cluster) lost() bool { return c.loss != nil && c.loss.IntN(5) == 0 }
 
 // deaths and births list what was applied, as node numbers.
 func (c *cluster) deaths() (ns []int) {

@@ -742,7 +742,7 @@ type Node struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // hexadecimal
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // active, restarting, draining, drained, dead
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // active, suspect, restarting, draining, drained, dead
 	Voter         bool                   `protobuf:"varint,5,opt,name=voter,proto3" json:"voter,omitempty"`
 	Lease         bool                   `protobuf:"varint,6,opt,name=lease,proto3" json:"lease,omitempty"` // holds a node lease, as the leader sees it
 	CapacityBytes uint64                 `protobuf:"varint,7,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
