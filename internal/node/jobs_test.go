@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/api/holo/v1"
+	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/door"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/question"
 	"github.com/holocompute/holocompute/kernels"
 )
 
@@ -99,7 +103,11 @@ func TestMapWritesEachElementOnce(t *testing.T) {
 	must(t, err)
 	out, err := c.makes(ctx, c.nodes[1], &holov1.CreateArrayRequest{Name: "out", Type: "i64", Length: count, ExtentElements: 32768, Affinity: "g"})
 	must(t, err)
-	must(t, c.nodes[0].FillRange(ctx, holo.ArrayID(in.Id), 0, count, binary.LittleEndian.AppendUint64(nil, 14)))
+	data, want := make([]byte, 0, 8*count), make([]byte, 0, 8*count)
+	for i := range uint64(count) {
+		data, want = binary.LittleEndian.AppendUint64(data, i*i), binary.LittleEndian.AppendUint64(want, 3*i*i)
+	}
+	must(t, c.nodes[0].WriteRange(ctx, holo.ArrayID(in.Id), 0, data))
 	_, err = c.pushes(ctx, c.nodes[0], "basic", kernels.Get("basic"))
 	must(t, err)
 	j, err := c.submits(ctx, c.nodes[1], &holov1.SubmitRequest{
@@ -107,12 +115,54 @@ func TestMapWritesEachElementOnce(t *testing.T) {
 	})
 	must(t, err)
 	finished(t, c.nodes[1], j.Id)
-	want := make([]byte, 8*count)
-	for i := range count {
-		want[8*i] = 42
-	}
 	for _, n := range c.nodes {
 		wantBytes(t, n, out.Id, 0, want)
+	}
+	c.wantRoot(out.Id, want)
+}
+
+// wantRoot seals an array, and wants the root to be that of the pages that hold so
+// many bytes.
+func (c *cluster) wantRoot(array uint64, want []byte) {
+	c.t.Helper()
+	sealed, err := c.seals(context.Background(), c.nodes[0], holo.ArrayID(array))
+	must(c.t, err)
+	var pages []holo.Digest
+	for page := range slices.Chunk(want, holo.PageSize) {
+		pages = append(pages, digest.Of(page))
+	}
+	if root := digest.Root(pages).Hex(); sealed.Root != root {
+		c.t.Errorf("sealed with root %s, want %s", sealed.Root, root)
+	}
+}
+
+// 64 Mi elements lie on three nodes, and each looks at its own: 16 Mi in short runs.
+func TestKernelOverManyElementsMovesHardlyAPage(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	count := 64 << 20
+	if testing.Short() {
+		count /= 4
+	}
+	n, data := c.nodes[0], noise(64, count)
+	a, err := c.makes(t.Context(), n, &holov1.CreateArrayRequest{Name: "many", Type: "u8", Length: uint64(len(data)), Copies: 1})
+	must(t, err)
+	must(t, n.WriteRange(t.Context(), holo.ArrayID(a.Id), 0, data))
+	q := question.WholeStats(holo.U8)
+	j, err := c.submits(t.Context(), n, &holov1.SubmitRequest{Kernel: q.Kernel, Function: q.Function, Kind: "reduce", Inputs: []uint64{a.Id}, AccBytes: q.AccBytes, Params: q.Params})
+	must(t, err)
+	j = finished(t, n, j.Id)
+	got, err := q.ReadStats(holo.U8, j.Result)
+	must(t, err)
+	var sum uint64
+	for _, b := range data {
+		sum += uint64(b)
+	}
+	if got.Count != uint64(len(data)) || got.Sum.String() != fmt.Sprint(sum) {
+		t.Errorf("%d elements and the sum %s, want %d and %d", got.Count, got.Sum, len(data), sum)
+	}
+	if p := j.Progress; p.BytesProcessed != uint64(len(data)) || p.BytesMoved*20 > p.BytesProcessed || len(p.Nodes) != 3 {
+		t.Errorf("%d of %d bytes moved, %d nodes did work", p.BytesMoved, p.BytesProcessed, len(p.Nodes))
 	}
 }
 
