@@ -29,15 +29,15 @@ func measure(run func(n int), n int, others func() time.Duration) sample {
 // medians of the batches: nanoseconds of each per operation, and their ratios.
 // A batch should take some ten milliseconds or more, because processor time is
 // counted in ticks on some systems. size is the number of bytes of one
-// operation, 0 for none. It returns the ratio of processor times, 0 for none.
-func Compare(b *testing.B, n int, size int, base, ours func(n int)) float64 {
+// operation, 0 for none.
+func Compare(b *testing.B, n int, size int, base, ours func(n int)) Processor {
 	b.Helper()
 	return CompareWith(b, n, size, func() time.Duration { return 0 }, base, ours)
 }
 
 // CompareWith is Compare where other processes work too: others is the
 // processor time that they have used so far.
-func CompareWith(b *testing.B, n int, size int, others func() time.Duration, base, ours func(n int)) float64 {
+func CompareWith(b *testing.B, n int, size int, others func() time.Duration, base, ours func(n int)) Processor {
 	b.Helper()
 	base(n) // warm up both
 	ours(n)
@@ -62,7 +62,24 @@ func CompareWith(b *testing.B, n int, size int, others func() time.Duration, bas
 	if size > 0 {
 		b.ReportMetric(float64(size)/ourWall, "ours-GB/s")
 	}
-	return ourCPU / max(baseCPU, 1)
+	return Processor{baseCPU, ourCPU}
+}
+
+// Processor is the processor time of one operation in nanoseconds; 0 where the
+// system does not count it.
+type Processor struct{ Base, Ours float64 }
+
+// Ratio is ours by the baseline's.
+func (p Processor) Ratio() float64 { return p.Ours / max(p.Base, 1) }
+
+// Within fails a benchmark whose overhead, what ours takes beyond the baseline, is
+// more than it may be. It is a bound on processor time: what else the machine does
+// is not in it.
+func (p Processor) Within(b testing.TB, overhead time.Duration) {
+	b.Helper()
+	if over := time.Duration(p.Ours - p.Base); over > overhead {
+		b.Errorf("%s of processor time beyond the baseline's %s, at most %s", over, time.Duration(p.Base), overhead)
+	}
 }
 
 func median(s []sample, of func(sample) float64) float64 {

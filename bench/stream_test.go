@@ -80,7 +80,7 @@ func BenchmarkStream(b *testing.B) {
 	measure := func(name string, columns int, base func(), ours func(b *testing.B) func()) {
 		b.Run(name, func(b *testing.B) {
 			run := ours(b)
-			ratio := bench.Compare(b, 8, columns*extentBytes, func(n int) {
+			cost := bench.Compare(b, 8, columns*extentBytes, func(n int) {
 				for range n {
 					base()
 				}
@@ -89,7 +89,7 @@ func BenchmarkStream(b *testing.B) {
 					run()
 				}
 			})
-			product, runs = product*ratio, runs+1
+			product, runs = product*cost.Ratio(), runs+1
 			for i := range goes {
 				if string(goes[i]) != string(theirs[i]) {
 					b.Fatalf("page %d: kernel and Go differ", i)
