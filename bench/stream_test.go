@@ -21,11 +21,11 @@ type streamed struct {
 	memory []byte
 }
 
-func stream(b *testing.B, name string) *streamed {
+func stream(b *testing.B, wasm []byte) *streamed {
 	memory := make([]byte, sandbox.DefaultMemoryPages*int(sandbox.PageBytes))
 	engine := must(sandbox.New(b.Context(), sandbox.Config{Memory: memory}))
 	b.Cleanup(func() { _ = engine.Close(b.Context()) })
-	program := must(engine.Load(b.Context(), must(module.Admit(kernels.Get(name)))))
+	program := must(engine.Load(b.Context(), must(module.Admit(wasm))))
 	inst := must(program.NewInstance(b.Context(), sandbox.MaxGas, 0))
 	b.Cleanup(inst.Close)
 	return &streamed{b, inst, memory}
@@ -75,7 +75,7 @@ func BenchmarkStream(b *testing.B) {
 	f32s := pages(func(i int) uint64 { return uint64(math.Float32bits(float32(i%1000) - 400)) }, 4)
 	i64s := pages(func(i int) uint64 { return uint64(i * 7919) }, 8)
 	goes, theirs := pages(zero, 8), pages(zero, 8)
-	basic := func(b *testing.B) *streamed { return stream(b, "basic") }
+	basic := func(b *testing.B) *streamed { return stream(b, kernels.Get("basic")) }
 	product, runs := 1.0, 0
 	measure := func(name string, columns int, base func(), ours func(b *testing.B) func()) {
 		b.Run(name, func(b *testing.B) {

@@ -100,4 +100,9 @@ while read -r hash module; do
   fi
 done <"$out/SHA256SUMS"
 cmp "$out/SHA256SUMS" SHA256SUMS || bad=1
+# Those of a benchmark, which are not in the program.
+measure=../bench/testdata/measure
+"$clang" "${flags[@]}" "$measure.c" -o "$out/measure"
+if [[ ${1:-} == --write ]]; then install -m 644 "$out/measure" "$measure.wasm"; fi
+cmp "$out/measure" "$measure.wasm" || bad=1
 exit $bad
