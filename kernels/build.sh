@@ -69,17 +69,18 @@ else
   cp flights-go.wasm "$out/"
 fi
 mkdir -p "$out"/sdk/{assemblyscript,c,go,rust,wat} "$out/say"
-"$clang" "${flags[@]}" -I. sdk/c/template.c -o "$out/sdk/c/template.wasm"
-make_module go sdk/go/template.go.txt sdk/go/template.wasm
-make_module rust sdk/rust/template.rs sdk/rust/template.wasm
-make_module assemblyscript sdk/assemblyscript/template.ts sdk/assemblyscript/template.wasm
-make_module wat sdk/wat/template.wat sdk/wat/template.wasm
+for kind in template task; do # a first kernel of each kind
+  "$clang" "${flags[@]}" -I. "sdk/c/$kind.c" -o "$out/sdk/c/$kind.wasm"
+  make_module go "sdk/go/$kind.go.txt" "sdk/go/$kind.wasm"
+  make_module rust "sdk/rust/$kind.rs" "sdk/rust/$kind.wasm"
+  make_module assemblyscript "sdk/assemblyscript/$kind.ts" "sdk/assemblyscript/$kind.wasm"
+  make_module wat "sdk/wat/$kind.wat" "sdk/wat/$kind.wasm"
+done
 # A kernel that logs, in each language; in C it is logs.wasm.
 make_module go src/say/say.go.txt say/go.wasm
 make_module rust src/say/say.rs say/rust.wasm
 make_module assemblyscript src/say/say.ts say/assemblyscript.wasm
 make_module wat src/say/say.wat say/wat.wasm
-make_module wat src/say/task.wat say/task.wasm # a general task; in C it is in tasks.wasm
 (cd "$out" && sha256sum -- *.wasm hostile/*.wasm say/*.wasm std/*.wasm sdk/*/*.wasm) >"$out/SHA256SUMS"
 if [[ ${1:-} == --write ]]; then
   find "$out" -name '*.wasm' -exec chmod 644 {} +
@@ -87,7 +88,7 @@ if [[ ${1:-} == --write ]]; then
   cp "$out"/hostile/*.wasm hostile/
   cp "$out"/say/*.wasm say/
   cp "$out"/std/*.wasm std/
-  for module in "$out"/sdk/*/template.wasm; do cp "$module" "sdk/$(basename "$(dirname "$module")")/"; done
+  for module in "$out"/sdk/*/*.wasm; do cp "$module" "sdk/$(basename "$(dirname "$module")")/"; done
   cp "$out/SHA256SUMS" SHA256SUMS
 fi
 bad=0

@@ -8,38 +8,67 @@ import (
 	"embed"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
 //go:embed *.wasm hostile/*.wasm holo.h sdk
 var files embed.FS
 
-// Template is the first kernel in a language, with what it needs, by file name.
-func Template(language string) (map[string][]byte, error) {
+// Kind is what a first kernel shows.
+type Kind string
+
+// The kinds of first kernels.
+const (
+	Columns Kind = "columns" // a map and a reduction
+	Task    Kind = "task"    // a general task
+)
+
+// Kinds are all that there are.
+func Kinds() []Kind { return []Kind{Columns, Task} }
+
+// source is what its files are called, without suffix.
+func (k Kind) source() string {
+	if k == Task {
+		return "task"
+	}
+	return "template"
+}
+
+// Template is the first kernel of a kind in a language, with what it needs, by file
+// name, and the name of its source.
+func Template(language string, kind Kind) (out map[string][]byte, source string, err error) {
 	dir := path.Join("sdk", language)
 	entries, err := files.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	out := map[string][]byte{}
+	out = map[string][]byte{}
 	for _, e := range entries {
-		if path.Ext(e.Name()) == ".wasm" {
-			continue
-		}
 		// What Go would take for parts of this module has .txt after its name.
-		if out[strings.TrimSuffix(e.Name(), ".txt")], err = files.ReadFile(path.Join(dir, e.Name())); err != nil {
-			return nil, err
+		name := strings.TrimSuffix(e.Name(), ".txt")
+		stem, _, _ := strings.Cut(name, ".")
+		switch {
+		case path.Ext(name) == ".wasm":
+			continue
+		case stem == kind.source():
+			source = name
+		case slices.ContainsFunc(Kinds(), func(k Kind) bool { return k.source() == stem }):
+			continue // another kind's
+		}
+		if out[name], err = files.ReadFile(path.Join(dir, e.Name())); err != nil {
+			return nil, "", err
 		}
 	}
 	if language == "c" {
 		out["holo.h"], err = files.ReadFile("holo.h")
 	}
-	return out, err
+	return out, source, err
 }
 
-// Built is the template of a language as it was built, and nil where it was not.
-func Built(language string) []byte {
-	wasm, err := files.ReadFile(path.Join("sdk", language, "template.wasm"))
+// Built is a template as it was built, and nil where there is none.
+func Built(language string, kind Kind) []byte {
+	wasm, err := files.ReadFile(path.Join("sdk", language, kind.source()+".wasm"))
 	if err != nil {
 		return nil
 	}

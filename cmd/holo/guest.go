@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +16,7 @@ import (
 // made is what kernel new wrote.
 type made struct {
 	Language string `json:"language"`
+	Kind     string `json:"kind"`
 	Source   string `json:"source"`
 }
 
@@ -23,21 +25,24 @@ func kernelNew(a *app) *cobra.Command {
 	for _, l := range guest.Languages() {
 		names = append(names, l.Name)
 	}
-	var language string
+	var language, kind string
 	cmd := &cobra.Command{
 		Use:   "new DIR --lang LANGUAGE",
 		Short: "Write a first kernel to begin with",
-		Long:  "Write a first kernel, with what it needs, into a folder. It overwrites nothing. Languages: " + strings.Join(names, " ") + ".",
-		Args:  cobra.ExactArgs(1),
+		Long: "Write a first kernel, with what it needs, into a folder. It overwrites nothing. Languages: " + strings.Join(names, " ") + ".\n\n" +
+			"It is a map and a reduction; with --kind task it is a general task, which asks for the elements that it needs and runs with\n" +
+			"`holo job run --task`.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			source, err := guest.New(language, args[0])
+			source, err := guest.New(language, kind, args[0])
 			if err != nil {
 				return err
 			}
-			return a.emit("NewKernel", made{language, source}, func(w *tabwriter.Writer) { row(w, source) })
+			return a.emit("NewKernel", made{language, kind, source}, func(w *tabwriter.Writer) { row(w, source) })
 		},
 	}
 	cmd.Flags().StringVar(&language, "lang", "", strings.Join(names, " "))
+	cmd.Flags().StringVar(&kind, "kind", guest.Kinds()[0], strings.Join(guest.Kinds(), " "))
 	_ = cmd.MarkFlagRequired("lang") // the flag exists
 	return cmd
 }
@@ -67,12 +72,16 @@ func kernelBuild(a *app) *cobra.Command {
 
 // emitModule shows what is in a module.
 func (a *app) emitModule(file string, m *module.Module) error {
-	v := inspected{file, m.ID.Hex(), len(m.Original), len(m.Metered), m.MinPages, module.Version, m.StrictNaN, m.Names()}
+	v := inspected{file, m.ID.Hex(), len(m.Original), len(m.Metered), m.MinPages, module.Version, m.StrictNaN, m.HostCalls, m.Names()}
 	return a.emit("Module", v, func(w *tabwriter.Writer) {
 		row(w, "module", v.Module)
 		row(w, "bytes", v.Bytes, "metered", v.Metered)
 		row(w, "memory", size(uint64(v.MemoryPages)*holo.PageSize))
 		row(w, "strict NaN", yes(v.StrictNaN))
+		row(w, "host calls", cmp.Or(strings.Join(v.HostCalls, " "), "none"))
 		row(w, "functions", strings.Join(v.Functions, " "))
+		for _, f := range m.Functions {
+			row(w, f.Export(), f.Kind.Does())
+		}
 	})
 }

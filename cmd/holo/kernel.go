@@ -63,6 +63,7 @@ type inspected struct {
 	MemoryPages uint32   `json:"memory_pages"`
 	Gas         string   `json:"gas"`
 	StrictNaN   bool     `json:"strict_nan"` // every NaN that it makes is the canonical one
+	HostCalls   []string `json:"host_calls"` // what it imports: log, or read, write and len of a task
 	Functions   []string `json:"functions"`
 }
 

@@ -43,14 +43,25 @@ func names(of func(Language) string) string {
 	return strings.Join(list, " ")
 }
 
-// New writes a first kernel in a language into a folder, which is made if it is
-// not there. It overwrites nothing. It gives the source file to build.
-func New(language, dir string) (string, error) {
-	i := slices.IndexFunc(languages, func(l Language) bool { return l.Name == language })
-	if i < 0 {
+// Kinds are those of first kernels: columns, a map and a reduction, and task.
+func Kinds() []string {
+	var list []string
+	for _, k := range kernels.Kinds() {
+		list = append(list, string(k))
+	}
+	return list
+}
+
+// New writes a first kernel of a kind in a language into a folder, which is made if
+// it is not there. It overwrites nothing. It gives the source file to build.
+func New(language, kind, dir string) (string, error) {
+	if !slices.ContainsFunc(languages, func(l Language) bool { return l.Name == language }) {
 		return "", holo.Errorf(holo.Invalid, "new kernel: there is no language %q: want one of %s", language, names(func(l Language) string { return l.Name }))
 	}
-	files, err := kernels.Template(language)
+	if !slices.Contains(Kinds(), kind) {
+		return "", holo.Errorf(holo.Invalid, "new kernel: there is no kind %q: want one of %s", kind, strings.Join(Kinds(), " "))
+	}
+	files, source, err := kernels.Template(language, kernels.Kind(kind))
 	if err != nil {
 		return "", holo.Errorf(holo.Internal, "new kernel: %w", err)
 	}
@@ -67,7 +78,7 @@ func New(language, dir string) (string, error) {
 			return "", holo.Errorf(holo.Denied, "new kernel: %w", err)
 		}
 	}
-	return filepath.Join(dir, "template"+languages[i].Suffix), nil
+	return filepath.Join(dir, source), nil
 }
 
 // write makes a file that was not there a moment ago.

@@ -18,20 +18,33 @@ import (
 )
 
 func TestNewWritesAKernelAndOverwritesNothing(t *testing.T) {
+	shows := map[kernels.Kind]struct{ stem, wat, c string }{
+		kernels.Columns: {"template", "holo_map_scale", "HOLO_KERNEL(map, scale)"},
+		kernels.Task:    {"task", "holo_task_take", "HOLO_KERNEL(task, take)"},
+	}
 	for _, l := range Languages() {
-		dir := filepath.Join(t.TempDir(), "new")
-		source, err := New(l.Name, dir)
-		if err != nil || source != filepath.Join(dir, "template"+l.Suffix) {
-			t.Fatalf("%s: %s, %v", l.Name, source, err)
-		}
-		if b, err := os.ReadFile(source); err != nil || !bytes.Contains(b, []byte("holo_map_scale")) && !bytes.Contains(b, []byte("HOLO_KERNEL(map, scale)")) {
-			t.Errorf("%s: %v in %s", l.Name, err, source)
-		}
-		if _, err := New(l.Name, dir); holo.KindOf(err) != holo.Exists {
-			t.Errorf("%s again: %v", l.Name, err)
+		for kind, show := range shows {
+			dir := filepath.Join(t.TempDir(), "new")
+			source, err := New(l.Name, string(kind), dir)
+			if err != nil || source != filepath.Join(dir, show.stem+l.Suffix) {
+				t.Fatalf("%s: %s, %v", l.Name, source, err)
+			}
+			if b, err := os.ReadFile(source); err != nil || !bytes.Contains(b, []byte(show.wat)) && !bytes.Contains(b, []byte(show.c)) {
+				t.Errorf("%s: %v in %s", l.Name, err, source)
+			}
+			if _, err := New(l.Name, string(kind), dir); holo.KindOf(err) != holo.Exists {
+				t.Errorf("%s again: %v", l.Name, err)
+			}
+			// A compiler of Go takes all that lies in the folder.
+			if list, err := filepath.Glob(filepath.Join(dir, "t*"+l.Suffix)); err != nil || len(list) != 1 {
+				t.Errorf("%s, %s: %v, %v", l.Name, kind, list, err)
+			}
 		}
 	}
-	if _, err := New("cobol", t.TempDir()); holo.KindOf(err) != holo.Invalid || !strings.Contains(err.Error(), "c go rust assemblyscript wat") {
+	if _, err := New("cobol", "task", t.TempDir()); holo.KindOf(err) != holo.Invalid || !strings.Contains(err.Error(), "c go rust assemblyscript wat") {
+		t.Errorf("%v", err)
+	}
+	if _, err := New("c", "sort", t.TempDir()); holo.KindOf(err) != holo.Invalid || !strings.Contains(err.Error(), "want one of columns task") {
 		t.Errorf("%v", err)
 	}
 }
@@ -43,7 +56,7 @@ func TestBuildSaysWhatToInstall(t *testing.T) {
 		if l.Name == "rust" && rust("", "") != nil {
 			continue // a compiler at its absolute path
 		}
-		source, err := New(l.Name, t.TempDir())
+		source, err := New(l.Name, "columns", t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,13 +84,16 @@ func standIn(t *testing.T, script string) (source, out string) {
 }
 
 func TestBuildWritesWhatANodeWouldTake(t *testing.T) {
-	source, out := standIn(t, `cp good "$3"`)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(source), "good"), kernels.Built("wat"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	m, err := Build(t.Context(), source, out)
-	if b, err2 := os.ReadFile(out); err != nil || err2 != nil || m.ID != module.ID(b) || !bytes.Equal(b, kernels.Built("wat")) {
-		t.Errorf("%v, %v", err, err2)
+	for _, kind := range kernels.Kinds() {
+		built := kernels.Built("wat", kind)
+		source, out := standIn(t, `cp good "$3"`)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(source), "good"), built, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Build(t.Context(), source, out)
+		if b, err2 := os.ReadFile(out); err != nil || err2 != nil || m.ID != module.ID(b) || !bytes.Equal(b, built) {
+			t.Errorf("%s: %v, %v", kind, err, err2)
+		}
 	}
 }
 
@@ -170,7 +186,7 @@ func TestKernelsOfAllLanguagesGiveTheSameBytes(t *testing.T) {
 	defer func() { _ = engine.Close(context.Background()) }()
 	var want []string
 	for _, l := range Languages() {
-		m, err := module.Admit(kernels.Built(l.Name))
+		m, err := module.Admit(kernels.Built(l.Name, kernels.Columns))
 		if err != nil {
 			t.Fatalf("%s: %v", l.Name, err)
 		}

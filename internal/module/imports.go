@@ -1,5 +1,7 @@
 package module
 
+import "slices"
+
 // allowedImports is the allow-list: "module.name" of each function that a
 // kernel may import, and its type. What the injector adds (holo.yield,
 // holo.grow) is not on it and must never be: a kernel that calls yield itself
@@ -19,4 +21,14 @@ var allowedImports = map[string]funcType{
 func (p *parsed) mayImport(im importItem) bool {
 	t, ok := allowedImports[im.module+"."+im.name]
 	return ok && im.kind == kindFunc && p.types[p.funcs[im.function]].equal(t)
+}
+
+// hostCalls names what the module imports, which is on the list, each once, sorted.
+func (p *parsed) hostCalls() []string {
+	names := make([]string, len(p.imports))
+	for i, im := range p.imports {
+		names[i] = im.name
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -48,6 +48,22 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
+var kindDoes = [...]string{
+	Map:     "outputs from inputs, element by element",
+	Reduce:  "adds a block to the accumulator",
+	Combine: "adds another accumulator to the accumulator",
+	Finish:  "outputs from the accumulator",
+	Task:    "reads and writes arrays behind handles",
+}
+
+// Does is what a function of the kind does, for people.
+func (k Kind) Does() string {
+	if k < Map || k > Task {
+		return "invalid"
+	}
+	return kindDoes[k]
+}
+
 // Function is one kernel of a module.
 type Function struct {
 	Kind Kind
@@ -66,6 +82,7 @@ type Module struct {
 	Original  []byte        // as it was given
 	Metered   []byte        // what an engine may compile
 	Functions []Function    // in the order of the export section
+	HostCalls []string      // what it imports: log, or read, write and len of a task
 	MinPages  uint32        // pages of memory that an instance has from the start
 	StrictNaN bool          // every NaN that it makes is the canonical one
 }
@@ -109,7 +126,7 @@ func Admit(wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Module{ID: ID(wasm), Original: wasm, Metered: metered, Functions: functions, MinPages: p.memoryMin(), StrictNaN: p.strict()}, nil
+	return &Module{ID: ID(wasm), Original: wasm, Metered: metered, Functions: functions, HostCalls: p.hostCalls(), MinPages: p.memoryMin(), StrictNaN: p.strict()}, nil
 }
 
 // Meter validates and meters any WebAssembly 2.0 module within the limits,

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -105,23 +104,6 @@ func TestATaskReachesWhatItWasGrantedAndNothingElse(t *testing.T) {
 				t.Errorf("%s, %s: %v, wrote %x", e.Kind(), name, err, s.out)
 			}
 		}
-	}
-}
-
-// A task that was written in another language reaches the same.
-func TestATaskInWATReachesTheSame(t *testing.T) {
-	wasm, err := os.ReadFile("../../kernels/say/task.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := load(t, engines(t)[0], wasm)
-	s := newShelf(t, 20_000, 160_000)
-	if _, err := runTask(t, p, Call{Function: "copy", Reach: s}); err != nil || !bytes.Equal(s.in, s.out) {
-		t.Errorf("%v", err)
-	}
-	s = newShelf(t, 20_000, 159_999)
-	if _, err := runTask(t, p, Call{Function: "copy", Reach: s}); holo.ReasonOf(err) != KernelError || !strings.HasSuffix(err.Error(), "status -4") {
-		t.Errorf("with a byte less: %v", err)
 	}
 }
 

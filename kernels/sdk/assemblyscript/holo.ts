@@ -9,6 +9,13 @@ export const BAD_PARAMS: i32 = 2;
 export const BAD_ACC: i32 = 3;
 export const BAD_DATA: i32 = 4;
 
+// What a host call of a task answers besides OK. A refusal moves nothing.
+export const NO_HANDLE: i32 = -1; // the task has no such handle
+export const NO_RIGHT: i32 = -2; // the handle is for the other direction
+export const BAD_RANGE: i32 = -3; // elements that it does not have
+export const NO_BUDGET: i32 = -4; // more bytes than it has left
+export const BAD_LENGTH: i32 = -5; // no whole elements, none, or more than 1 MiB
+
 // The types of elements.
 export const I8: u8 = 1;
 export const I16: u8 = 2;
@@ -39,6 +46,8 @@ const VIEW: usize = 24;
 // @ts-ignore: decorator
 @inline export function scratch(d: usize): usize { return load<u32>(d, 36); }
 // @ts-ignore: decorator
+@inline export function scratchLength(d: usize): u32 { return load<u32>(d, 40); }
+// @ts-ignore: decorator
 @inline export function acc(d: usize): usize { return load<u32>(d, 44); }
 // @ts-ignore: decorator
 @inline export function accLength(d: usize): u32 { return load<u32>(d, 48); }
@@ -66,6 +75,19 @@ export function has(d: usize, ins: u32, outs: u32, type: u8): bool {
 // counted, at the same price.
 // @ts-ignore: decorator
 @external("holo", "log") export declare function log(text: usize, size: u32): void;
+
+// How many elements a task's handle has, 0 the first, or a refusal.
+// @ts-ignore: decorator
+@external("holo", "len") export declare function length(handle: u32): i64;
+
+// Fills so many bytes of memory with elements behind a handle, from its element
+// offset on.
+// @ts-ignore: decorator
+@external("holo", "read") export declare function read(handle: u32, offset: u64, to: usize, bytes: u32): i32;
+
+// Hands bytes of whole elements over; they are there once the task has ended with OK.
+// @ts-ignore: decorator
+@external("holo", "write") export declare function write(handle: u32, offset: u64, from: usize, bytes: u32): i32;
 
 export function holo_abi(): i32 { return 1; }
 

@@ -17,6 +17,13 @@ pub const BAD_PARAMS: i32 = 2;
 pub const BAD_ACC: i32 = 3;
 pub const BAD_DATA: i32 = 4;
 
+/// What a host call of a task answers besides OK. A refusal moves nothing.
+pub const NO_HANDLE: i32 = -1; // the task has no such handle
+pub const NO_RIGHT: i32 = -2; // the handle is for the other direction
+pub const BAD_RANGE: i32 = -3; // elements that it does not have
+pub const NO_BUDGET: i32 = -4; // more bytes than it has left
+pub const BAD_LENGTH: i32 = -5; // no elements, or more than 1 MiB
+
 /// The types of elements.
 pub const I8: u8 = 1;
 pub const I16: u8 = 2;
@@ -95,6 +102,11 @@ impl Desc {
         (self.acc_len as usize == size_of::<T>()).then(|| &mut *(self.acc as *mut T))
     }
 
+    /// Memory that keeps its bytes between the calls of one task.
+    pub unsafe fn scratch<T: Element>(&self) -> &mut [T] {
+        slice::from_raw_parts_mut(self.scratch as *mut T, self.scratch_len as usize / size_of::<T>())
+    }
+
     /// The other accumulator of a comb.
     pub unsafe fn other<T>(&self) -> &T {
         &*(self.view(0).ptr as *const T)
@@ -105,12 +117,51 @@ impl Desc {
 extern "C" {
     #[link_name = "log"]
     fn host_log(text: *const u8, len: usize);
+    #[link_name = "read"]
+    fn host_read(handle: u32, offset: u64, to: *mut u8, size: usize) -> i32;
+    #[link_name = "write"]
+    fn host_write(handle: u32, offset: u64, from: *const u8, size: usize) -> i32;
+    #[link_name = "len"]
+    fn host_len(handle: u32) -> i64;
 }
 
 /// Hands a text over to the job's log, for people: a line, or several. What is
 /// beyond the quota of a task is dropped and counted, at the same price.
 pub fn log(text: &[u8]) {
     unsafe { host_log(text.as_ptr(), text.len()) }
+}
+
+/// What an element of an array may be: any bits are one.
+pub unsafe trait Element: Copy {}
+unsafe impl Element for i8 {}
+unsafe impl Element for i16 {}
+unsafe impl Element for i32 {}
+unsafe impl Element for i64 {}
+unsafe impl Element for u8 {}
+unsafe impl Element for u16 {}
+unsafe impl Element for u32 {}
+unsafe impl Element for u64 {}
+unsafe impl Element for f32 {}
+unsafe impl Element for f64 {}
+
+/// How many elements a task's handle has, 0 the first.
+pub fn length(handle: u32) -> Result<u64, i32> {
+    let n = unsafe { host_len(handle) };
+    if n < 0 { Err(n as i32) } else { Ok(n as u64) }
+}
+
+/// Fills `to` with what is behind a handle, from its element `offset` on.
+pub fn read<T: Element>(handle: u32, offset: u64, to: &mut [T]) -> Result<(), i32> {
+    done(unsafe { host_read(handle, offset, to.as_mut_ptr() as *mut u8, to.len() * size_of::<T>()) })
+}
+
+/// Hands elements over; they are there once the task has ended with OK.
+pub fn write<T: Element>(handle: u32, offset: u64, from: &[T]) -> Result<(), i32> {
+    done(unsafe { host_write(handle, offset, from.as_ptr() as *const u8, from.len() * size_of::<T>()) })
+}
+
+fn done(status: i32) -> Result<(), i32> {
+    if status == OK { Ok(()) } else { Err(status) }
 }
 
 #[no_mangle]

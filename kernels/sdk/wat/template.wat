@@ -3,11 +3,6 @@
 (module
   ;; To log a text of so many bytes for people, begin with this and call $log:
   ;; (import "holo" "log" (func $log (param $text i32) (param $size i32)))
-  ;; A general task, holo_task_NAME, begins with those that it needs of these; a status
-  ;; below 0 is a refusal, and offsets count elements:
-  ;; (import "holo" "len" (func $len (param $handle i32) (result i64)))
-  ;; (import "holo" "read" (func $read (param $handle i32) (param $offset i64) (param $to i32) (param $bytes i32) (result i32)))
-  ;; (import "holo" "write" (func $write (param $handle i32) (param $offset i64) (param $from i32) (param $bytes i32) (result i32)))
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const 64)) ;; where memory is free
 
