@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,10 +54,46 @@ func (a *app) rebalanced(ctx context.Context, c *holocompute.Cluster, b holocomp
 	if detach {
 		return b, nil
 	}
-	most := b.Left()
+	most, stuck := b.Left(), standing{}
 	m := a.meter("rebalance", int64(most), countUnit)
 	defer m.end()
-	return c.AwaitBalance(ctx, func(b holocompute.Balance) { m.at(int64(max(most-b.Left(), 0))) })
+	var refused error
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	even, err := c.AwaitBalance(ctx, func(b holocompute.Balance) {
+		m.at(int64(max(most-b.Left(), 0)))
+		if stuck.still(b, time.Now()) {
+			if refused = c.Rebalance(ctx); refused != nil {
+				stop()
+			}
+		}
+	})
+	return even, cmp.Or(refused, err)
+}
+
+// askAgain is after how long without a move the request is made once more: a leader
+// that is deposed takes it along, and the next one knows nothing of it. To ask twice
+// moves nothing twice.
+const askAgain = 20 * time.Second
+
+// standing is since when the same moves are left.
+type standing struct {
+	left  int
+	since time.Time
+}
+
+// still reports whether nothing was moved for so long that it is asked again. What
+// waits for something else is none of it.
+func (s *standing) still(b holocompute.Balance, now time.Time) bool {
+	if b.Left() != s.left || b.Waits != "" || s.since.IsZero() {
+		s.left, s.since = b.Left(), now
+		return false
+	}
+	if b.Even() || now.Sub(s.since) < askAgain {
+		return false
+	}
+	s.since = now
+	return true
 }
 
 // whyEven says why no move makes more even what the nodes hold.

@@ -48,18 +48,45 @@ func (n *Node) Balance(ctx context.Context, _ door.Caller) (*holov1.BalanceRespo
 	if err != nil {
 		return nil, err
 	}
-	return balanceOf(nodes, all.Configs), nil
+	return balanceOf(nodes, all.Configs, n.bytesOf(all.Configs)), nil
 }
 
-func balanceOf(nodes []*wire.NodeRecord, configs []wire.ShardConfig) *holov1.BalanceResponse {
+// bytesOf is what the shards take, as far as this node knows: who does not vote
+// knows no arrays, and takes all nodes to have room.
+func (n *Node) bytesOf(configs []wire.ShardConfig) map[holo.ShardID]uint64 {
+	bytes := make(map[holo.ShardID]uint64, len(configs))
+	n.catalog.read(func(c *catalog.Catalog) {
+		for i := range configs {
+			bytes[configs[i].Shard] = c.Bytes(configs[i].Shard)
+		}
+	})
+	return bytes
+}
+
+// sizes are liveness.Sizes, out of records.
+type sizes struct {
+	bytes  map[holo.ShardID]uint64
+	offers map[holo.NodeID]wire.Place
+}
+
+func (s sizes) Bytes(id holo.ShardID) uint64 { return s.bytes[id] }
+
+func (s sizes) Offers(id holo.NodeID) (memory, spill uint64) {
+	p := s.offers[id]
+	return p.Capacity, p.Spill
+}
+
+func balanceOf(nodes []*wire.NodeRecord, configs []wire.ShardConfig, bytes map[holo.ShardID]uint64) *holov1.BalanceResponse {
 	out, open := &holov1.BalanceResponse{Waits: waitsFor(nodes, configs)}, []placement.Weighted{}
+	known := sizes{bytes, map[holo.NodeID]wire.Place{}}
 	for _, r := range nodes {
+		known.offers[r.Node] = r.Place
 		if r.Alive && !r.Draining {
 			out.Shares = append(out.Shares, shareOf(r, configs))
 			open = append(open, placement.Weighted{Node: r.Node, Weight: catalog.Weight(&r.Place)})
 		}
 	}
-	copies, leads := liveness.Uneven(open, configs)
+	copies, leads := liveness.Uneven(open, configs, known)
 	out.Copies, out.Leads = uint32(copies), uint32(leads)
 	return out
 }

@@ -92,9 +92,30 @@ func TestBalanceTellsWhatComesFirst(t *testing.T) {
 		{"a node drains", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0), node(3, true, 1)}, []wire.ShardConfig{config(1, 1, 3)}, 2, "node d drains: what it holds is moved first"},
 		{"a node is drained", []*wire.NodeRecord{node(1, false, 0), node(2, false, 0), node(3, true, 0)}, []wire.ShardConfig{config(1, 1, 2)}, 2, ""},
 	} {
-		b := balanceOf(c.nodes, c.configs)
+		b := balanceOf(c.nodes, c.configs, nil)
 		if b.Waits != c.waits || len(b.Shares) != c.shares || b.Shares[0].OffersBytes != 128<<20 {
 			t.Errorf("%s: %v", c.what, b)
+		}
+	}
+}
+
+// What a node has no room for is not told as a move that is left.
+func TestBalanceCountsNoMoveWithoutRoom(t *testing.T) {
+	var configs []wire.ShardConfig
+	bytes := map[holo.ShardID]uint64{}
+	for i := range uint64(8) {
+		s := holo.MakeShardID(1, i)
+		configs = append(configs, wire.ShardConfig{Shard: s, Primary: holo.NodeID{1}, Members: []wire.Member{{Node: holo.NodeID{1}, Incarnation: 1}}})
+		bytes[s] = 16 << 20
+	}
+	nodes := []*wire.NodeRecord{{Node: holo.NodeID{1}, Alive: true}, {Node: holo.NodeID{2}, Alive: true}}
+	for _, n := range nodes {
+		n.Place.Capacity = 128 << 20
+	}
+	for memory, want := range map[uint64]uint32{128 << 20: 4, 31 << 20: 0} { // a copy that arrives is in half of the memory
+		nodes[1].Place.Capacity, nodes[1].Place.Spill = memory, 128<<20-memory
+		if b := balanceOf(nodes, configs, bytes); b.Copies != want {
+			t.Errorf("to a node of %d MiB of memory %d copies of 16 MiB are to be moved, want %d", memory>>20, b.Copies, want)
 		}
 	}
 }

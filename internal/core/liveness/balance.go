@@ -3,6 +3,7 @@ package liveness
 import (
 	"iter"
 	"maps"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/placement"
@@ -121,36 +122,48 @@ func (s *scale) weigh(shards iter.Seq[*wire.ShardConfig], class holo.Class, what
 	return s
 }
 
-// level moves things from the fullest node to the emptiest, as long as do finds
-// one to move, and reports whether it is not even yet. Unless it is under way
-// already it begins only at a quarter.
-func (s *scale) level(begun bool, do func(from, to holo.NodeID) bool) bool {
-	for {
-		from, to := s.ends()
+// level moves things from the fullest node to the emptiest, and reports whether it
+// is not even yet. Where do finds nothing to move there, as where a node has no room,
+// the next is the emptiest. Unless it is under way already it begins only at a quarter.
+func (s *scale) level(begun bool, do func(from, to holo.NodeID) bool) (left bool) {
+	takes := slices.Clone(s.ids)
+	for len(takes) > 0 {
+		from, to := s.fullest(), s.emptiest(takes)
 		full, empty := s.load[from]*s.weight[to], (s.load[to]+1)*s.weight[from]
 		if from == to || full <= empty || !begun && 4*full <= 5*empty {
-			return false
+			return left
 		}
 		if !do(from, to) {
-			return true
+			left = true
+			takes = slices.DeleteFunc(takes, func(id holo.NodeID) bool { return id == to })
+			continue
 		}
 		begun = true
 		s.load[from]--
 		s.load[to]++
 	}
+	return left
 }
 
-// ends are the fullest node and the emptiest, by their weights.
-func (s *scale) ends() (from, to holo.NodeID) {
+// fullest is the node that holds most by its weight, and emptiest the one of some
+// that holds least.
+func (s *scale) fullest() (full holo.NodeID) {
 	for i, id := range s.ids {
-		if i == 0 || s.load[id]*s.weight[from] > s.load[from]*s.weight[id] {
-			from = id
-		}
-		if i == 0 || s.load[id]*s.weight[to] < s.load[to]*s.weight[id] {
-			to = id
+		if i == 0 || s.load[id]*s.weight[full] > s.load[full]*s.weight[id] {
+			full = id
 		}
 	}
-	return from, to
+	return full
+}
+
+func (s *scale) emptiest(of []holo.NodeID) holo.NodeID {
+	empty := of[0]
+	for _, id := range of {
+		if s.load[id]*s.weight[empty] < s.load[empty]*s.weight[id] {
+			empty = id
+		}
+	}
+	return empty
 }
 
 // moveCopy begins to move a copy of some shard of the class that there is room
@@ -170,7 +183,7 @@ func (k *Keeper) moveCopy(now holo.Time, t *placement.Table, room *room, class h
 	}
 	k.moves[found.Shard] = move{from, to, now}
 	room.take(to, found.Shard)
-	k.pace(now, room.view.Bytes(found.Shard))
+	k.pace(now, room.sizes.Bytes(found.Shard))
 	return true
 }
 

@@ -62,7 +62,11 @@ type View interface {
 	Version() uint64
 	Shards() *placement.Table
 	AccessEpoch() uint64 // counts the changes of who may do what
+	Sizes
+}
 
+// Sizes are what shards take and nodes offer.
+type Sizes interface {
 	// Bytes is what the arrays take in each copy of a shard, if all their pages
 	// are written.
 	Bytes(holo.ShardID) uint64

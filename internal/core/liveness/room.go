@@ -1,6 +1,7 @@
 package liveness
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -12,13 +13,28 @@ import (
 // Whoever is given a copy has room for it, so a node's limit binds it whatever role
 // it has.
 type room struct {
-	view View
-	held map[holo.NodeID]uint64
+	sizes Sizes
+	held  map[holo.NodeID]uint64
 }
 
 func (k *Keeper) newRoom(view View) *room {
-	r := &room{view: view, held: map[holo.NodeID]uint64{}}
+	r := newRoom(view, view.Shards().All())
 	for c := range view.Shards().All() {
+		coming, ok := k.coming(c)
+		if ok && !suspended(c, coming) {
+			r.take(coming, c.Shard)
+		}
+		if to := k.moves[c.Shard].to; to != coming && !c.Has(to) && c.Learner.Node != to && !suspended(c, to) {
+			r.take(to, c.Shard)
+		}
+	}
+	return r
+}
+
+// newRoom is what the shards' configurations say.
+func newRoom(sizes Sizes, shards iter.Seq[*wire.ShardConfig]) *room {
+	r := &room{sizes: sizes, held: map[holo.NodeID]uint64{}}
+	for c := range shards {
 		for _, m := range c.Members {
 			r.take(m.Node, c.Shard)
 		}
@@ -27,13 +43,6 @@ func (k *Keeper) newRoom(view View) *room {
 		}
 		if id := c.Learner.Node; !suspended(c, id) { // it holds one copy, the old or the new
 			r.take(id, c.Shard)
-		}
-		coming, ok := k.coming(c)
-		if ok && !suspended(c, coming) {
-			r.take(coming, c.Shard)
-		}
-		if to := k.moves[c.Shard].to; to != coming && !c.Has(to) && c.Learner.Node != to && !suspended(c, to) {
-			r.take(to, c.Shard)
 		}
 	}
 	return r
@@ -47,15 +56,15 @@ func suspended(c *wire.ShardConfig, id holo.NodeID) bool {
 // in memory until it is complete, so it must not be more than half of that,
 // wherever its pages go then.
 func (r *room) fits(node holo.NodeID, c *wire.ShardConfig) bool {
-	bytes, held := r.view.Bytes(c.Shard), r.held[node]
-	memory, spill := r.view.Offers(node)
+	bytes, held := r.sizes.Bytes(c.Shard), r.held[node]
+	memory, spill := r.sizes.Offers(node)
 	if suspended(c, node) {
 		held -= bytes // of the copy that the new one is put in place of
 	}
 	return bytes == 0 || held+bytes <= memory+spill && (spill == 0 || bytes <= memory/2)
 }
 
-func (r *room) take(node holo.NodeID, shard holo.ShardID) { r.held[node] += r.view.Bytes(shard) }
+func (r *room) take(node holo.NodeID, shard holo.ShardID) { r.held[node] += r.sizes.Bytes(shard) }
 
 // Cramped counts the shards that want one more copy and get none because no node
 // has room for it, and what those copies would take.
@@ -72,7 +81,7 @@ func (n *Cramped) count(l *loads, c *wire.ShardConfig) {
 	for _, id := range l.ids {
 		if !c.Has(id) && c.Learner.Node != id {
 			n.Shards++
-			n.Bytes += l.room.view.Bytes(c.Shard)
+			n.Bytes += l.room.sizes.Bytes(c.Shard)
 			return
 		}
 	}

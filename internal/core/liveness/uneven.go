@@ -10,19 +10,19 @@ import (
 )
 
 // Uneven counts the copies and then the leads that a keeper would move to even
-// out shards between nodes, if all had room: for people to read. It plays the
-// moves, so that what no move can make more even is not counted.
-func Uneven(nodes []placement.Weighted, shards []wire.ShardConfig) (copies, leads int) {
+// out shards between nodes: for people to read. It plays the moves, so that what no
+// move can make more even is not counted, nor what a node has no room for.
+func Uneven(nodes []placement.Weighted, shards []wire.ShardConfig, sizes Sizes) (copies, leads int) {
 	s := &scale{weight: map[holo.NodeID]uint64{}}
 	for _, n := range nodes {
 		s.ids = append(s.ids, n.Node)
 		s.weight[n.Node] = max(n.Weight, 1)
 	}
-	p := make(plan, len(shards))
-	for i, c := range shards {
-		p[i] = c
-		p[i].Members = slices.Clone(c.Members)
+	p := &plan{shards: slices.Clone(shards)}
+	for i := range p.shards {
+		p.shards[i].Members = slices.Clone(p.shards[i].Members)
 	}
+	p.room = newRoom(sizes, p.all())
 	for class := holo.Class(1); class <= holo.MaxClass; class++ {
 		s.weigh(p.all(), class, members).level(true, counted(&copies, p.copy, class))
 		s.weigh(p.all(), class, primary).level(true, counted(&leads, p.lead, class))
@@ -49,13 +49,16 @@ func members(c *wire.ShardConfig) (ids []holo.NodeID) {
 
 func primary(c *wire.ShardConfig) []holo.NodeID { return []holo.NodeID{c.Primary} }
 
-// plan is the shards as they would be.
-type plan []wire.ShardConfig
+// plan is the shards as they would be, and what the nodes would hold of them.
+type plan struct {
+	shards []wire.ShardConfig
+	room   *room
+}
 
-func (p plan) all() iter.Seq[*wire.ShardConfig] {
+func (p *plan) all() iter.Seq[*wire.ShardConfig] {
 	return func(yield func(*wire.ShardConfig) bool) {
-		for i := range p {
-			if !yield(&p[i]) {
+		for i := range p.shards {
+			if !yield(&p.shards[i]) {
 				return
 			}
 		}
@@ -63,10 +66,10 @@ func (p plan) all() iter.Seq[*wire.ShardConfig] {
 }
 
 // copy moves a copy, rather one that is no primary.
-func (p plan) copy(class holo.Class, from, to holo.NodeID) bool {
+func (p *plan) copy(class holo.Class, from, to holo.NodeID) bool {
 	var found *wire.ShardConfig
 	for c := range p.all() {
-		if c.Shard.Class() == class && !c.Lost && c.Has(from) && !c.Has(to) && (found == nil || found.Primary == from && c.Primary != from) {
+		if c.Shard.Class() == class && !c.Lost && c.Has(from) && !c.Has(to) && p.room.fits(to, c) && (found == nil || found.Primary == from && c.Primary != from) {
 			found = c
 		}
 	}
@@ -75,13 +78,15 @@ func (p plan) copy(class holo.Class, from, to holo.NodeID) bool {
 	}
 	i := slices.IndexFunc(found.Members, func(m wire.Member) bool { return m.Node == from })
 	found.Members[i].Node = to
+	p.room.held[from] -= p.room.sizes.Bytes(found.Shard)
+	p.room.take(to, found.Shard)
 	if found.Primary == from {
 		found.Primary = to
 	}
 	return true
 }
 
-func (p plan) lead(class holo.Class, from, to holo.NodeID) bool {
+func (p *plan) lead(class holo.Class, from, to holo.NodeID) bool {
 	for c := range p.all() {
 		if c.Shard.Class() == class && !c.Lost && c.Primary == from && c.Has(to) {
 			c.Primary = to

@@ -13,7 +13,7 @@ func (c *cluster) left() (copies, leads int) {
 	for k := range c.table.All() {
 		all = append(all, *k)
 	}
-	return Uneven(c.table.Open(), all)
+	return Uneven(c.table.Open(), all, c)
 }
 
 // Who asks gets what is a little uneven evened out to the end, and without that
@@ -103,5 +103,32 @@ func TestUnevenCountsOnlyWhatCanBeMoved(t *testing.T) {
 	c = newCluster(t, 1, 1)
 	if copies, leads := c.left(); copies+leads != 0 {
 		t.Errorf("on one node %d copies and %d leads are left to move", copies, leads)
+	}
+}
+
+// Who has no room is passed by: the next is given its share, and nothing is said to
+// be left that nobody can take.
+func TestEveningOutPassesByWhoHasNoRoom(t *testing.T) {
+	c := newCluster(t, 3, 2)
+	c.bytes = mib
+	c.offers = map[holo.NodeID]uint64{id(4): mib / 2}
+	c.join(4, 256)
+	c.join(5, 256)
+	c.run(holo.Second)
+	if copies, _ := c.left(); copies < 100 {
+		t.Fatalf("%d copies are to be moved, want those of a node that came", copies)
+	}
+	c.keeper.EvenOut(c.now)
+	c.settle(40 * holo.Second)
+	c.wantFull()
+	c.within()
+	if none, _ := c.share(4); none != 0 {
+		t.Errorf("the node without room has %d copies", none)
+	}
+	if copies, _ := c.share(5); copies < 2*holo.ShardCount/4 {
+		t.Errorf("the other one has %d copies, want a quarter of all", copies)
+	}
+	if copies, leads := c.left(); copies+leads != 0 {
+		t.Errorf("%d copies and %d leads are left to move", copies, leads)
 	}
 }
