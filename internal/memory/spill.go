@@ -52,7 +52,7 @@ type spill struct {
 
 	full pressure // the memory is more than full
 
-	warned holo.Time // when the log last heard of a disk that takes nothing
+	disk word // of which the log is told
 }
 
 // spillLimits is what a cache may hold for a node's memory and spill limit.
@@ -208,6 +208,7 @@ func (s *spill) failed(now holo.Time, f pagecache.Failure) {
 
 // tick has what failed go on, and the folder tidied.
 func (s *spill) tick(now holo.Time) {
+	s.tell(now)
 	list := s.later
 	s.later = nil
 	for _, id := range list {
@@ -219,21 +220,15 @@ func (s *spill) tick(now holo.Time) {
 	}
 }
 
-// warnEvery is the least time between two lines about a disk that takes nothing:
-// one that is full to the last page is full again and again.
-const warnEvery = 30 * holo.Second
-
 // event tells of what changed; of damaged pages the replicas do.
 func (s *spill) event(now holo.Time, e pagecache.Event) {
 	switch e.Kind {
 	case pagecache.DiskFull, pagecache.DiskBroken:
-		if s.warned == 0 || now.Sub(s.warned) > warnEvery {
-			s.warned = now
-			s.n.log.Warn("the disk of the spill folder takes no pages: they stay in memory, and what needs more is refused", "why", e.Kind.String())
-		}
+		s.disk.fails, s.disk.why = true, e.Kind.String()
 	case pagecache.DiskWorks:
-		s.n.log.Info("the disk of the spill folder takes pages again")
+		s.disk.fails = false
 	}
+	s.tell(now)
 }
 
 // Admit has a message with pages wait while the memory is more than full, for a
