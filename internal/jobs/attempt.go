@@ -12,23 +12,33 @@ import (
 	"github.com/holocompute/holocompute/internal/workers"
 )
 
-// attempt runs one attempt where the schedule wants it, here or on another
-// node, and turns whatever comes back into an event.
-func (j *job) attempt(ctx context.Context, a sched.Assign) event {
-	t := j.message(a)
-	if a.Node == j.runner.cluster.Self() {
-		return j.answer(a, t, j.runner.worker.run(ctx, t), nil)
+// attempt runs one attempt on another node, or those of a trip here, as the
+// schedule wants it, and turns whatever comes back into events.
+func (j *job) attempt(ctx context.Context, trip []sched.Assign) []event {
+	if a := trip[0]; a.Node != j.runner.cluster.Self() {
+		t := j.message(a)
+		r, err := j.runner.cluster.RunTask(ctx, a.Node, t)
+		return []event{j.answer(a, t, r, err)}
 	}
-	r, err := j.runner.cluster.RunTask(ctx, a.Node, t)
-	return j.answer(a, t, r, err)
+	tasks, events := make([]*wire.RunTask, len(trip)), make([]event, len(trip))
+	for i, a := range trip {
+		tasks[i] = j.message(a)
+	}
+	for i, r := range j.runner.worker.run(ctx, tasks...) {
+		events[i] = j.answer(trip[i], tasks[i], r, nil)
+	}
+	return events
 }
 
 // timed is attempt, and when it was.
-func (j *job) timed(ctx context.Context, a sched.Assign) event {
+func (j *job) timed(ctx context.Context, trip []sched.Assign) []event {
 	start := j.age()
-	e := j.attempt(ctx, a)
-	e.start, e.end = start, j.age()
-	return e
+	events := j.attempt(ctx, trip)
+	end := j.age()
+	for i := range events {
+		events[i].start, events[i].end = start, end
+	}
+	return events
 }
 
 // age is how long the job has been coordinated here.
@@ -112,7 +122,7 @@ func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[ho
 		asked[i] = j.message(sched.Assign{Task: s.Into})
 		tasks[i] = combineTask(asked[i], j.stageOf(s.Into).module, sides[s.Into].acc, sides[s.From].acc, &said[i])
 	}
-	done, failed, err := j.together(ctx, tasks)
+	done, failed, err := j.combineTogether(ctx, tasks)
 	e.gas += failed.Gas
 	for i, used := range done {
 		into, from := sides[round[i].Into], sides[round[i].From]
@@ -130,9 +140,9 @@ func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[ho
 	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, s.From, s.Into, err)
 }
 
-// together runs the tasks of a round. A worker that fails has changed nothing of
+// combineTogether runs the tasks of a round. A worker that fails has changed nothing of
 // those that it has not done: they are tried again.
-func (j *job) together(ctx context.Context, tasks []*workers.Task) (done []sandbox.Result, failed sandbox.Result, err error) {
+func (j *job) combineTogether(ctx context.Context, tasks []*workers.Task) (done []sandbox.Result, failed sandbox.Result, err error) {
 	for try := 1; try <= combineTries; try++ {
 		var more []sandbox.Result
 		more, failed, err = j.runner.workers.Together(ctx, tasks[len(done):])

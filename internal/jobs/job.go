@@ -44,7 +44,7 @@ type job struct {
 	after     sync.Mutex    // held by who asks after that
 	signing   sync.Mutex    // held by who signs what view.receipts point to
 
-	events chan event
+	events chan []event  // each of one trip
 	wake   chan struct{} // something in view.lost, or other homes
 	stop   chan struct{} // closed by cancel
 
@@ -82,8 +82,8 @@ func (j *job) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !j.over() {
-		for _, a := range j.next() {
-			j.send(attempts, idle, a)
+		for _, trip := range j.trips(j.next()) {
+			j.send(attempts, idle, trip)
 		}
 		j.combine(attempts)
 		if j.over() {
@@ -102,21 +102,24 @@ type out struct {
 	since  time.Duration
 }
 
-// sent is an attempt on its way to a goroutine. Its context ends when it is
-// recalled.
+// sent is a trip on its way to a goroutine. Its context ends when all its attempts
+// are recalled.
 type sent struct {
-	sched.Assign
-	ctx context.Context
+	trip []sched.Assign
+	ctx  context.Context
 }
 
-// send starts an attempt.
-func (j *job) send(attempts *group, idle chan sent, a sched.Assign) {
-	ctx, recall := context.WithCancel(attempts.ctx)
-	j.out[a] = out{recall, j.age()}
+// send starts the attempts of a trip.
+func (j *job) send(attempts *group, idle chan sent, trip []sched.Assign) {
+	ctx, end := context.WithCancel(attempts.ctx)
+	since := j.age()
+	for i, recall := range recalls(len(trip), end) {
+		j.out[trip[i]] = out{recall, since}
+	}
 	select {
-	case idle <- sent{a, ctx}:
+	case idle <- sent{trip, ctx}:
 	default:
-		attempts.Go(func(whole context.Context) { j.attempts(whole, sent{a, ctx}, idle) })
+		attempts.Go(func(whole context.Context) { j.attempts(whole, sent{trip, ctx}, idle) })
 	}
 }
 
@@ -162,10 +165,10 @@ func (j *job) arm(timer *time.Timer) {
 // wait takes in whatever happens next.
 func (j *job) wait(ctx context.Context, timer *time.Timer) {
 	select {
-	case e := <-j.events:
-		j.take(e)
+	case trip := <-j.events:
+		j.takeTrip(trip)
 		for range len(j.events) {
-			j.take(<-j.events)
+			j.takeTrip(<-j.events)
 		}
 	case <-j.wake:
 		j.sched.HomesChanged()
@@ -181,7 +184,15 @@ func (j *job) wait(ctx context.Context, timer *time.Timer) {
 	}
 }
 
-func (j *job) take(e event) {
+// takeTrip takes in what came at once.
+func (j *job) takeTrip(trip []event) {
+	now := j.runner.cluster.Now()
+	for _, e := range trip {
+		j.take(now, e)
+	}
+}
+
+func (j *job) take(now holo.Time, e event) {
 	if o, is := j.out[e.Assign]; is {
 		o.recall()
 		delete(j.out, e.Assign)
@@ -192,19 +203,19 @@ func (j *job) take(e event) {
 	case e.err != nil:
 		j.span(e, false)
 		j.hearFailed(e)
-		j.sched.Failed(j.runner.cluster.Now(), e.Assign, e.err)
+		j.sched.Failed(now, e.Assign, e.err)
 		j.tellRetries()
 	default:
-		j.takeResult(e)
+		j.takeResult(now, e)
 	}
 }
 
-func (j *job) takeResult(e event) {
+func (j *job) takeResult(now holo.Time, e event) {
 	r := sched.Result{Gas: e.result.Gas, BytesLocal: e.result.BytesLocal, BytesMoved: e.result.BytesMoved}
 	if e.Node != j.runner.cluster.Self() {
 		r.Sent = uint64(len(e.result.Partial))
 	}
-	counts := j.sched.Done(j.runner.cluster.Now(), e.Assign, r)
+	counts := j.sched.Done(now, e.Assign, r)
 	j.recall()
 	j.span(e, counts)
 	if !counts {
@@ -215,22 +226,22 @@ func (j *job) takeResult(e event) {
 	j.stageOf(e.Task).took(j, e.Task, e.result)
 }
 
-// attempts makes an attempt, and those after it that it is given.
-func (j *job) attempts(ctx context.Context, a sent, more <-chan sent) {
+// attempts makes the attempts of a trip, and of those after it that it is given.
+func (j *job) attempts(ctx context.Context, s sent, more <-chan sent) {
 	for {
-		j.post(ctx, j.timed(a.ctx, a.Assign))
+		j.post(ctx, j.timed(s.ctx, s.trip)...)
 		select {
-		case a = <-more:
+		case s = <-more:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// post hands an event to the coordinator unless the job is over.
-func (j *job) post(ctx context.Context, e event) {
+// post hands events to the coordinator unless the job is over.
+func (j *job) post(ctx context.Context, trip ...event) {
 	select {
-	case j.events <- e:
+	case j.events <- trip:
 	case <-ctx.Done():
 	}
 }

@@ -184,11 +184,11 @@ func TestCancelledJobsTasksAreRefusedWhenTheyComeLate(t *testing.T) {
 		return &wire.RunTask{Job: job, Epoch: epoch, Extent: 1, Inputs: make([]wire.TaskArray, 1), Module: holo.ModuleID{1}}
 	}
 	for _, epoch := range []holo.JobEpoch{1, 2} {
-		if r := w.run(t.Context(), task(5, epoch)); !r.Failed || r.Failure.Kind != holo.Cancelled {
+		if r := w.run(t.Context(), task(5, epoch)); !r[0].Failed || r[0].Failure.Kind != holo.Cancelled {
 			t.Errorf("epoch %d: %+v", epoch, r)
 		}
 	}
-	if r := w.run(t.Context(), task(5, 3)); r.Failure.Kind != holo.NotFound { // it gets as far as its module
+	if r := w.run(t.Context(), task(5, 3)); r[0].Failure.Kind != holo.NotFound { // it gets as far as its module
 		t.Errorf("the next epoch: %+v", r)
 	}
 }

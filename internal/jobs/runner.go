@@ -77,7 +77,7 @@ func (o Options) withDefaults() Options {
 	o.MaxFinished = cmp.Or(o.MaxFinished, 64)
 	o.JobReceipts = cmp.Or(o.JobReceipts, 16<<20)
 	o.NodeReceipts = cmp.Or(o.NodeReceipts, 64<<20)
-	o.Schedule.Slots = o.Slots
+	o.Schedule.Slots, o.Schedule.Together = o.Slots, tripTasks
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}
@@ -152,7 +152,7 @@ func (r *Runner) Workers(ctx context.Context) (workers.State, error) { return r.
 // failure is in the answer, and of a success the signed receipt. When ctx ends
 // the task is abandoned.
 func (r *Runner) RunTask(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
-	result := r.worker.run(ctx, t)
+	result := r.worker.run(ctx, t)[0]
 	if !result.Failed {
 		r.cluster.SignReceipt(t, &result.Receipt)
 	}

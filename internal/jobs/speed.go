@@ -15,7 +15,7 @@ func (r *Runner) schedule() sched.Options {
 	o := r.opt.Schedule
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o.Speeds = r.mu.speeds
+	o.Speeds, o.Self = r.mu.speeds, r.cluster.Self()
 	return o
 }
 

@@ -221,6 +221,7 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 		}
 		flow[i].Shards = shards
 		flow[i].Moves, flow[i].Once = s.moves(), slices.Contains(s.spec.Inputs, s.spec.Output)
+		flow[i].Joins = s.spec.Kind != wire.TaskGeneral
 		s.begin(i, next, len(shards))
 		next += holo.TaskID(len(shards))
 	}
@@ -228,7 +229,7 @@ func (j *job) cut(flow []sched.Stage, o sched.Options) {
 	j.out = map[sched.Assign]out{}
 	j.sched = sched.NewGraph(flow, o)
 	j.settleEmpty()
-	j.events = make(chan event, eventBuffer)
+	j.events = make(chan []event, eventBuffer)
 	j.wake = make(chan struct{}, 1)
 	j.stop = make(chan struct{})
 	j.questions = make(chan asking)

@@ -28,15 +28,12 @@ type work struct {
 
 	reads   []holo.Digest    // of each input of a general task, what it asked for and got
 	handles []workers.Handle // of a general task: its inputs, then its output
+
+	err error // what it failed with
 }
 
-func (w *work) do(ctx context.Context) error {
-	if err := w.read(ctx); err != nil {
-		return err
-	}
-	if err := w.compute(ctx); err != nil {
-		return err
-	}
+// finish makes what was computed count, and states it.
+func (w *work) finish(ctx context.Context) error {
 	if w.task.Kind == wire.TaskReduce {
 		w.result.Partial = w.acc
 	} else if err := w.commit(ctx); err != nil {
@@ -103,22 +100,22 @@ func (w *work) countBytes(n uint64, moved bool) {
 
 // compute runs the kernel over the extent.
 func (w *work) compute(ctx context.Context) error {
-	kind := module.Map
-	if w.task.Kind == wire.TaskReduce {
-		kind = module.Reduce
-		w.acc = make([]byte, w.task.AccBytes)
-	}
-	if w.task.Kind == wire.TaskGeneral {
-		kind = module.Task
-	}
-	used, err := w.workers.Run(ctx, w.kernel(kind))
+	used, err := w.workers.Run(ctx, w.kernel())
 	w.result.Gas = used.Gas
 	return err
 }
 
-// kernel is the task as a worker is given it.
-func (w *work) kernel(kind module.Kind) *workers.Task {
-	t := w.task
+// kernel is the task as a worker is given it, from its beginning.
+func (w *work) kernel() *workers.Task {
+	t, kind := w.task, module.Map
+	w.result.Said = wire.Said{}
+	if t.Kind == wire.TaskReduce {
+		kind = module.Reduce
+		w.acc = make([]byte, t.AccBytes)
+	}
+	if t.Kind == wire.TaskGeneral {
+		kind = module.Task
+	}
 	k := &workers.Task{
 		Owner: t.Owner, Module: w.module, Kind: kind, Function: t.Function, Gas: t.Gas, MemoryPages: t.MemoryPages,
 		First: t.First, Count: t.Count, Run: w.runElements(), Halo: uint64(t.Halo.Width), Params: t.Params, Acc: w.acc, Said: &w.result.Said,

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -27,7 +28,7 @@ type worker struct {
 	}
 }
 
-// running is a task that was taken in.
+// running is a task that was taken in, or several of one job that go together.
 type running struct {
 	job    holo.JobID
 	epoch  holo.JobEpoch
@@ -52,34 +53,41 @@ func newWorker(r *Runner) *worker {
 	return w
 }
 
-// run takes the task in, waits for a slot, runs it and answers. The receipt is
-// not signed.
-func (w *worker) run(ctx context.Context, t *wire.RunTask) *wire.TaskResult {
-	result := &wire.TaskResult{Job: t.Job, Epoch: t.Epoch, Task: t.Task, Attempt: t.Attempt}
-	ctx, r, err := w.enter(ctx, t)
+// run takes a task in, or the light ones of one stage that have one turn, waits for
+// a slot, runs them and answers. The receipts are not signed.
+func (w *worker) run(ctx context.Context, tasks ...*wire.RunTask) []*wire.TaskResult {
+	list, results := make([]*work, len(tasks)), make([]*wire.TaskResult, len(tasks))
+	for i, t := range tasks {
+		results[i] = &wire.TaskResult{Job: t.Job, Epoch: t.Epoch, Task: t.Task, Attempt: t.Attempt}
+		list[i] = &work{cluster: w.runner.cluster, workers: w.runner.workers, task: t, result: results[i]}
+	}
+	ctx, r, err := w.enter(ctx, tasks[0])
 	if err == nil {
-		err = w.runIn(ctx, r, t, result)
-		w.leave(r, result.Gas)
+		err = w.runIn(ctx, r, list)
+		w.leave(r, used(list))
 	}
-	if err != nil {
-		result.Partial, result.Failed = nil, true
-		result.Failure = *wire.FailureOf(taskError(t, err))
+	for _, k := range list {
+		k.fail(cmp.Or(err, k.err))
 	}
-	return result
+	return results
 }
 
-func (w *worker) runIn(ctx context.Context, r *running, t *wire.RunTask, result *wire.TaskResult) error {
+func (w *worker) runIn(ctx context.Context, r *running, list []*work) error {
 	select {
 	case <-r.turn:
 	case <-ctx.Done():
 		return holo.Errorf(holo.Cancelled, "wait for a slot: %w", context.Cause(ctx))
 	}
-	m, release, err := w.runner.modules.get(ctx, t.Module)
+	m, release, err := w.runner.modules.get(ctx, list[0].task.Module)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return (&work{cluster: w.runner.cluster, workers: w.runner.workers, module: m, task: t, result: result}).do(ctx)
+	for _, k := range list {
+		k.module = m
+	}
+	doAll(ctx, list)
+	return nil
 }
 
 // enter takes a task in, or refuses it.

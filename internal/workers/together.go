@@ -14,8 +14,8 @@ import (
 const mostTogether = 64
 
 // Together runs tasks of one owner and one module, of a single call each, in few
-// trips to a worker: of tasks as light as to add two small accumulators up, the
-// trip is most of what they cost. Each has an instance of its own, as in Run. They
+// trips to a worker: of tasks as light as to add two small accumulators up, or to
+// look at one page, the trip is most of what they cost. Each has an instance of its own, as in Run. They
 // run in their order until one fails. done are the results of those before it, failed
 // is what it used itself. Where the worker failed, the tasks that are not done have
 // changed nothing, and may be run again.
@@ -34,7 +34,7 @@ func (p *Pool) Together(ctx context.Context, tasks []*Task) (done []sandbox.Resu
 
 // room is how much of the hand-over a task of one call takes, at most.
 func (t *Task) room() uint64 {
-	return (align*uint64(3+len(t.Inputs)+len(t.Outputs)) + t.callBytes(t.Run)) / align * align
+	return (align*uint64(3+len(t.Inputs)+len(t.Outputs)) + t.callBytes(t.Count)) / align * align
 }
 
 func (p *Pool) trip(ctx context.Context, tasks []*Task) (done []sandbox.Result, failed sandbox.Result, err error) {
@@ -46,7 +46,7 @@ func (p *Pool) trip(ctx context.Context, tasks []*Task) (done []sandbox.Result, 
 		return []sandbox.Result{r}, failed, nil
 	}
 	for _, t := range tasks {
-		if t.Owner != tasks[0].Owner || t.Module.ID != tasks[0].Module.ID || t.Count > 0 || len(t.Handles) > 0 {
+		if t.Owner != tasks[0].Owner || t.Module.ID != tasks[0].Module.ID || t.Count > t.Run || len(t.Handles) > 0 {
 			return nil, failed, holo.Errorf(holo.Invalid, "run %s: it has not one call, or is another's", t.who())
 		}
 	}
@@ -79,8 +79,8 @@ type company struct {
 func (c *company) add(t *Task) {
 	r := &run{Task: t, worker: c.worker, began: c.began, free: c.free}
 	r.acc, r.params = r.take(uint64(len(t.Acc))), r.take(uint64(len(t.Params)))
-	b := r.message(0, 0)
-	r.views(b, 0)
+	b := r.message(0, t.Count)
+	r.views(b, t.Count)
 	c.runs, c.asks = append(c.runs, r), append(c.asks, b)
 	c.free += uint32(t.room())
 }
@@ -126,12 +126,20 @@ func (c *company) take(ctx context.Context, answers []answer) (usable bool, err 
 			c.failed = r.result
 			return true, r.cancelled(ctx, a.err)
 		}
-		if err := r.worker.region.guarded(func() { copy(r.Acc, r.acc.in(r.worker.region)) }); err != nil {
+		if err := r.worker.region.guarded(func() { r.made(c.asks[i]) }); err != nil {
 			return false, err
 		}
 		c.done = append(c.done, r.result)
 	}
 	return true, nil
+}
+
+// made takes what a task of one call made.
+func (r *run) made(b *batch) {
+	copy(r.Acc, r.acc.in(r.worker.region))
+	for k, out := range r.Outputs {
+		out.Write(b.outputs[k].in(r.worker.region), 0)
+	}
 }
 
 // runs answers batches that are a task each, until one fails.

@@ -47,6 +47,42 @@ func TestTasksTogetherGiveWhatEachGivesAlone(t *testing.T) {
 	}
 }
 
+// The same of maps and reduces over one page each: what they write is their own.
+func TestTasksOverPagesTogetherGiveWhatEachGivesAlone(t *testing.T) {
+	p := pool(t, Options{})
+	const n, each = 2*mostTogether + 1, holo.PageSize / 8
+	for _, make := range []func(testing.TB, [][]byte, [][]byte) *Task{sumTask, scaleTask} {
+		var tasks [2][]*Task
+		var outs [2][][]byte
+		for side := range tasks {
+			for i := range uint64(n) {
+				in := f64s(each, func(k uint64) uint64 { return 0x3ff0000000000000 + i*each + k })
+				out := f64s(each, func(uint64) uint64 { return 0 })
+				k := make(t, in, out)
+				k.First = i * each
+				tasks[side], outs[side] = append(tasks[side], k), append(outs[side], out[0])
+			}
+		}
+		var want []sandbox.Result
+		for _, k := range tasks[0] {
+			r, err := p.Run(t.Context(), k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, r)
+		}
+		done, _, err := p.Together(t.Context(), tasks[1])
+		if err != nil || !reflect.DeepEqual(done, want) || !reflect.DeepEqual(outs[0], outs[1]) {
+			t.Fatalf("%s: %v, or other results", tasks[0][0].Function, err)
+		}
+		for i := range want {
+			if !bytes.Equal(tasks[0][i].Acc, tasks[1][i].Acc) {
+				t.Errorf("task %d has another accumulator", i)
+			}
+		}
+	}
+}
+
 // A task that fails ends those after it, of this trip and of the next: they did not run,
 // and nobody's accumulator but of those before it has changed.
 func TestTaskThatFailsEndsThoseAfterIt(t *testing.T) {
@@ -78,7 +114,7 @@ func TestTasksOfTwoOwnersDoNotGoTogether(t *testing.T) {
 	for _, change := range []func(*Task){
 		func(k *Task) { k.Owner = holo.PrincipalID{1} },
 		func(k *Task) { k.Module = sample(t, "flights") },
-		func(k *Task) { k.Count, k.Run = 1, 1 },
+		func(k *Task) { k.Count, k.Run = 2, 1 },
 		func(k *Task) { k.Handles = make([]Handle, 1) },
 	} {
 		tasks := []*Task{step(t, 1, 1), step(t, 2, 1)}

@@ -22,9 +22,9 @@ func (j *Job) Next(now holo.Time, home func(holo.ShardID) (holo.NodeID, bool)) [
 	}
 	var out []Assign
 	for _, n := range j.nodes {
-		for j.state == Running && len(n.out) < j.windowOf(n) {
+		for j.state == Running {
 			q := j.earliest(n)
-			if q == nil {
+			if q == nil || len(n.out) >= j.windowFor(n, q.tasks[0]) {
 				break
 			}
 			out = append(out, j.assign(now, n, q.tasks[0]))

@@ -18,7 +18,8 @@ import (
 // what somebody used beyond that is remembered until the others have caught up.
 //
 // It follows start-time fair queueing, with the cost known only at the end: a
-// task is charged its gas when it is done, so users differ by a task at most.
+// task is charged its gas when it is done, so users differ by a task at most, or by
+// some light ones that have one turn.
 type Fair struct {
 	limit   int // places
 	spare   int // of those, for users who have none

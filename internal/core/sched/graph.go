@@ -17,6 +17,7 @@ type Stage struct {
 	All    []int          // every task waits until Finish was called of these
 	Moves  uint64         // bytes that a task reads and writes: what has to move when it is not run at home
 	Once   bool           // a task reads what it writes: it is never out twice at a time
+	Joins  bool           // its tasks may go to a worker together, if they are light
 }
 
 // stage is a Stage with its edges turned round.
@@ -26,7 +27,7 @@ type stage struct {
 	opens        []int // whose tasks wait for Finish
 	finished     bool
 	moves        uint64
-	once         bool
+	once, joins  bool
 	done         uint32 // tasks
 	gas          holo.Gas
 }
@@ -54,7 +55,7 @@ func NewGraph(stages []Stage, o Options) *Job {
 
 func (j *Job) addStage(number int, s *Stage) {
 	first := holo.TaskID(len(j.shards))
-	j.stages = append(j.stages, stage{first: first, count: holo.TaskID(len(s.Shards)), moves: s.Moves, once: s.Once})
+	j.stages = append(j.stages, stage{first: first, count: holo.TaskID(len(s.Shards)), moves: s.Moves, once: s.Once, joins: s.Joins})
 	for _, before := range s.Each {
 		invariant.Check(before < number && len(s.Shards) == int(j.stages[before].count), "stage %d waits for each task of stage %d", number, before)
 		j.stages[before].feeds = append(j.stages[before].feeds, number)

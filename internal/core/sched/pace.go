@@ -17,8 +17,14 @@ type pace struct {
 // begin notes that a node that had nothing to do has something now.
 func (p *pace) begin(now holo.Time) { p.last = now }
 
-// answered notes a result. keep is what the past is worth, below 1.
+// answered notes a result. keep is what the past is worth, below 1. Results of one
+// moment are one answer.
 func (p *pace) answered(now holo.Time, gas holo.Gas, keep float64) {
+	if now == p.last {
+		p.gas += float64(gas) + 1
+		p.seconds = max(p.seconds, holo.Microsecond.Seconds())
+		return
+	}
 	p.gas = p.gas*keep + float64(gas) + 1
 	p.seconds = p.seconds*keep + max(now.Sub(p.last), holo.Microsecond).Seconds()
 	p.last = now

@@ -5,7 +5,9 @@
 //
 // The one idea is that nothing waits at the workers. A node gets as many tasks
 // as keep its slots busy and as many again (the window); all others wait here,
-// where they can still go anywhere when a node dies or a shard moves. Task
+// where they can still go anywhere when a node dies or a shard moves. Of light
+// tasks, which are over before that could happen, the coordinator's own node gets
+// more (light.go). Task
 // state lives only in this machine. What makes a result count once is not the
 // care with which tasks are handed out but the rule at the end: the first
 // result of a task is taken, whichever attempt it comes from, and all others
@@ -26,6 +28,8 @@ import (
 // its default.
 type Options struct {
 	Slots      int           // tasks that a node runs at once; the window is twice that. Default 1
+	Self       holo.NodeID   // the coordinator's node, to which a task takes no message
+	Together   int           // tasks that go to a worker of Self in one trip if they are light. Default 1
 	Budget     int           // charged failures that one task may have. Default 4
 	MinBackoff holo.Duration // before the second attempt after a refusal or failure. Default 25 ms
 	MaxBackoff holo.Duration // the back-off doubles up to this. Default 1 s
@@ -50,6 +54,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Slots <= 0 {
 		o.Slots = 1
+	}
+	if o.Together <= 0 {
+		o.Together = 1
 	}
 	if o.Budget <= 0 {
 		o.Budget = 4
