@@ -2,6 +2,9 @@ package module
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +51,38 @@ func TestEveryAllowedImportHasATest(t *testing.T) {
 	for _, host := range []string{HostYield, HostGrow} {
 		if _, ok := allowedImports[HostModule+"."+host]; ok {
 			t.Errorf("a kernel may import %s.%s: it would give itself gas", HostModule, host)
+		}
+	}
+}
+
+// How each language names what it imports from its host.
+var imports = map[string]struct{ files, pattern string }{
+	"c":              {"../../kernels/holo.h", `(?:HOLO_IMPORT|import_name)\("(\w+)"\)`},
+	"go":             {"../../kernels/sdk/go/holo.go.txt", `//go:wasmimport holo (\w+)`},
+	"rust":           {"../../kernels/sdk/rust/holo.rs", `link_name = "(\w+)"`},
+	"assemblyscript": {"../../kernels/sdk/assemblyscript/holo.ts", `@external\("holo", "(\w+)"\)`},
+	"wat":            {"../../kernels/sdk/wat/*.wat", `\(import "holo" "(\w+)"`},
+}
+
+// What is on the list can be called in every language of the SDK, and nothing else.
+func TestEveryLanguageHasEveryHostCall(t *testing.T) {
+	for language, im := range imports {
+		files, err := filepath.Glob(filepath.FromSlash(im.files))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", language, files, err)
+		}
+		found := map[string]bool{}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(im.pattern).FindAllSubmatch(b, -1) {
+				found[HostModule+"."+string(m[1])] = true
+			}
+		}
+		if have, want := slices.Sorted(maps.Keys(found)), slices.Sorted(maps.Keys(allowedImports)); !slices.Equal(have, want) {
+			t.Errorf("%s declares %s, and a kernel may import %s", language, have, want)
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (i *Instance) run(ctx context.Context, kind module.Kind, c *Call) error {
 		return err
 	}
 	if int32(status) != 0 { // the engine leaves the upper half undefined
-		return i.failed(KernelError, who, "it returned status %d", int32(status))
+		return i.failed(KernelError, who, "it returned status %d%s", int32(status), meaning(kind, int32(status)))
 	}
 	i.store(c, l, kind)
 	return nil

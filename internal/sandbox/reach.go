@@ -22,6 +22,24 @@ type Reach interface {
 // 0.8 ms for that, ten times what it takes on a busy machine.
 const reachPrice = 1 << 14
 
+// refusals says what the answers of a task's host calls are for, in words. Kernels
+// that are refused something mostly return them.
+var refusals = map[handles.Status]string{
+	handles.NoHandle:  "a handle that the task does not have",
+	handles.NoRight:   "a handle for the other direction",
+	handles.BadRange:  "elements that the handle does not have",
+	handles.NoBudget:  "more bytes than the handle has left",
+	handles.BadLength: "no whole elements, none, or more than 1 MiB",
+}
+
+// meaning follows a status that is also one of a host call's answers.
+func meaning(kind module.Kind, status int32) string {
+	if text := refusals[handles.Status(status)]; text != "" && kind == module.Task {
+		return " (a host call's answer for " + text + ")"
+	}
+	return ""
+}
+
 // exportReach gives the runtime read, write and len.
 func exportReach(b wazero.HostModuleBuilder) {
 	i32, i64 := api.ValueTypeI32, api.ValueTypeI64

@@ -100,7 +100,7 @@ func TestATaskReachesWhatItWasGrantedAndNothingElse(t *testing.T) {
 		} {
 			s := newShelf(t, 4, 31)
 			_, err := runTask(t, p, Call{Function: "ask", Params: c.params, Reach: s})
-			if holo.ReasonOf(err) != KernelError || !strings.HasSuffix(err.Error(), fmt.Sprintf("status %d", c.want)) || !bytes.Equal(s.out, make([]byte, 32)) {
+			if holo.ReasonOf(err) != KernelError || !strings.HasSuffix(err.Error(), fmt.Sprintf("status %d (a host call's answer for %s)", c.want, refusals[c.want])) || refusals[c.want] == "" || !bytes.Equal(s.out, make([]byte, 32)) {
 				t.Errorf("%s, %s: %v, wrote %x", e.Kind(), name, err, s.out)
 			}
 		}
@@ -118,7 +118,7 @@ func TestOnlyATaskHasHandles(t *testing.T) {
 	if _, _, err := heard(t, p, plenty, c); holo.KindOf(err) != holo.Invalid || holo.ReasonOf(err) == KernelError {
 		t.Errorf("a map with handles: %v", err)
 	}
-	if _, err := runTask(t, p, Call{Function: "reverse", N: 1}); holo.ReasonOf(err) != KernelError {
+	if _, err := runTask(t, p, Call{Function: "reverse", N: 1}); holo.ReasonOf(err) != KernelError || !strings.HasSuffix(err.Error(), "status 1") {
 		t.Errorf("a task without handles: %v", err)
 	}
 }
