@@ -15,12 +15,14 @@ import (
 // The files of a node beside those of package identity. None is secret.
 const (
 	contactsFile = "contacts.json" // where the other nodes were last known to be
+	partingFile  = "parting"       // the owner's word that this node was put out, where there is one
 	raftDir      = "raft"
 	modulesDir   = "modules"
 	codeDir      = "machinecode" // of compiled kernels
 
 	maxChainFile    = 8 << 20
 	maxContactsFile = 64 << 10
+	maxPartingFile  = 64 << 10 // it came in one message of a handshake
 )
 
 // home is what a node's folder holds: who it is and where it belongs.

@@ -204,6 +204,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if _, _, err := n.members.extend(0, n.home.records); err != nil {
 		return err
 	}
+	if err := n.recallParting(); err != nil {
+		return err
+	}
 	n.members.meet(n.home.contacts)
 	n.recallAccess()
 	if err := n.readTokens(); err != nil {

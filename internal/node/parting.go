@@ -8,6 +8,7 @@ import (
 	"github.com/holocompute/holocompute/internal/core/catalog"
 	"github.com/holocompute/holocompute/internal/core/handshake"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/identity"
 	"github.com/holocompute/holocompute/internal/key"
 	"github.com/holocompute/holocompute/internal/wire"
 )
@@ -135,7 +136,30 @@ func (n *Node) partAt(word []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := identity.WritePublic(n.home.path(partingFile), word); err != nil {
+		n.log.Error("that this node was put out is not remembered: it asks again at its next start", "error", err)
+	}
 	n.removed.Store(r.Time)
 	n.leave()
 	return nil
+}
+
+// recallParting refuses to begin where the folder holds the owner's word that this
+// node was put out. What is not that, about this admission, has no effect.
+func (n *Node) recallParting() error {
+	path := n.home.path(partingFile)
+	word, err := identity.ReadPublic(path, maxPartingFile)
+	if holo.KindOf(err) == holo.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	admission, _ := n.members.admission(n.self)
+	r, err := catalog.VerifyParting(n.cluster, n.members.owner(), n.self, admission, word)
+	if err != nil {
+		n.log.Warn("what the folder says about this node is not believed", "file", path, "error", err)
+		return nil
+	}
+	return holo.Refuse(holo.Denied, reasonEvicted, "start node %s: it was removed from cluster %s by its owner at %s, as %s says", n.self, n.cluster, time.Unix(r.Time, 0).UTC().Format(time.RFC3339), path)
 }

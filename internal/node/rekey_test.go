@@ -297,6 +297,27 @@ func TestNodeThatWasPutOutWhileItWasOffLearnsWhy(t *testing.T) {
 		}
 	}
 	c.answers(c.live()[0])
+	must(t, back.Close())
+
+	// It remembers, and asks nobody any more. What is not the owner's word counts for nothing.
+	asked := sum(c.live(), handshake.ReasonParted)
+	_, err = Start(context.Background(), c.config(i))
+	wantRefused(t, err, holo.Denied, reasonEvicted)
+	if sum(c.live(), handshake.ReasonParted) != asked {
+		t.Error("it asked again")
+	}
+	word, err := os.ReadFile(filepath.Join(c.dirs[i], partingFile))
+	must(t, err)
+	for _, at := range []int{0, len(word) / 2, len(word) - 1} {
+		forged := slices.Clone(word)
+		forged[at] ^= 1
+		must(t, os.WriteFile(filepath.Join(c.dirs[i], partingFile), forged, 0o644))
+		again, err := Start(context.Background(), c.config(i))
+		if err != nil {
+			t.Fatalf("with byte %d of the word changed: %v", at, err)
+		}
+		must(t, again.Close())
+	}
 }
 
 // What a node keeps to tell those who were put out is bounded, and a member that
