@@ -66,27 +66,74 @@ func views(t holo.ElementType, n int) []sandbox.View {
 	return []sandbox.View{{Type: t, Bytes: make([]byte, n*int(t.Size()))}}
 }
 
+// loop is what a kernel does, in plain Go, over the pages or blocks of columns.
+type loop func(out [][]byte, in ...[][]byte)
+
+// copied is the loop for a program that has no pages of its own: it copies blocks of
+// 1 MiB from them and to them, as a node and its worker do.
+func (l loop) copied(out [][]byte, in ...[][]byte) func() {
+	size := blockPages * holo.PageSize
+	to, from := [][]byte{make([]byte, size)}, make([][][]byte, len(in))
+	for i := range in {
+		from[i] = [][]byte{make([]byte, blockPages*len(in[i][0]))}
+	}
+	return func() {
+		for first := 0; first < len(in[0]); first += blockPages {
+			for i := range in {
+				for p := range blockPages {
+					copy(from[i][0][p*len(in[i][0]):], in[i][first+p])
+				}
+			}
+			l(to, from...)
+			for p := 0; out != nil && p < blockPages; p++ {
+				copy(out[first+p], to[0][p*holo.PageSize:])
+			}
+		}
+	}
+}
+
+// streaming is a kernel over columns: its call over one block.
+type streaming struct {
+	name string
+	kind module.Kind
+	call sandbox.Call
+	goes loop
+	in   [][][]byte
+	maps bool
+}
+
 // BenchmarkStream is kernels over columns of 4 MiB in blocks of 1 MiB, copies
-// included, against the same loop in plain Go over the same pages; and the
-// geometric mean of the ratios of processor time.
+// included, against the same loop in plain Go over the same pages, and (copied)
+// over blocks that are copied from and to them; and the geometric means of the
+// ratios of processor time.
 func BenchmarkStream(b *testing.B) {
-	const n64, n32 = blockPages * holo.PageSize / 8, blockPages * holo.PageSize / 4
-	f64s := pages(func(i int) uint64 { return math.Float64bits(float64(i%1000) - 400) }, 8)
-	f32s := pages(func(i int) uint64 { return uint64(math.Float32bits(float32(i%1000) - 400)) }, 4)
-	i64s := pages(func(i int) uint64 { return uint64(i * 7919) }, 8)
+	list := streamings()
+	b.Run("pages", func(b *testing.B) {
+		compareStreams(b, list, func(s streaming, out [][]byte) func() { return func() { s.goes(out, s.in...) } })
+	})
+	b.Run("copied", func(b *testing.B) {
+		compareStreams(b, list, func(s streaming, out [][]byte) func() { return s.goes.copied(out, s.in...) })
+	})
+}
+
+func compareStreams(b *testing.B, list []streaming, baseOf func(s streaming, out [][]byte) func()) {
 	goes, theirs := pages(zero, 8), pages(zero, 8)
-	basic := func(b *testing.B) *streamed { return stream(b, kernels.Get("basic")) }
 	product, runs := 1.0, 0
-	measure := func(name string, columns int, base func(), ours func(b *testing.B) func()) {
-		b.Run(name, func(b *testing.B) {
-			run := ours(b)
+	for _, s := range list {
+		b.Run(s.name, func(b *testing.B) {
+			var out, outs [][]byte
+			columns := len(s.in)
+			if s.maps {
+				out, outs, columns = goes, theirs, columns+1
+			}
+			base, ours := baseOf(s, out), stream(b, kernels.Get("basic"))
 			cost := bench.Compare(b, 8, columns*extentBytes, func(n int) {
 				for range n {
 					base()
 				}
 			}, func(n int) {
 				for range n {
-					run()
+					ours.run(s.kind, s.call, s.in, outs)
 				}
 			})
 			product, runs = product*cost.Ratio(), runs+1
@@ -97,46 +144,48 @@ func BenchmarkStream(b *testing.B) {
 			}
 		})
 	}
-	measure("scale/f32", 2, func() { scaleGo[float32](goes, f32s, 1.5) }, func(b *testing.B) func() {
-		s, c := basic(b), sandbox.Call{Function: "scale", N: n32, Params: binary.LittleEndian.AppendUint32(nil, math.Float32bits(1.5)), Inputs: views(holo.F32, n32), Outputs: views(holo.F32, n32)}
-		return func() { s.run(module.Map, c, [][][]byte{f32s}, theirs) }
-	})
-	measure("scale/f64", 2, func() { scaleGo(goes, f64s, -2.5) }, func(b *testing.B) func() {
-		s, c := basic(b), sandbox.Call{Function: "scale", N: n64, Params: binary.LittleEndian.AppendUint64(nil, math.Float64bits(-2.5)), Inputs: views(holo.F64, n64), Outputs: views(holo.F64, n64)}
-		return func() { s.run(module.Map, c, [][][]byte{f64s}, theirs) }
-	})
-	measure("add/f32", 3, func() { addGo[float32](goes, f32s, f32s) }, func(b *testing.B) func() {
-		s, c := basic(b), sandbox.Call{Function: "add", N: n32, Inputs: append(views(holo.F32, n32), views(holo.F32, n32)...), Outputs: views(holo.F32, n32)}
-		return func() { s.run(module.Map, c, [][][]byte{f32s, f32s}, theirs) }
-	})
-	measure("add/i64", 3, func() { addGo[int64](goes, i64s, i64s) }, func(b *testing.B) func() {
-		s, c := basic(b), sandbox.Call{Function: "add", N: n64, Inputs: append(views(holo.I64, n64), views(holo.I64, n64)...), Outputs: views(holo.I64, n64)}
-		return func() { s.run(module.Map, c, [][][]byte{i64s, i64s}, theirs) }
-	})
-	var sum, low, high int64
-	measure("stats/i64", 1, func() {
-		for _, p := range i64s {
-			for _, x := range elements[int64](p) {
-				sum, low, high = sum+x, min(low, x), max(high, x)
-			}
+	if runs == 0 {
+		return
+	}
+	b.Run("mean", func(b *testing.B) {
+		for b.Loop() {
 		}
-	}, func(b *testing.B) func() {
-		s, c := basic(b), sandbox.Call{Function: "stats", N: n64, Acc: make([]byte, 120), Inputs: views(holo.I64, n64)}
-		return func() { s.run(module.Reduce, c, [][][]byte{i64s}, nil) }
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(math.Pow(product, 1/float64(runs)), "cpu-ratio")
 	})
+}
+
+func streamings() []streaming {
+	const n64, n32 = blockPages * holo.PageSize / 8, blockPages * holo.PageSize / 4
+	f64s := pages(func(i int) uint64 { return math.Float64bits(float64(i%1000) - 400) }, 8)
+	f32s := pages(func(i int) uint64 { return uint64(math.Float32bits(float32(i%1000) - 400)) }, 4)
+	i64s := pages(func(i int) uint64 { return uint64(i * 7919) }, 8)
+	limits := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, math.Float64bits(-400)), math.Float64bits(600))
 	var bins [66]uint64
-	measure("histogram/f32", 1, func() { histogramGo(&bins, f32s) }, func(b *testing.B) func() {
-		params := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, math.Float64bits(-400)), math.Float64bits(600))
-		s, c := basic(b), sandbox.Call{Function: "histogram", N: n32, Acc: make([]byte, 8*66), Params: params, Inputs: views(holo.F32, n32)}
-		return func() { s.run(module.Reduce, c, [][][]byte{f32s}, nil) }
-	})
-	if runs > 0 {
-		b.Run("mean", func(b *testing.B) {
-			for b.Loop() {
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(math.Pow(product, 1/float64(runs)), "cpu-ratio")
-		})
+	scale32 := func(out [][]byte, in ...[][]byte) { scaleGo[float32](out, in[0], 1.5) }
+	scale64 := func(out [][]byte, in ...[][]byte) { scaleGo(out, in[0], -2.5) }
+	add32 := func(out [][]byte, in ...[][]byte) { addGo[float32](out, in[0], in[1]) }
+	add64 := func(out [][]byte, in ...[][]byte) { addGo[int64](out, in[0], in[1]) }
+	stats := func(_ [][]byte, in ...[][]byte) { statsGo(in[0]) }
+	histogram := func(_ [][]byte, in ...[][]byte) { histogramGo(&bins, in[0]) }
+	two := func(t holo.ElementType, n int) []sandbox.View { return append(views(t, n), views(t, n)...) }
+	return []streaming{
+		{"scale/f32", module.Map, sandbox.Call{Function: "scale", N: n32, Params: binary.LittleEndian.AppendUint32(nil, math.Float32bits(1.5)), Inputs: views(holo.F32, n32), Outputs: views(holo.F32, n32)}, scale32, [][][]byte{f32s}, true},
+		{"scale/f64", module.Map, sandbox.Call{Function: "scale", N: n64, Params: binary.LittleEndian.AppendUint64(nil, math.Float64bits(-2.5)), Inputs: views(holo.F64, n64), Outputs: views(holo.F64, n64)}, scale64, [][][]byte{f64s}, true},
+		{"add/f32", module.Map, sandbox.Call{Function: "add", N: n32, Inputs: two(holo.F32, n32), Outputs: views(holo.F32, n32)}, add32, [][][]byte{f32s, f32s}, true},
+		{"add/i64", module.Map, sandbox.Call{Function: "add", N: n64, Inputs: two(holo.I64, n64), Outputs: views(holo.I64, n64)}, add64, [][][]byte{i64s, i64s}, true},
+		{"stats/i64", module.Reduce, sandbox.Call{Function: "stats", N: n64, Acc: make([]byte, 120), Inputs: views(holo.I64, n64)}, stats, [][][]byte{i64s}, false},
+		{"histogram/f32", module.Reduce, sandbox.Call{Function: "histogram", N: n32, Acc: make([]byte, 8*66), Params: limits, Inputs: views(holo.F32, n32)}, histogram, [][][]byte{f32s}, false},
+	}
+}
+
+var sum, low, high int64 // of statsGo, which otherwise need not be worked out
+
+func statsGo(in [][]byte) {
+	for _, p := range in {
+		for _, x := range elements[int64](p) {
+			sum, low, high = sum+x, min(low, x), max(high, x)
+		}
 	}
 }
 
