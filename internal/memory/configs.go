@@ -2,10 +2,13 @@ package memory
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 
+	"github.com/holocompute/holocompute/internal/digest"
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/wait"
 	"github.com/holocompute/holocompute/internal/wire"
@@ -17,7 +20,12 @@ import (
 type Configs struct {
 	Changed   wait.Signal // a shard has another configuration
 	recovered func()      // called when a lost shard has holders again
-	mu        struct {
+
+	// reconfigured is called when shards are in a later epoch, with their number, one
+	// of them, and the root of all.
+	reconfigured func(shards uint64, last wire.ShardConfig, root holo.Digest)
+
+	mu struct {
 		sync.RWMutex
 		of map[holo.ShardID]wire.ShardConfig
 	}
@@ -34,10 +42,13 @@ func (c *Configs) learn(news []wire.ShardConfig) {
 	if len(news) == 0 {
 		return
 	}
-	revived := false
+	revived, later, last := false, uint64(0), wire.ShardConfig{}
 	c.mu.Lock()
 	for _, s := range news {
 		known, ok := c.mu.of[s.Shard]
+		if s.Epoch > known.Epoch {
+			later, last = later+1, s
+		}
 		if !ok || newer(&s, &known) {
 			c.mu.of[s.Shard] = s
 			revived = revived || known.Lost && !s.Lost
@@ -47,7 +58,28 @@ func (c *Configs) learn(news []wire.ShardConfig) {
 	if revived && c.recovered != nil {
 		c.recovered()
 	}
+	if later > 0 && c.reconfigured != nil {
+		c.reconfigured(later, last, ConfigsRoot(c.All()))
+	}
 	c.Changed.Fire()
+}
+
+// ConfigsRoot is the digest of who holds which shard in which epoch. Two nodes that
+// know the same configurations come to the same.
+func ConfigsRoot(of map[holo.ShardID]wire.ShardConfig) holo.Digest {
+	var b []byte
+	for _, shard := range slices.Sorted(maps.Keys(of)) {
+		s := of[shard]
+		b = binary.LittleEndian.AppendUint64(b, uint64(shard))
+		b = binary.LittleEndian.AppendUint64(b, uint64(s.Epoch))
+		b = append(b, s.Primary[:]...)
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(s.Members)))
+		for _, m := range s.Members {
+			b = append(b, m.Node[:]...)
+			b = binary.LittleEndian.AppendUint64(b, uint64(m.Incarnation))
+		}
+	}
+	return digest.Of(b)
 }
 
 // newer reports whether a is a later state of the shard than b. Naming a

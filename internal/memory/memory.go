@@ -86,7 +86,11 @@ type Config struct {
 	Refused     func(reason string) // counts a refusal
 	Recorded    func(reason string) // counts what gets a record of its own, by Found
 	Copied      func(shard.Event)   // is told of each copy of pages that was made here, and counts
-	Log         *slog.Logger
+
+	// Reconfigured is told of shards that are in a later epoch: how many, one of them,
+	// and the ConfigsRoot of all.
+	Reconfigured func(shards uint64, last wire.ShardConfig, root holo.Digest)
+	Log          *slog.Logger
 }
 
 // Node is the memory of one node. What is documented as a turn's is called by
@@ -130,7 +134,7 @@ func New(c Config) *Node {
 		refused: c.Refused, recorded: c.Recorded, log: c.Log, flows: newFlows(), ops: newOperations(), records: newRecords(), seals: newSeals(), cache: newReadCache(),
 		machine: newMachine(&c), answers: map[uint64]func(shard.Answer){},
 	}
-	n.Configs.recovered = func() { n.Forget(0) }
+	n.Configs.recovered, n.Configs.reconfigured = func() { n.Forget(0) }, c.Reconfigured
 	return n
 }
 

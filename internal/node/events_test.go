@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,27 @@ func (c *cluster) copiesRecorded() (pages uint64) {
 		}
 	}
 	return pages
+}
+
+// Each node keeps a signed record of the epochs that it goes by. Those of all nodes
+// come to the same, and to what the catalogue says.
+func TestEpochsOfShardsAreOnTheRecordOfEachNode(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	a := c.create(c.nodes[0], "kept", victimBytes)
+	must(t, c.nodes[0].WriteRange(t.Context(), holo.ArrayID(a.Id), 0, noise(23, victimBytes)))
+	c.kill(2)
+	awaitCopies(t, c.nodes[0], holo.ArrayID(a.Id))
+	for _, n := range c.live() {
+		await(t, "a record of all epochs", func() bool {
+			configs, err := c.nodes[0].shardConfigs(t.Context())
+			must(t, err)
+			n.recordHappened(n.happened.rest()) // without waiting for the minute
+			records := recordsOf(t, n, "shard.configured")
+			return len(records) > 0 && strings.HasSuffix(records[0].Resource, memory.ConfigsRoot(configs).Hex())
+		})
+		verifyLog(t, n.home.dir)
+	}
 }
 
 // copied is how many pages of an array a node has a copy of.

@@ -6,10 +6,12 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/wire"
 )
 
 // happening is what nobody refused and somebody may look for in the log: that tasks
-// had to be tried again, and why; that pages were copied to this node.
+// had to be tried again, and why; that pages were copied to this node; that shards
+// are in another epoch.
 type happening struct{ event, reason string }
 
 // happenings counts them. They are recorded by number as refusals are, so that a
@@ -51,6 +53,12 @@ func (n *Node) taskRetried(job holo.JobID, reason string, tasks uint64) {
 // that counts, because another one was lost or is to be given up.
 func (n *Node) pagesCopied(e shard.Event) {
 	n.happened.add(happening{event: "page.rereplicated"}, uint64(e.Pages), fmt.Sprintf("shard %d from node %s", uint64(e.Shard), e.Node))
+}
+
+// shardsReconfigured is told by the memory of this node: shards are in a later epoch,
+// which Raft made. The record is this node's word for what it went by from then on.
+func (n *Node) shardsReconfigured(shards uint64, last wire.ShardConfig, root holo.Digest) {
+	n.happened.add(happening{event: "shard.configured"}, shards, fmt.Sprintf("shard %d epoch %d of node %s, root of all %s", uint64(last.Shard), uint64(last.Epoch), last.Primary, root.Hex()))
 }
 
 // recordHappened keeps a record of each kind. What cannot be recorded is counted on

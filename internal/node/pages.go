@@ -53,7 +53,7 @@ func (n *Node) memoryConfig() memory.Config {
 	c := &n.config
 	return memory.Config{
 		Self: n.self, Incarnation: n.incarnation, Bytes: c.MemoryBytes, SpillDir: c.SpillDir, SpillLimit: c.SpillLimit, ScrubRate: c.ScrubRate,
-		Turns: n.turns, Group: n.group, Now: n.clock.now, Links: memoryLinks{n}, Refused: n.refusals.add, Recorded: n.refusals.count, Copied: n.pagesCopied, Log: n.log,
+		Turns: n.turns, Group: n.group, Now: n.clock.now, Links: memoryLinks{n}, Refused: n.refusals.add, Recorded: n.refusals.count, Copied: n.pagesCopied, Reconfigured: n.shardsReconfigured, Log: n.log,
 	}
 }
 
