@@ -128,8 +128,8 @@ func TestEpochsOfShardsAreOnTheRecordOfEachNode(t *testing.T) {
 			configs, err := c.nodes[0].shardConfigs(t.Context())
 			must(t, err)
 			n.recordHappened(n.happened.rest()) // without waiting for the minute
-			records := recordsOf(t, n, "shard.configured")
-			return len(records) > 0 && strings.HasSuffix(records[0].Resource, memory.ConfigsRoot(configs).Hex())
+			root := memory.ConfigsRoot(configs).Hex()
+			return slices.ContainsFunc(recordsOf(t, n, "shard.configured"), func(r *wire.AuditRecord) bool { return strings.HasSuffix(r.Resource, root) })
 		})
 		verifyLog(t, n.home.dir)
 	}
