@@ -129,7 +129,7 @@ func (n *Node) event(e shard.Event) {
 
 // submit gives a mutation to this node's replica of its shard and calls answer
 // in a turn when it has taken effect or was refused.
-func (n *Node) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, answer func(shard.Answer)) {
+func (n *Node) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, as submitter, answer func(shard.Answer)) {
 	n.next++
 	release, err := n.reserve(mu)
 	if err != nil {
@@ -140,7 +140,7 @@ func (n *Node) submit(now holo.Time, s holo.ShardID, mu *wire.Mutation, answer f
 		release()
 		answer(a)
 	}
-	n.machine.Submit(now, n.next, s, *mu)
+	as(now, n.next, s, *mu)
 }
 
 // reserve keeps room in memory and on disk for what a mutation adds until it is

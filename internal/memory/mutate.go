@@ -31,7 +31,8 @@ func (n *Node) NextOp() holo.OpID { return n.ops.next() }
 
 // Mutate brings a mutation to the home of its shard until it has taken effect,
 // is refused for good, or the deadline ends. Only then may its outcome be
-// unknown.
+// unknown. Whole pages of it, each in memory of its own, are the shard's from then
+// on: the caller changes them no more.
 func (n *Node) Mutate(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (done wire.Mutated, err error) {
 	err = wait.Retry(ctx, opDeadline, &n.Configs.Changed, func(ctx context.Context) error {
 		done, err = n.mutateOnce(ctx, s, mu)
@@ -46,7 +47,7 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 		return wire.Mutated{}, err
 	}
 	if home == n.self {
-		return n.mutateHere(ctx, s, mu)
+		return n.mutateHere(ctx, s, mu, n.machine.SubmitOwn)
 	}
 	ctx, stop := n.whileHome(ctx, s, home)
 	defer stop()
@@ -66,12 +67,15 @@ func (n *Node) mutateOnce(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 	return *done, nil
 }
 
+// submitter is how a mutation is given to the machine: as somebody's, or as its own.
+type submitter func(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation)
+
 // mutateHere gives a mutation to this node's own replica and waits for the
 // outcome.
-func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation) (wire.Mutated, error) {
+func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation, as submitter) (wire.Mutated, error) {
 	outcome := make(chan shard.Answer, 1)
 	posted := n.turns.Post(ctx, func(now holo.Time) {
-		n.submit(now, s, mu, func(a shard.Answer) { outcome <- a })
+		n.submit(now, s, mu, as, func(a shard.Answer) { outcome <- a })
 	})
 	if !posted {
 		return wire.Mutated{}, n.turns.Gone(ctx)
@@ -101,7 +105,7 @@ func (n *Node) ServeMutate(ctx context.Context, r *Request) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, opDeadline)
 	defer cancel()
-	done, err := n.mutateHere(ctx, m.Shard, &m.Mutation)
+	done, err := n.mutateHere(ctx, m.Shard, &m.Mutation, n.machine.Submit)
 	if err != nil {
 		return err
 	}

@@ -48,3 +48,39 @@ func TestTransfersAreCopiedFromTheirFrames(t *testing.T) {
 		t.Error("a message is believed to be copied of which nobody looked")
 	}
 }
+
+// A whole page that is its own is kept as it is by the primary. All else is copied: what
+// was only lent, what is no page, and what a member hears of.
+func TestPagesAreCopiedUnlessTheyAreTheirOwn(t *testing.T) {
+	g := newGroup(t, 2, 2, 2, DefaultLimits())
+	submit := func(how func(holo.Time, uint64, holo.ShardID, wire.Mutation), c wire.Change) []byte {
+		t.Helper()
+		g.last++
+		mu := writeTo(1, c)
+		mu.Op = holo.OpID{Session: 9, Num: g.last}
+		SignMutation(&mu)
+		how(g.now, g.last, g.config.Shard, mu)
+		g.drain(0)
+		g.settle()
+		if a := g.answers[g.last]; a.Err != nil {
+			t.Fatal(a.Err)
+		}
+		return c.Data
+	}
+	primary := g.machines[0]
+	own := submit(primary.SubmitOwn, whole(0, 7))
+	for i, m := range g.machines {
+		kept := m.replica(g.config.Shard).latest(at(1, 0)).data
+		if !bytes.Equal(kept, own) || (&kept[0] == &own[0]) != (i == 0) {
+			t.Errorf("node %d has other bytes, or has copied them, or has not", i)
+		}
+	}
+	clear(submit(primary.Submit, whole(1, 8)))
+	clear(submit(primary.SubmitOwn, fill(2, 9)))
+	clear(submit(primary.SubmitOwn, delta(3, 0, 10)))
+	for i, want := range []byte{7, 8, 9, 10} {
+		if got := g.bytesAt(at(1, holo.PageIndex(i)), 0, 1)[0]; got != want {
+			t.Errorf("page %d begins with %d, want %d", i, got, want)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (m *Machine) onRepl(r *replica, who wire.Member, msg *wire.Repl) {
 				m.event(NoRoom, r, who.Node) // unacknowledged: the primary waits, and asks for another member
 				break
 			}
-			r.append(n).entry = nil // a member sends its entries to nobody
+			r.append(n, false).entry = nil // a member sends its entries to nobody
 		}
 	}
 	r.commitTo(min(msg.Commit, r.seq))

@@ -41,14 +41,22 @@ type stored struct {
 
 // newPage copies the bytes: they may alias a frame many times their size.
 func newPage(kind wire.PageKind, data []byte, sum holo.Digest) *page {
+	return ownPage(kind, slices.Clone(data), sum)
+}
+
+// ownPage is made of bytes that are nobody else's.
+func ownPage(kind wire.PageKind, data []byte, sum holo.Digest) *page {
 	if kind == wire.PageZero {
 		return zeroPage
 	}
-	return &page{kind: kind, data: slices.Clone(data), digest: sum, hashed: true}
+	return &page{kind: kind, data: data, digest: sum, hashed: true}
 }
 
-// changed is the page that a change makes of this one.
-func (p *page) changed(c *wire.Change) *page {
+// changed is the page that a change makes of this one. own: see SubmitOwn.
+func (p *page) changed(c *wire.Change, own bool) *page {
+	if own && c.Kind == wire.PageData {
+		return ownPage(c.Kind, c.Data, c.Digest)
+	}
 	if c.Kind != wire.PageDelta {
 		return newPage(c.Kind, c.Data, c.Digest)
 	}

@@ -113,8 +113,8 @@ func (r *replica) state(array holo.ArrayID) wire.MarkState {
 }
 
 // append makes an entry part of the tail. The pages that it makes are new
-// buffers; whoever reads the old ones goes on reading them.
-func (r *replica) append(n *wire.Entry) *item {
+// buffers; whoever reads the old ones goes on reading them. own: see SubmitOwn.
+func (r *replica) append(n *wire.Entry, own bool) *item {
 	invariant.Check(n.Seq == r.seq+1, "shard %d: entry %d after %d", r.shard, n.Seq, r.seq)
 	v := holo.Version{Epoch: n.Epoch, Seq: n.Seq}
 	it := &item{seq: n.Seq, entry: n, size: entrySize(n)}
@@ -128,14 +128,14 @@ func (r *replica) append(n *wire.Entry) *item {
 		it.marks = []wire.ArrayMark{{Array: n.Array, State: wire.MarkDropped, Version: v}}
 	}
 	if n.Applied {
-		it.effects = r.effects(n, v)
+		it.effects = r.effects(n, v, own)
 	}
 	r.seq = n.Seq
 	r.tail.push(it)
 	return it
 }
 
-func (r *replica) effects(n *wire.Entry, v holo.Version) []effect {
+func (r *replica) effects(n *wire.Entry, v holo.Version, own bool) []effect {
 	es := make([]effect, 0, len(n.Changes))
 	for i := range n.Changes {
 		c := &n.Changes[i]
@@ -146,7 +146,7 @@ func (r *replica) effects(n *wire.Entry, v holo.Version) []effect {
 				base = e.stored
 			}
 		}
-		es = append(es, effect{id, stored{base.changed(c), v}})
+		es = append(es, effect{id, stored{base.changed(c, own), v}})
 	}
 	return es
 }

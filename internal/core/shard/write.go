@@ -10,6 +10,7 @@ import (
 // request is a mutation that waits for read leases on its pages to end.
 type request struct {
 	mutation wire.Mutation
+	own      bool  // see SubmitOwn
 	plan     *plan // of an operation on a lane
 	waiters  []uint64
 	asked    holo.Time // when its leases were last withdrawn
@@ -35,12 +36,20 @@ func (q *request) whole() bool {
 // digests (VerifyMutation) and does not modify the mutation any more; its
 // content is copied.
 func (m *Machine) Submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation) {
-	if err := m.submit(now, id, s, mu); err != nil {
+	if err := m.submit(now, id, s, mu, false); err != nil {
 		m.answer(Answer{ID: id, Err: err})
 	}
 }
 
-func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation) error {
+// SubmitOwn is Submit of a mutation whose whole pages are memory of their own, that
+// no frame or slice is around and nobody changes any more: they are not copied.
+func (m *Machine) SubmitOwn(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation) {
+	if err := m.submit(now, id, s, mu, true); err != nil {
+		m.answer(Answer{ID: id, Err: err})
+	}
+}
+
+func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutation, own bool) error {
 	if !s.Valid() {
 		return holo.Errorf(holo.Invalid, "write to shard %d: there is no such shard", s)
 	}
@@ -60,7 +69,7 @@ func (m *Machine) submit(now holo.Time, id uint64, s holo.ShardID, mu wire.Mutat
 	if err := m.accepts(now, r); err != nil {
 		return err
 	}
-	q := &request{mutation: mu, waiters: []uint64{id}}
+	q := &request{mutation: mu, own: own, waiters: []uint64{id}}
 	if err := r.foresee(q); err != nil {
 		return err
 	}
@@ -207,7 +216,7 @@ func (m *Machine) order(now holo.Time, r *replica, q *request) {
 	case q.plan != nil:
 		q.plan.into(n)
 	}
-	it := r.append(n)
+	it := r.append(n, q.own)
 	for _, id := range q.waiters {
 		it.await(id, keyOf(mu))
 	}
