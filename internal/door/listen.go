@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -49,11 +48,13 @@ func privateFolder(dir string) error {
 	if err != nil {
 		return holo.Errorf(holo.Invalid, "look at the socket's folder: %w", err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
+	owner, err := ownerOf(dir, info)
 	switch {
+	case err != nil:
+		return err
 	case !info.IsDir():
 		return holo.Refuse(holo.Denied, "wrong_mode", "socket folder %s: not a folder", dir)
-	case !ok || stat.Uid != uint32(os.Geteuid()):
+	case owner != uint32(os.Geteuid()):
 		return holo.Refuse(holo.Denied, "wrong_owner", "socket folder %s belongs to another user", dir)
 	case info.Mode().Perm() != 0o700:
 		return holo.Refuse(holo.Denied, "wrong_mode", "socket folder %s has mode %04o, want 0700: chmod 700 %s", dir, info.Mode().Perm(), dir)

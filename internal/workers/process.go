@@ -290,7 +290,7 @@ func (w *process) explain(ctx context.Context, err error) error {
 	}
 	w.kill() // it closed its pipes: it has ended, or is of no use
 	<-w.ended
-	if w.signal == syscall.SIGSYS {
+	if w.signal == forbidden {
 		return holo.Refuse(holo.Indeterminate, ForbiddenCall, "its worker process made a system call that kernels have no use for, and was killed")
 	}
 	return holo.Refuse(holo.Indeterminate, WorkerDied, "its worker process ended (%s) %q", w.how, firstLine(w.words))

@@ -4,8 +4,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/holocompute/holocompute/internal/holo"
 	"github.com/holocompute/holocompute/internal/sandbox"
 )
@@ -43,14 +41,8 @@ func newRegion() (region, *os.File, error) {
 	return r, f, nil
 }
 
-func mapRegion(f *os.File) (region, error) {
-	return unix.Mmap(int(f.Fd()), 0, regionBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-}
-
 // linear is the kernel's memory.
 func (r region) linear() []byte { return r[linearAt:regionBytes:regionBytes] }
-
-func (r region) free() { _ = unix.Munmap(r) } // it was mapped
 
 // guarded runs f, which copies into or out of the region. Where the system
 // cannot seal the region's size the worker may cut it off; then touching it is

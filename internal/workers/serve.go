@@ -11,8 +11,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/holocompute/holocompute/internal/code"
 	"github.com/holocompute/holocompute/internal/confine"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -110,11 +108,7 @@ func (r reader) next() (frame, error) {
 
 // waiting reports whether a frame, or the end, has come.
 func (r reader) waiting() bool {
-	if r.pipe.Buffered() > 0 {
-		return true
-	}
-	n, err := unix.Poll([]unix.PollFd{{Fd: 0, Events: unix.POLLIN}}, 0)
-	return err == nil && n > 0
+	return r.pipe.Buffered() > 0 || inputWaits()
 }
 
 // request is the context of a request: it ends when the request is cancelled,
