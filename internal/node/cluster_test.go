@@ -232,11 +232,23 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// await looks until something holds, or the test's patience ends twice: where a busy
-// machine made a node late for its lease, what it was left out of is kept for a minute.
+// await looks until something holds, for a little longer than the test's patience:
+// where a busy machine made a node late for its lease, what it was left out of is kept
+// for a minute.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(2 * patience)
+	awaitFor(t, patience+15*time.Second, what, holds)
+}
+
+// soon is await of what has happened and is only to be noticed.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	awaitFor(t, patience/3, what, holds)
+}
+
+func awaitFor(t *testing.T, long time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(long)
 	defer deadline.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -244,7 +256,7 @@ func await(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			t.Fatalf("not within %s: %s", 2*patience, what)
+			t.Fatalf("not within %s: %s", long, what)
 		}
 	}
 }

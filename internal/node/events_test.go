@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/digest"
@@ -88,18 +87,7 @@ func (c *cluster) node(id holo.NodeID) *Node {
 // writing of a record.
 func (c *cluster) wantCopiesRecorded(pages uint64) {
 	c.t.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for range 1000 {
-		if c.copiesRecorded() >= pages {
-			return
-		}
-		<-look.C
-	}
-	for _, n := range c.live() {
-		c.t.Logf("node %s counted %v", n.self, n.happened.all())
-	}
-	c.t.Errorf("copies of %d pages are on record, want at least %d", c.copiesRecorded(), pages)
+	soon(c.t, "each copy that was made again is on record", func() bool { return c.copiesRecorded() >= pages })
 }
 
 func (c *cluster) copiesRecorded() (pages uint64) {
@@ -121,10 +109,11 @@ func TestEpochsOfShardsAreOnTheRecordOfEachNode(t *testing.T) {
 	c := newCluster(t, 3)
 	a := c.create(c.nodes[0], "kept", victimBytes)
 	must(t, c.nodes[0].WriteRange(t.Context(), holo.ArrayID(a.Id), 0, noise(23, victimBytes)))
-	c.kill(2)
+	dead := c.kill(2)
+	await(t, "what it held is held by others", func() bool { return c.copied(holo.ArrayID(a.Id), dead) == 0 })
 	awaitCopies(t, c.nodes[0], holo.ArrayID(a.Id))
 	for _, n := range c.live() {
-		await(t, "a record of all epochs", func() bool {
+		soon(t, "a record of all epochs", func() bool {
 			configs, err := c.nodes[0].shardConfigs(t.Context())
 			must(t, err)
 			n.recordHappened(n.happened.rest()) // without waiting for the minute
