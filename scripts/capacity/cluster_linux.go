@@ -37,13 +37,13 @@ type node struct {
 	*holocompute.Cluster
 }
 
-func newCluster(holo string, memory, spill uint64) (*cluster, error) {
+func newCluster(holo string, nodes int, memory, spill uint64) (*cluster, error) {
 	c := &cluster{holo: holo, memory: memory}
 	var err error
 	if c.dir, err = os.MkdirTemp("", "holo-cap-"); err != nil {
 		return c, err
 	}
-	for i := range size {
+	for i := range nodes {
 		if err := c.add(i, spill); err != nil {
 			return c, err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 // bar in seconds means the same on a machine that has other work.
 type machine struct {
 	pids  []int
-	total uint64 // ticks of all processors, idle ones too
+	of    func(pid int) (uint64, error) // ticks
+	total uint64                        // ticks of all processors, idle ones too
 	busy  uint64
 	ours  uint64
 	err   error
@@ -23,11 +25,14 @@ type machine struct {
 
 // watchMachine is about this program, whose clients they are, and its nodes.
 func watchMachine(nodes []*node) *machine {
-	return watch(append(pidsOf(nodes), os.Getpid()))
+	return watch(append(pidsOf(nodes), os.Getpid()), processTicks)
 }
 
 // watchNodes is about the nodes alone: this program is one of the others.
-func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes)) }
+func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes), processTicks) }
+
+// watchTrees is about the nodes and their workers.
+func watchTrees(nodes []*node) *machine { return watch(pidsOf(nodes), treeTicks) }
 
 func pidsOf(nodes []*node) (pids []int) {
 	for _, n := range nodes {
@@ -36,8 +41,8 @@ func pidsOf(nodes []*node) (pids []int) {
 	return pids
 }
 
-func watch(pids []int) *machine {
-	m := &machine{pids: pids}
+func watch(pids []int, of func(pid int) (uint64, error)) *machine {
+	m := &machine{pids: pids, of: of}
 	m.total, m.busy, m.ours, m.err = m.ticks()
 	return m
 }
@@ -72,7 +77,7 @@ func (m *machine) ticks() (total, busy, ours uint64, err error) {
 		}
 	}
 	for _, pid := range m.pids {
-		t, err := processTicks(pid)
+		t, err := m.of(pid)
 		if err != nil {
 			return 0, 0, 0, err
 		}
@@ -82,18 +87,49 @@ func (m *machine) ticks() (total, busy, ours uint64, err error) {
 }
 
 // processTicks is the processor time of a process in ticks, user and kernel.
-func processTicks(pid int) (uint64, error) {
+func processTicks(pid int) (uint64, error) { return statTicks(pid, 2) }
+
+// treeTicks is that of a process and its children, those that have ended too.
+func treeTicks(pid int) (uint64, error) {
+	sum, err := statTicks(pid, 4)
+	for _, child := range children(pid) {
+		if t, err := statTicks(child, 2); err == nil { // or it has ended just now
+			sum += t
+		}
+	}
+	return sum, err
+}
+
+// statTicks adds up so many of a process's times: user and kernel, and those of its
+// children that have ended.
+func statTicks(pid, fields int) (sum uint64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
 	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])) // from the state, the third field, on
-	user, err := strconv.ParseUint(f[11], 10, 64)
-	if err != nil {
-		return 0, err
+	for _, ticks := range f[11 : 11+fields] {
+		n, err := strconv.ParseUint(ticks, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
 	}
-	kernel, err := strconv.ParseUint(f[12], 10, 64)
-	return user + kernel, err
+	return sum, nil
+}
+
+// children are the processes that a process started, whichever thread of it.
+func children(pid int) (pids []int) {
+	lists, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))
+	for _, name := range lists {
+		list, _ := os.ReadFile(name)
+		for _, child := range strings.Fields(string(list)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
 }
 
 // sealing is how many bytes a second one processor of this machine encrypts where
