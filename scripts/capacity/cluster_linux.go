@@ -34,6 +34,7 @@ type node struct {
 	dir   string
 	agent *exec.Cmd
 	bare  uint64 // bytes of memory that the process had when its node was empty
+	group string // control group that holds it to a part of the processors; empty: none
 	*holocompute.Cluster
 }
 
@@ -116,6 +117,7 @@ func (c *cluster) close() error {
 		if n.agent != nil && n.agent.Process != nil && n.agent.ProcessState == nil { // not killed
 			errs = append(errs, n.agent.Process.Signal(syscall.SIGINT), n.agent.Wait())
 		}
+		errs = append(errs, n.release())
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }

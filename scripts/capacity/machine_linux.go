@@ -16,8 +16,7 @@ import (
 // bar in seconds means the same on a machine that has other work.
 type machine struct {
 	pids  []int
-	of    func(pid int) (uint64, error) // ticks
-	total uint64                        // ticks of all processors, idle ones too
+	total uint64 // ticks of all processors, idle ones too
 	busy  uint64
 	ours  uint64
 	err   error
@@ -25,14 +24,11 @@ type machine struct {
 
 // watchMachine is about this program, whose clients they are, and its nodes.
 func watchMachine(nodes []*node) *machine {
-	return watch(append(pidsOf(nodes), os.Getpid()), processTicks)
+	return watch(append(pidsOf(nodes), os.Getpid()))
 }
 
 // watchNodes is about the nodes alone: this program is one of the others.
-func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes), processTicks) }
-
-// watchTrees is about the nodes and their workers.
-func watchTrees(nodes []*node) *machine { return watch(pidsOf(nodes), treeTicks) }
+func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes)) }
 
 func pidsOf(nodes []*node) (pids []int) {
 	for _, n := range nodes {
@@ -41,8 +37,8 @@ func pidsOf(nodes []*node) (pids []int) {
 	return pids
 }
 
-func watch(pids []int, of func(pid int) (uint64, error)) *machine {
-	m := &machine{pids: pids, of: of}
+func watch(pids []int) *machine {
+	m := &machine{pids: pids}
 	m.total, m.busy, m.ours, m.err = m.ticks()
 	return m
 }
@@ -77,7 +73,7 @@ func (m *machine) ticks() (total, busy, ours uint64, err error) {
 		}
 	}
 	for _, pid := range m.pids {
-		t, err := m.of(pid)
+		t, err := processTicks(pid)
 		if err != nil {
 			return 0, 0, 0, err
 		}

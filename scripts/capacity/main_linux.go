@@ -38,10 +38,11 @@
 // what the nodes share here, as the times above are, and there are three attempts.
 //
 // With slow two nodes run a job, then three, then three of which one is held to a
-// fifth of the others' time, by stopping and continuing all processes of each in turns:
+// fifth of the processor time of the others, which control groups hold too:
 //
 //	in the best of three attempts the job takes at most 1.4 times the ideal of nodes that
-//	have so much time, which is measured, where all help each other at no cost
+//	have so much time, where all help each other at no cost, and no longer than on the two
+//	nodes alone
 //
 // The content is pseudo-random, of a seed that it prints, and compared by SHA-256.
 package main

@@ -11,16 +11,15 @@ import (
 )
 
 const (
-	turn       = round / size
-	slowTurn   = turn / 5
-	slowJob    = 8 * time.Second // about what the job takes at full speed, long beside what help waits for
+	slowPart   = 5               // a slow node has a fifth of what the others have
+	slowJob    = 8 * time.Second // about what the job takes on two nodes, long beside what help waits for
 	slowTable  = 96 * mib
 	slowExtent = mib / 2
 
 	fewCentroids  = 32
 	mostCentroids = 2048
-	slowBar       = 1.4  // of the ideal
-	slowMore      = 1.05 // of the time without the slow node: two runs of one job differ by that
+	slowBar       = 1.4 // of the ideal
+	slowMore      = 1.1 // of the time without the slow node: two runs of one job differ by that
 )
 
 // slow compares a job on two nodes, on three, and on three of which one is slow.
@@ -40,22 +39,23 @@ func (c *cluster) slow(ctx context.Context) (slow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	two, err := j.timed(ctx, turn, turn)
+	full := fullPart()
+	two, err := j.timed(ctx, full, full)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.third(ctx); err != nil {
 		return nil, err
 	}
-	full, err := j.timed(ctx, turn, turn, turn)
+	three, err := j.timed(ctx, full, full, full)
 	if err != nil {
 		return nil, err
 	}
-	held, err := j.timed(ctx, turn, turn, slowTurn)
+	held, err := j.timed(ctx, full, full, full/slowPart)
 	if err != nil {
 		return nil, err
 	}
-	return judgeSlow(two, full, held)
+	return judgeSlow(two, three, held)
 }
 
 // third adds a node and has it given its share.
@@ -70,44 +70,26 @@ func (c *cluster) third(ctx context.Context) error {
 	return err
 }
 
-// took is how long a job took, what part of the time each node had meanwhile, and
-// what part of the processors others left.
+// took is how long a job took, and what part of one processor each node used.
 type took struct {
-	wall   time.Duration
-	speeds []float64
-	left   float64
+	wall time.Duration
+	used []float64
 }
-
-// speed is how fast some of the nodes are together if all work alike, as a part of
-// the machine. What others take while it is no node's turn is taken from nobody.
-func (t took) speed(nodes int) float64 {
-	sum := 0.0
-	for _, s := range t.speeds[:nodes] {
-		sum += s
-	}
-	return min(sum, t.left)
-}
-
-// work is what the job would have taken a node that is the whole machine.
-func (t took) work() float64 { return t.wall.Seconds() * t.speed(len(t.speeds)) }
 
 func (t took) String() string {
-	return fmt.Sprintf("%.1f s (speeds %.2f, %.0f %% of the processors left)", t.wall.Seconds(), t.speeds, t.left*100)
+	return fmt.Sprintf("%.1f s, in which the nodes used %.2f processors", t.wall.Seconds(), t.used)
 }
 
-// judgeSlow takes the work from the run in which no node was slow. How long the two
-// would take alone, at the speeds that they had beside the slow one, it only tells:
-// what else the machine does weighs more than the difference, which is held in
-// internal/core/sched.
-func judgeSlow(two, full, held took) (slow, err error) {
-	if s := held.speeds; s[2] > s[0]*0.35 {
-		return nil, fmt.Errorf("control: the slow node had %.2f of the time and the first %.2f", s[2], s[0])
+// judgeSlow takes the ideal from the run in which no node was slow.
+func judgeSlow(two, three, held took) (slow, err error) {
+	fmt.Printf("capacity: a job on two nodes: %s\ncapacity: on three: %s\ncapacity: on three of which one is slow: %s\n", two, three, held)
+	if u := held.used; u[2] > u[0]*0.35 {
+		return nil, fmt.Errorf("control: the slow node had %.2f of a processor and the first %.2f", u[2], u[0])
 	}
-	ideal, alone := full.work()/held.speed(size), two.work()/held.speed(size-1)
-	ratio, beside := held.wall.Seconds()/ideal, held.wall.Seconds()/alone
-	fmt.Printf("capacity: a job on two nodes: %s\ncapacity: on three: %s\ncapacity: on three of which one is slow: %s\n", two, full, held)
-	fmt.Printf("capacity: with the slow node it took %.2f times the ideal of %.1f s (bar %.2f), and %.2f times the %.1f s of the two without it\n", ratio, ideal, slowBar, beside, alone)
-	if ratio > slowBar {
+	ideal := three.wall.Seconds() * size / (size - 1 + 1.0/slowPart)
+	ratio, beside := held.wall.Seconds()/ideal, held.wall.Seconds()/two.wall.Seconds()
+	fmt.Printf("capacity: with the slow node it took %.2f times the ideal of %.1f s (bar %.2f), and %.2f times what the two took alone (bar %.2f)\n", ratio, ideal, slowBar, beside, slowMore)
+	if ratio > slowBar || beside > slowMore {
 		slow = errors.New("a slow node made a job too slow")
 	}
 	return slow, nil
@@ -139,16 +121,17 @@ func (c *cluster) longJob(ctx context.Context) (*longJob, error) {
 	return j, j.lengthen(ctx)
 }
 
-// lengthen finds how many centroids it takes.
+// lengthen finds how many centroids it takes, at the speed that nodes will have.
 func (j *longJob) lengthen(ctx context.Context) error {
-	var began time.Time
+	var first took
 	for range 2 { // the first time the kernel is compiled
-		began, j.at = time.Now(), spread(fewCentroids)
-		if _, err := j.run(ctx); err != nil {
+		j.at, j.want = spread(fewCentroids), nil
+		var err error
+		if first, err = j.timed(ctx, fullPart(), fullPart()); err != nil {
 			return err
 		}
 	}
-	j.at = spread(min(fewCentroids*int(slowJob/time.Since(began)+1), mostCentroids))
+	j.at, j.want = spread(min(fewCentroids*int(slowJob/first.wall+1), mostCentroids)), nil
 	return nil
 }
 
@@ -163,12 +146,15 @@ func (j *longJob) run(ctx context.Context) (holocompute.Clusters, error) {
 	return j.c.nodes[0].KMeans(ctx, holocompute.KMeansOptions{Start: j.at, Iterations: 1}, j.table)
 }
 
-// timed runs the job while the nodes take turns.
-func (j *longJob) timed(ctx context.Context, parts ...time.Duration) (out took, err error) {
-	m, t := watchTrees(j.c.nodes), takeTurns(j.c.nodes, parts...)
+// timed runs the job on nodes that are held to so many processors each.
+func (j *longJob) timed(ctx context.Context, parts ...float64) (out took, err error) {
+	before, err := j.hold(parts)
+	if err != nil {
+		return out, err
+	}
 	began := time.Now()
 	got, err := j.run(ctx)
-	out.wall, out.speeds = time.Since(began), t.end()
+	out.wall = time.Since(began)
 	if err != nil {
 		return out, err
 	}
@@ -178,6 +164,27 @@ func (j *longJob) timed(ctx context.Context, parts ...time.Duration) (out took, 
 	if !reflect.DeepEqual(got, *j.want) {
 		return out, errors.New("the job comes to something else than it did on two nodes")
 	}
-	out.left, err = m.share()
-	return out, err
+	for i, n := range j.c.nodes {
+		ticks, err := treeTicks(n.agent.Process.Pid)
+		if err != nil {
+			return out, err
+		}
+		out.used = append(out.used, float64(ticks-before[i])/ticksPerSecond/out.wall.Seconds())
+	}
+	return out, nil
+}
+
+// hold holds the nodes, and gives the ticks that they have used.
+func (j *longJob) hold(parts []float64) (ticks []uint64, err error) {
+	for i, n := range j.c.nodes {
+		if err := n.hold(parts[i]); err != nil {
+			return nil, err
+		}
+		t, err := treeTicks(n.agent.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		ticks = append(ticks, t)
+	}
+	return ticks, nil
 }
