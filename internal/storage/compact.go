@@ -65,18 +65,14 @@ type resident struct {
 }
 
 // emptiest lists up to n records of the file that has the fewest, if no more
-// than most: of two, those of the older one.
+// than most.
 func (s *Store) emptiest(n, most int) (list []resident) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var least *segment
-	for _, g := range s.mu.segments {
-		if g == s.mu.current || g.live > most {
-			continue
-		}
-		if least == nil || g.live < least.live || g.live == least.live && g.number < least.number {
-			least = g
-		}
+	least := s.least(most)
+	for least != nil && least.writers > 0 { // it cannot be emptied before, and what is moved meanwhile takes the last slots
+		s.written.Wait()
+		least = s.least(most)
 	}
 	if least == nil {
 		return nil
@@ -87,6 +83,20 @@ func (s *Store) emptiest(n, most int) (list []resident) {
 		}
 	}
 	return list
+}
+
+// least is the file with the fewest records, those included that are being written,
+// if no more than most: of two the older one.
+func (s *Store) least(most int) (least *segment) {
+	for _, g := range s.mu.segments {
+		if g == s.mu.current || g.kept() > most {
+			continue
+		}
+		if least == nil || g.kept() < least.kept() || g.kept() == least.kept() && g.number < least.number {
+			least = g
+		}
+	}
+	return least
 }
 
 // moveOne writes a record anew elsewhere. One that is damaged has nothing that

@@ -34,9 +34,12 @@ type segment struct {
 	keys    []*dataKey // that the slots' records are sealed under
 	failed  []uint32   // slots to hand out again
 	live    int
-	writers int // writes under way
+	writers int // writes under way, whose records are not among the live
 	readers int // reads under way
 }
+
+// kept is how many records it has, or soon has.
+func (g *segment) kept() int { return g.live + g.writers }
 
 func (g *segment) name() string { return segmentName(g.number) }
 

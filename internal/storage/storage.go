@@ -91,6 +91,7 @@ type Store struct {
 		until    uint32 // the last segment that may have records under older keys
 		closed   bool
 	}
+	written sync.Cond // a write has ended; of mu
 }
 
 // spot is where a record lies. A damaged one that was found while it was to be
@@ -120,6 +121,7 @@ func opening(dir string, err error) error {
 
 func open(f folder, limit uint64) *Store {
 	s := &Store{folder: f, slots: slotsOf(limit)}
+	s.written.L = &s.mu
 	s.mu.key = newDataKey(1)
 	s.mu.index, s.mu.segments = map[uint64]spot{}, map[uint32]*segment{}
 	return s

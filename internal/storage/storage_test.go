@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -176,6 +177,51 @@ func TestFailingDiskIsToldFromADamagedPage(t *testing.T) {
 	d.setFault(nil)
 	if err := wrong(t, s, pageOf(1)); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A file into which somebody still writes cannot be emptied. Who makes room waits
+// for that, and does not use the last slots up meanwhile.
+func TestRoomIsMadeAfterAWriteThatIsUnderWay(t *testing.T) {
+	s := open(newDisk(), MinLimit)
+	var refs []uint64
+	for i := range uint64((maxSegments - 2) * s.slots) {
+		write(t, s, pageOf(i+1))
+		if i%4 == 3 {
+			s.Forget(i + 1)
+			continue
+		}
+		refs = append(refs, i+1)
+	}
+	g, at, _, err := s.take(false) // begins the last file but one, which has no other record for long
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(s.slots - 1) {
+		write(t, s, pageOf(1000+i))
+		s.Forget(1000 + i)
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i <= s.slots && err == nil; i++ {
+			s.Forget(refs[20*i]) // of another file each
+			err = s.Write(pageOf(2000+uint64(i)), content(pageOf(2000+uint64(i))))
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done: // nothing waited
+		done <- err
+	case <-time.After(100 * time.Millisecond):
+	}
+	s.mu.Lock()
+	g.writers--
+	s.written.Broadcast()
+	s.publish(g, pageOf(3000), at, nil)
+	s.mu.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

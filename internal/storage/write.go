@@ -37,6 +37,7 @@ func (s *Store) put(p Page, data []byte, from *spot, mover bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.writers--
+	s.written.Broadcast()
 	if err != nil {
 		g.failed = append(g.failed, at.slot)
 		s.release(k, 1)

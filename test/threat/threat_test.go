@@ -25,7 +25,7 @@ var (
 
 const (
 	// fewest is how many mitigations can be taken away today; it only grows.
-	fewest = 630
+	fewest = 631
 	// limit ends a test that hangs on its mutant, which is no proof.
 	limit = 2 * time.Minute
 )
