@@ -21,9 +21,9 @@ type Configs struct {
 	Changed   wait.Signal // a shard has another configuration
 	recovered func()      // called when a lost shard has holders again
 
-	// reconfigured is called when shards are in a later epoch, with their number, one
-	// of them, and the root of all.
-	reconfigured func(shards uint64, last wire.ShardConfig, root holo.Digest)
+	// reconfigured is called when shards are in a later epoch, with their number and
+	// one of them.
+	reconfigured func(shards uint64, last wire.ShardConfig)
 
 	mu struct {
 		sync.RWMutex
@@ -59,7 +59,7 @@ func (c *Configs) learn(news []wire.ShardConfig) {
 		c.recovered()
 	}
 	if later > 0 && c.reconfigured != nil {
-		c.reconfigured(later, last, ConfigsRoot(c.All()))
+		c.reconfigured(later, last)
 	}
 	c.Changed.Fire()
 }

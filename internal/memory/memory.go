@@ -86,11 +86,11 @@ type Config struct {
 	Refused     func(reason string) // counts a refusal
 	Recorded    func(reason string) // counts what gets a record of its own, by Found
 	Copied      func(shard.Event)   // is told of each copy of pages that was made here, and counts
+	Log         *slog.Logger
 
-	// Reconfigured is told of shards that are in a later epoch: how many, one of them,
-	// and the ConfigsRoot of all.
-	Reconfigured func(shards uint64, last wire.ShardConfig, root holo.Digest)
-	Log          *slog.Logger
+	// Reconfigured is told of shards that are in a later epoch: how many, and one of
+	// them.
+	Reconfigured func(shards uint64, last wire.ShardConfig)
 }
 
 // Node is the memory of one node. What is documented as a turn's is called by

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holocompute/holocompute/internal/core/shard"
 	"github.com/holocompute/holocompute/internal/holo"
+	"github.com/holocompute/holocompute/internal/memory"
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
@@ -21,17 +22,19 @@ type happenings struct {
 	*ledger[happening]
 	last struct {
 		sync.Mutex
-		of map[happening]string
+		of map[happening]func() string
 	}
 }
 
 func newHappenings() *happenings {
 	h := &happenings{ledger: newLedger[happening]()}
-	h.last.of = map[happening]string{}
+	h.last.of = map[happening]func() string{}
 	return h
 }
 
-func (h *happenings) add(what happening, count uint64, last string) {
+// add counts, and keeps how to name the last of them: it is named when there is a
+// record of it.
+func (h *happenings) add(what happening, count uint64, last func() string) {
 	h.last.Lock()
 	h.last.of[what] = last
 	h.last.Unlock()
@@ -40,25 +43,29 @@ func (h *happenings) add(what happening, count uint64, last string) {
 
 func (h *happenings) lastOf(what happening) string {
 	h.last.Lock()
-	defer h.last.Unlock()
-	return h.last.of[what]
+	last := h.last.of[what]
+	h.last.Unlock()
+	return last()
 }
 
 // taskRetried is told by the jobs that this node coordinates.
 func (n *Node) taskRetried(job holo.JobID, reason string, tasks uint64) {
-	n.happened.add(happening{"task.retried", reason}, tasks, fmt.Sprintf("job %d: %s", uint64(job), reason))
+	n.happened.add(happening{"task.retried", reason}, tasks, func() string { return fmt.Sprintf("job %d: %s", uint64(job), reason) })
 }
 
 // pagesCopied is told by the memory of this node: it holds one more copy of a shard
 // that counts, because another one was lost or is to be given up.
 func (n *Node) pagesCopied(e shard.Event) {
-	n.happened.add(happening{event: "page.rereplicated"}, uint64(e.Pages), fmt.Sprintf("shard %d from node %s", uint64(e.Shard), e.Node))
+	n.happened.add(happening{event: "page.rereplicated"}, uint64(e.Pages), func() string { return fmt.Sprintf("shard %d from node %s", uint64(e.Shard), e.Node) })
 }
 
 // shardsReconfigured is told by the memory of this node: shards are in a later epoch,
-// which Raft made. The record is this node's word for what it went by from then on.
-func (n *Node) shardsReconfigured(shards uint64, last wire.ShardConfig, root holo.Digest) {
-	n.happened.add(happening{event: "shard.configured"}, shards, fmt.Sprintf("shard %d epoch %d of node %s, root of all %s", uint64(last.Shard), uint64(last.Epoch), last.Primary, root.Hex()))
+// which Raft made. The record is this node's word for what it goes by when it signs.
+func (n *Node) shardsReconfigured(shards uint64, last wire.ShardConfig) {
+	n.happened.add(happening{event: "shard.configured"}, shards, func() string {
+		root := memory.ConfigsRoot(n.memory.Configs.All())
+		return fmt.Sprintf("shard %d epoch %d of node %s, root of all %s", uint64(last.Shard), uint64(last.Epoch), last.Primary, root.Hex())
+	})
 }
 
 // recordHappened keeps a record of each kind. What cannot be recorded is counted on
