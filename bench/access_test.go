@@ -37,6 +37,7 @@ func homeOfBuffer(b *testing.B) (*node.Node, holo.ArrayID, door.Caller, uint64) 
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { n.Close() })
+	awaitLeases(b, ctx, n, 1)
 	user, err := identity.ReadSigner(filepath.Join(config, identity.UserKeyFile))
 	if err != nil {
 		b.Fatal(err)
