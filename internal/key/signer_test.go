@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"filippo.io/edwards25519"
 )
 
 // TestSignerMatchesRFC8032 uses test 3 of section 7.1.
@@ -94,6 +96,25 @@ func TestSignatureThatFitsEveryKeyIsRefused(t *testing.T) {
 		if CheckPublic(public) == nil {
 			t.Errorf("key %s passes", encoding)
 		}
+	}
+}
+
+// The points of small order are the multiples of one of order 8: each of them is
+// known, and no other point is taken for one.
+func TestEveryPointOfSmallOrderIsKnown(t *testing.T) {
+	eighth, err := new(edwards25519.Point).SetBytes(unhex(t, smallOrder[4]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[[Size]byte]bool)
+	for p := edwards25519.NewIdentityPoint(); !seen[[Size]byte(p.Bytes())]; p.Add(p, eighth) {
+		seen[[Size]byte(p.Bytes())] = true
+		if Binds([Size]byte(p.Bytes())) {
+			t.Errorf("%x of small order passes", p.Bytes())
+		}
+	}
+	if len(seen) != 8 || len(torsion) != 5 {
+		t.Errorf("%d multiples, %d coordinates", len(seen), len(torsion))
 	}
 }
 
