@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -51,7 +52,10 @@ func ParseCaps(list []string) ([]Cap, error) {
 	return slices.Compact(caps), nil
 }
 
-func compareCaps(a, b Cap) int { return strings.Compare(a.String(), b.String()) }
+// compareCaps orders as the texts are: no letter of an action is below a colon.
+func compareCaps(a, b Cap) int {
+	return cmp.Or(strings.Compare(a.Action, b.Action), strings.Compare(a.Resource, b.Resource))
+}
 
 func validAction(s string) bool {
 	if s == "" || len(s) > maxAction || s[0] == '_' {

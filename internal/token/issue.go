@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -67,7 +68,7 @@ func sign(signer key.Signer, kid string, c *Claims) (string, error) {
 	if err := c.check(); err != nil {
 		return "", holo.Errorf(holo.Invalid, "issue token: %w", err)
 	}
-	text := encoding.EncodeToString(canonical(header{algorithm, kid, tokenType})) + "." + encoding.EncodeToString(c.encode())
+	text := encoding.EncodeToString(slices.Concat(headerBegin, []byte(kid), headerEnd)) + "." + encoding.EncodeToString(c.encode())
 	text += "." + encoding.EncodeToString(signer.Sign([]byte(text)))
 	if len(text) > MaxLink {
 		return "", holo.Errorf(holo.Invalid, "issue token: %d bytes, at most %d: fewer or shorter capabilities", len(text), MaxLink)

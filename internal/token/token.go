@@ -1,4 +1,4 @@
-// Package token makes and verifies client tokens. It hides go-jose.
+// Package token makes and verifies client tokens.
 //
 // A token says: whoever holds the private half of this client key may act as
 // this principal, within these capabilities, until then. Its one idea is a

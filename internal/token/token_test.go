@@ -293,6 +293,36 @@ func differ(t *testing.T, chain string) {
 	}
 }
 
+// The claims are put together without a JSON library: each text is the one that
+// a library writes of these members in this order.
+func TestClaimsAreWrittenAsJSONWouldBe(t *testing.T) {
+	for _, chain := range []string{good(), child(good(), "client", nothing)} {
+		for _, c := range must(Show(chain)) {
+			var members struct {
+				Iss string `json:"iss"`
+				Aud string `json:"aud"`
+				Sub string `json:"sub"`
+				Jti string `json:"jti"`
+				Iat int64  `json:"iat"`
+				Exp int64  `json:"exp"`
+				Cnf struct {
+					Jkt string `json:"jkt"`
+				} `json:"cnf"`
+				Caps []string `json:"caps"`
+				Prf  string   `json:"prf,omitempty"`
+				Dlg  int      `json:"dlg"`
+			}
+			text := c.encode()
+			if err := json.Unmarshal(text, &members); err != nil {
+				t.Fatal(err)
+			}
+			if again := must(json.Marshal(members)); string(again) != string(text) {
+				t.Errorf("%s is written as %s", text, again)
+			}
+		}
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	f.Add(good())
 	f.Add(child(good(), "client", nothing))
