@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/holo"
@@ -84,6 +85,9 @@ func (s *bulk) enter(r *http.Request, procedure string) (call, error) {
 	}
 	id, _, _, err := api.ParseDataPath(path)
 	if err != nil {
+		return call{}, err
+	}
+	if err := s.gate.quotas.take(c.Principal, rt.class, time.Now()); err != nil {
 		return call{}, err
 	}
 	c.Under = under

@@ -117,7 +117,8 @@ func (g *gate) rightOf(procedure string, c call) *right {
 }
 
 // admit finds the route and the caller, checks the signature, decodes and
-// checks the message, and decides.
+// checks the message, and decides. The quota comes first: who makes more calls
+// than it has nothing checked, decided or recorded.
 func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m proto.Message) (call, error) {
 	c, err := g.sessions.find(h.Get(api.SessionHeader), peerOf(ctx))
 	if err != nil {
@@ -128,6 +129,9 @@ func (g *gate) admit(ctx context.Context, h http.Header, procedure string, m pro
 	envelope, signed := m.(*holov1.SignedRequest)
 	if !ok || signed != rt.signed() {
 		return call{}, holo.Refuse(holo.Denied, reasonUnknownRoute, "%s: there is no such call", c.Procedure)
+	}
+	if err := g.quotas.take(c.Principal, rt.class, time.Now()); err != nil {
+		return call{}, err
 	}
 	if !signed {
 		return g.judge(ctx, rt, c, m)
@@ -185,9 +189,6 @@ func (g *gate) judge(ctx context.Context, rt route, c Caller, m proto.Message) (
 // decide is where a call is allowed or denied, and nowhere else. The verdict
 // that it leaves in the caller is what a record of the call holds.
 func (g *gate) decide(ctx context.Context, rt route, c Caller, m proto.Message) (call, error) {
-	if err := g.quotas.take(c.Principal, rt.class, time.Now()); err != nil {
-		return call{caller: c}, err
-	}
 	needs := rt.needs(m)
 	c.Action = actionOf(needs)
 	c.Verdict = g.policy.Authorize(ctx, c, needs, rt.stale)

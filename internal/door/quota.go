@@ -16,15 +16,17 @@ const (
 	classRead class = iota
 	classChange
 	classBulk
-	classOpen // of a session, on a link
+	classOpen    // of a session, on a link
+	classRefused // with a record of its own
 	classes
 )
 
 // perSecond is how many calls of each class one principal may make each
 // second, and burst how many at once. A bulk call moves up to 4 MiB, or is an
 // atomic operation; a change goes through Raft, which orders some hundreds a
-// second. A session costs two signatures and whatever its token does.
-var perSecond, burst = [classes]rate.Limit{classRead: 500, classChange: 250, classBulk: 20_000, classOpen: 5}, [classes]int{1000, 500, 40_000, 40}
+// second. A session costs two signatures and whatever its token does. A refusal
+// that is recorded costs its disk some hundred bytes for good.
+var perSecond, burst = [classes]rate.Limit{classRead: 500, classChange: 250, classBulk: 20_000, classOpen: 5, classRefused: 10}, [classes]int{1000, 500, 40_000, 40, 400}
 
 // maxCounted bounds the principals that are counted at once.
 const maxCounted = 1024

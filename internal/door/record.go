@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,9 +28,10 @@ type recorded struct{ error }
 func (r recorded) Unwrap() error { return r.error }
 
 // settle leaves the one record of a signed request. What cannot be recorded is
-// refused, whoever asks.
+// refused, whoever asks. Who is refused more often than its quota is recorded by
+// number: nobody fills the log by asking for what they may not have.
 func (g *gate) settle(ctx context.Context, c Caller, refusal error) error {
-	if refusal != nil && !decided(refusal) {
+	if refusal != nil && (!decided(refusal) || g.quotas.take(c.Principal, classRefused, time.Now()) != nil) {
 		return refusal
 	}
 	if err := g.audit.Record(ctx, c, refusal); err != nil {

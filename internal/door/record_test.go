@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -154,6 +155,28 @@ func TestRequestsBeyondTheQuotaAreNotRecordedEach(t *testing.T) {
 	records, limited := len(r.backend.takeRecords()), r.count("rate_limited")
 	if records+limited != asked {
 		t.Errorf("%d records and %d refused by quota, of %d", records, limited, asked)
+	}
+}
+
+// Who sends what nobody signed makes no more calls than who signs, and who is
+// refused again and again leaves no more records than a burst of refusals: the
+// log is for good, and each refusal is counted all the same.
+func TestNobodyFillsTheLogWithRefusals(t *testing.T) {
+	const procedure = "holo.v1.JobService/Cancel"
+	r := newRig(t)
+	u := r.user()
+	begun := time.Now()
+	asked := 2 * burst[classChange]
+	request := sampleBytes(t, procedure)
+	for range asked {
+		u.call(procedure, request, nil)
+	}
+	records, unsigned, limited := len(r.backend.takeRecords()), r.count("bad_signature"), r.count("rate_limited")
+	if unsigned+limited != asked || limited == 0 {
+		t.Errorf("of %d calls %d were counted as unsigned and %d as too many", asked, unsigned, limited)
+	}
+	if most := burst[classRefused] + int(time.Since(begun).Seconds()+1)*int(perSecond[classRefused]); records > most || records == 0 {
+		t.Errorf("%d records of %d refusals, at most %d", records, unsigned, most)
 	}
 }
 
