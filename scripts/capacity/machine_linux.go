@@ -15,17 +15,17 @@ import (
 // machine says how much of the processors others left to some processes, so that a
 // bar in seconds means the same on a machine that has other work.
 type machine struct {
-	pids  []int
+	trees []int  // processes that count with their children: a node's workers are the node's
+	alone []int  // and those that do not
 	total uint64 // ticks of all processors, idle ones too
 	busy  uint64
 	ours  uint64
 	err   error
 }
 
-// watchMachine is about this program, whose clients they are, and its nodes.
-func watchMachine(nodes []*node) *machine {
-	return watch(append(pidsOf(nodes), os.Getpid()))
-}
+// watchMachine is about this program, whose clients they are, and its nodes. They
+// are its children, and are not counted twice.
+func watchMachine(nodes []*node) *machine { return watch(pidsOf(nodes), os.Getpid()) }
 
 // watchNodes is about the nodes alone: this program is one of the others.
 func watchNodes(nodes []*node) *machine { return watch(pidsOf(nodes)) }
@@ -37,8 +37,8 @@ func pidsOf(nodes []*node) (pids []int) {
 	return pids
 }
 
-func watch(pids []int) *machine {
-	m := &machine{pids: pids}
+func watch(trees []int, alone ...int) *machine {
+	m := &machine{trees: trees, alone: alone}
 	m.total, m.busy, m.ours, m.err = m.ticks()
 	return m
 }
@@ -72,14 +72,23 @@ func (m *machine) ticks() (total, busy, ours uint64, err error) {
 			busy += n
 		}
 	}
-	for _, pid := range m.pids {
-		t, err := processTicks(pid)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		ours += t
+	trees, err := sumOf(m.trees, treeTicks)
+	if err != nil {
+		return 0, 0, 0, err
 	}
-	return total, busy, ours, nil
+	alone, err := sumOf(m.alone, processTicks)
+	return total, busy, trees + alone, err
+}
+
+func sumOf(pids []int, ticks func(pid int) (uint64, error)) (sum uint64, err error) {
+	for _, pid := range pids {
+		t, err := ticks(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += t
+	}
+	return sum, nil
 }
 
 // processTicks is the processor time of a process in ticks, user and kernel.
