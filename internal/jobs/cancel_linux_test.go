@@ -1,11 +1,7 @@
 package jobs
 
 import (
-	"bytes"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/holo"
@@ -24,32 +20,16 @@ func lookAtWorkers(t *testing.T) (sum atWork) {
 	}
 	fields := statFields(self)
 	sum.ticks = number(fields[13]) + number(fields[14]) // fields 16 and 17, of children that were waited for
-	names, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		stat, _ := os.ReadFile(name) // it may have ended
-		if f := statFields(stat); len(f) > 21 && f[1] == strconv.Itoa(os.Getpid()) {
-			sum.ticks += number(f[11]) + number(f[12])
-			sum.resident += number(f[21])
-			sum.count++
-			if f[0] == "R" {
-				sum.running++
-			}
+	for _, c := range children(t) {
+		user, kernel := c.ticks()
+		sum.ticks += user + kernel
+		sum.resident += c.resident()
+		sum.count++
+		if c.runs() {
+			sum.running++
 		}
 	}
 	return sum
-}
-
-// statFields are those from the third on, the state.
-func statFields(stat []byte) []string {
-	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-}
-
-func number(s string) int {
-	n, _ := strconv.Atoi(s)
-	return n
 }
 
 // K-07. A job of a minute is cancelled while it works. Its workers use

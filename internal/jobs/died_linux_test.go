@@ -1,12 +1,7 @@
 package jobs
 
 import (
-	"bytes"
 	"encoding/binary"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,22 +18,9 @@ const busyTicks = 150
 // would that runs out of memory.
 func killWorkers(t *testing.T) {
 	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		cmd, _ := os.ReadFile(name) // it may have ended
-		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "stat"))
-		after := bytes.LastIndexByte(stat, ')') + 1
-		fields := strings.Fields(string(stat[after:])) // from field 3, the state
-		if string(bytes.TrimRight(cmd, "\x00")) != "holo worker" || len(fields) < 12 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
-			continue
-		}
-		ticks, _ := strconv.Atoi(fields[11]) // field 14, in user mode
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		if p, err := os.FindProcess(pid); err == nil && ticks >= busyTicks {
-			_ = p.Kill() // it may have ended
+	for _, c := range children(t) {
+		if user, _ := c.ticks(); !c.ended() && user >= busyTicks {
+			c.kill()
 		}
 	}
 }

@@ -1,31 +1,11 @@
 package jobs
 
 import (
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/holocompute/holocompute/internal/workers"
 )
-
-// children are the processes that this one has started.
-func children(t *testing.T) (pids []int) {
-	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		stat, _ := os.ReadFile(name) // it may have ended
-		if f := statFields(stat); len(f) > 21 && f[0] != "Z" && f[1] == strconv.Itoa(os.Getpid()) {
-			pids = append(pids, number(filepath.Base(filepath.Dir(name))))
-		}
-	}
-	return pids
-}
 
 // killAtWork kills a process as soon as it is seen to run, unless that is over first.
 func killAtWork(pid int, over <-chan struct{}) {
@@ -35,11 +15,8 @@ func killAtWork(pid int, over <-chan struct{}) {
 			return
 		default:
 		}
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if f := statFields(stat); err == nil && strings.HasPrefix(f[0], "R") {
-			if p, err := os.FindProcess(pid); err == nil {
-				_ = p.Kill() // it may have ended
-			}
+		if c, ok := look(pid); ok && c.runs() {
+			c.kill()
 			return
 		}
 	}
@@ -59,11 +36,13 @@ func TestWorkerKilledInATripCostsNoTaskATry(t *testing.T) {
 	want := list[7].result.Receipt.Output
 	await(t, "a worker dies at work", func() bool {
 		over, killed := make(chan struct{}), make(chan struct{})
-		pids := children(t)
+		there := children(t)
 		go func() {
 			defer close(killed)
-			for _, pid := range pids {
-				killAtWork(pid, over)
+			for _, c := range there {
+				if !c.ended() {
+					killAtWork(c.pid, over)
+				}
 			}
 		}()
 		for _, w := range list {
