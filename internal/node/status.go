@@ -53,7 +53,7 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 	defer cancel()
 	out, err := n.statusNow(patient)
 	if err != nil && ctx.Err() == nil && (wait.Again(err) || patient.Err() != nil) {
-		out, err = n.statusAlone(), nil
+		out, err = n.statusAlone(ctx), nil
 	}
 	if err == nil {
 		n.isolation(ctx, out)
@@ -66,7 +66,7 @@ func (n *Node) Status(ctx context.Context, _ door.Caller) (*holov1.StatusRespons
 
 // statusAlone is the status without the catalogue. No node has a lease in it:
 // leases are what the leader knows.
-func (n *Node) statusAlone() *holov1.StatusResponse {
+func (n *Node) statusAlone(ctx context.Context) *holov1.StatusResponse {
 	nodes := n.members.ids()
 	out := &holov1.StatusResponse{
 		Cluster: n.cluster.String(), Node: n.self.Hex(), Suite: n.suite(), DefaultCopies: uint32(min(len(nodes), 2)),
@@ -79,18 +79,36 @@ func (n *Node) statusAlone() *holov1.StatusResponse {
 	for _, v := range voters {
 		out.Voters = append(out.Voters, &holov1.Voter{Id: v.Hex()})
 	}
+	out.Nodes = n.nodesAlone(ctx, nodes, voters)
+	return out
+}
+
+// nodesAlone describes the nodes without the catalogue: who answers now is active.
+// That a session with a node is open says nothing, it outlives the node for a while.
+func (n *Node) nodesAlone(ctx context.Context, nodes, voters []holo.NodeID) (out []*holov1.Node) {
 	for _, id := range nodes {
 		o := &holov1.Node{Id: id.Hex(), Name: n.members.name(id), State: "unreachable", Voter: slices.Contains(voters, id)}
 		o.Address, _ = n.members.address(id)
 		if id == n.self {
-			o.State, o.CapacityBytes, o.Incarnation = "active", n.config.MemoryBytes, uint64(n.incarnation)
+			o.CapacityBytes = n.config.MemoryBytes
 			_, o.SpillBytes = n.memory.Capacity()
-		} else if len(n.peers.Sessions(id)) > 0 {
-			o.State = "active"
 		}
-		out.Nodes = append(out.Nodes, o)
+		out = append(out, o)
 	}
+	wait.Parallel(ctx, len(nodes), len(nodes), func(ctx context.Context, i int) error {
+		if u, err := n.usageOf(ctx, &wire.NodeRecord{Node: nodes[i], Alive: true}); err == nil {
+			out[i].State, out[i].Incarnation = "active", uint64(u.Incarnation)
+			holds(out[i], u)
+		}
+		return nil
+	})
 	return out
+}
+
+// holds puts into a node's description what it holds.
+func holds(o *holov1.Node, u *wire.Usage) {
+	o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
+	o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
 }
 
 func (n *Node) statusNow(ctx context.Context) (*holov1.StatusResponse, error) {
@@ -163,8 +181,7 @@ func (n *Node) nodesOut(ctx context.Context, nodes []*wire.NodeRecord, h *wire.H
 		o.State = stateNow(r, u, err)
 		if err == nil {
 			o.Lease = o.Lease && o.State != stateRestarting // it is that of the process before, whose pages are gone
-			o.ResidentBytes, o.SpilledBytes = u.Resident, u.Spilled
-			o.CachedBytes, o.CacheHits, o.CacheMisses = u.Cached, u.CacheHits, u.CacheMisses
+			holds(o, u)
 		}
 		out[i] = o
 		return nil

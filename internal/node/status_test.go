@@ -90,6 +90,30 @@ func TestStatusWithoutALeaderComesSoon(t *testing.T) {
 	}
 }
 
+// So it is without a leader, also while a session with the node is still open.
+func TestNodeThatDoesNotAnswerIsNotActiveWithoutALeader(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	n := c.nodes[0]
+	active := func() (count int) {
+		for _, o := range n.statusAlone(t.Context()).Nodes {
+			if o.State == "active" {
+				count++
+			}
+		}
+		return count
+	}
+	await(t, "all nodes answer", func() bool { return active() == 3 })
+	stuck := c.nodes[1]
+	stuck.group.Cancel() // its sessions stay open
+	if count := active(); count != 2 {
+		t.Errorf("%d nodes are called active, want the two that answer", count)
+	}
+	if len(n.peers.Sessions(stuck.self)) == 0 {
+		t.Error("control: no session with the node that does not answer is open")
+	}
+}
+
 // Who does not answer is not called active, nor dead before its lease is over.
 func TestNodeThatDoesNotAnswerIsSuspect(t *testing.T) {
 	t.Parallel()
