@@ -77,8 +77,11 @@ func (p *Pool) Run(ctx context.Context, t *Task) (sandbox.Result, error) {
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	r := &run{Task: t, worker: w, deadline: time.Now().Add(p.wall(w.engine, t.Gas)), began: time.Now(), reach: reach}
-	err = p.during(w, func() (bool, error) { return r.do(ctx) })
+	r := &run{Task: t, worker: w, began: time.Now(), reach: reach}
+	err = p.during(w, func() (bool, error) {
+		r.deadline = r.began.Add(p.wall(w.engine, t.Gas))
+		return r.do(ctx)
+	})
 	return r.result, p.counted(err)
 }
 
@@ -91,6 +94,15 @@ func (p *Pool) during(w *process, do func() (usable bool, err error)) error {
 	good, err := do()
 	usable = good
 	return err
+}
+
+// rescue, deferred while a worker is made ready, gives it back where a panic passes:
+// of the store's logger, say, which is the caller's.
+func (p *Pool) rescue(w *process) {
+	if said := recover(); said != nil {
+		p.release(w, false)
+		panic(said)
+	}
 }
 
 // counted tells the counter what went wrong with a worker.
@@ -140,14 +152,9 @@ func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 		if err != nil || w.loaded[t.Module.ID] {
 			return w, err
 		}
-		w.used = true
-		a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, l.encode(), maxLoaded, nil)
+		a, err := p.load(ctx, w, l)
 		switch {
 		case err == nil && a.err == nil:
-			w.loaded[t.Module.ID] = true
-			if l.keep {
-				p.opt.Code.Put(w.origin(t.Module).ID(), a.code)
-			}
 			return w, nil
 		case err == nil:
 			p.release(w, true)
@@ -168,20 +175,41 @@ func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 func (p *Pool) loader(ctx context.Context, t *Task) (*process, load, error) {
 	for {
 		w, err := p.acquire(ctx, &t.Owner)
-		if err != nil || w.loaded[t.Module.ID] {
-			return w, load{}, err
+		if err != nil {
+			return nil, load{}, err
 		}
-		l := load{module: t.Module}
-		if p.opt.Code == nil || w.finger == (fingerprint{}) {
-			return w, l, nil
-		}
-		stored, found := p.opt.Code.Get(w.origin(t.Module).ID())
-		l.code, l.keep = stored, !found
-		if found || !w.used {
+		if l, fit := p.choose(w, t.Module); fit {
 			return w, l, nil
 		}
 		p.release(w, false)
 	}
+}
+
+// choose says what to load into a worker that lacks the module, and whether it is
+// one to load that into.
+func (p *Pool) choose(w *process, m *module.Module) (l load, fit bool) {
+	defer p.rescue(w)
+	l.module = m
+	if w.loaded[m.ID] || p.opt.Code == nil || w.finger == (fingerprint{}) {
+		return l, true
+	}
+	stored, found := p.opt.Code.Get(w.origin(m).ID())
+	l.code, l.keep = stored, !found
+	return l, found || !w.used
+}
+
+// load has a worker compile a module, or take the machine code of it.
+func (p *Pool) load(ctx context.Context, w *process, l load) (answer, error) {
+	defer p.rescue(w)
+	w.used = true
+	a, err := w.ask(ctx, time.Now().Add(p.compile), frameLoad, l.encode(), maxLoaded, nil)
+	if err == nil && a.err == nil {
+		w.loaded[l.module.ID] = true
+		if l.keep {
+			p.opt.Code.Put(w.origin(l.module).ID(), a.code)
+		}
+	}
+	return a, err
 }
 
 // origin is what machine code of a module in this process depends on.

@@ -55,11 +55,13 @@ func (p *Pool) trip(ctx context.Context, tasks []*Task) (done []sandbox.Result, 
 		return nil, failed, err
 	}
 	c := company{worker: w, began: time.Now()}
-	for _, t := range tasks {
-		c.add(t)
-		c.limit += p.wall(w.engine, t.Gas)
-	}
-	err = p.during(w, func() (bool, error) { return c.do(ctx) })
+	err = p.during(w, func() (bool, error) {
+		for _, t := range tasks {
+			c.add(t)
+			c.limit += p.wall(w.engine, t.Gas)
+		}
+		return c.do(ctx)
+	})
 	return c.done, c.failed, p.counted(err)
 }
 

@@ -333,38 +333,6 @@ func TestTaskThatDoesNotFitIsRefused(t *testing.T) {
 	}
 }
 
-// A panic in what gives a task its elements costs the worker that it was in, and
-// not its place: else the next task, and Close, would wait for ever.
-func TestPanicOfATaskGivesItsPlaceBack(t *testing.T) {
-	p := New(Options{Max: 1})
-	one, two := tasks(t, nil)["combine"], tasks(t, nil)["combine"]
-	one.Gas, two.Gas = plenty, plenty
-	read := one.Inputs[0].Read
-	for name, run := range map[string]func() error{
-		"alone":    func() error { _, err := p.Run(t.Context(), one); return err },
-		"together": func() error { _, _, err := p.Together(t.Context(), []*Task{one, two}); return err },
-	} {
-		one.Inputs[0].Read = func([]byte, uint64) { panic("no elements") }
-		if said := panics(run); said != "no elements" {
-			t.Fatalf("%s: panics with %v", name, said)
-		}
-		if len(p.busy) != 0 {
-			t.Fatalf("%s: %d places of %d stay taken", name, len(p.busy), p.opt.Max)
-		}
-		one.Inputs[0].Read = read
-		if err := run(); err != nil {
-			t.Errorf("%s, after it: %v", name, err)
-		}
-	}
-	p.Close()
-}
-
-func panics(run func() error) (said any) {
-	defer func() { said = recover() }()
-	_ = run()
-	return nil
-}
-
 func TestClosedPoolRunsNothing(t *testing.T) {
 	p := New(Options{})
 	p.Close()
