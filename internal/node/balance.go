@@ -48,19 +48,27 @@ func (n *Node) Balance(ctx context.Context, _ door.Caller) (*holov1.BalanceRespo
 	if err != nil {
 		return nil, err
 	}
-	return balanceOf(nodes, all.Configs, n.bytesOf(all.Configs)), nil
+	bytes, err := n.bytesOf(ctx, all.Configs)
+	if err != nil {
+		return nil, err
+	}
+	return balanceOf(nodes, all.Configs, bytes), nil
 }
 
-// bytesOf is what the shards take, as far as this node knows: who does not vote
-// knows no arrays, and takes all nodes to have room.
-func (n *Node) bytesOf(configs []wire.ShardConfig) map[holo.ShardID]uint64 {
+// bytesOf is what the shards take. Who does not vote has no replica that knows the
+// arrays, and asks for them: those that are deleted and not purged are not told.
+func (n *Node) bytesOf(ctx context.Context, configs []wire.ShardConfig) (map[holo.ShardID]uint64, error) {
+	if !slices.Contains(n.consensus.Voters(), n.self) {
+		arrays, err := queryAll[*wire.ArrayRecord](ctx, n, wire.CatalogQuery{What: wire.QueryArrays})
+		return catalog.BytesOf(arrays), err
+	}
 	bytes := make(map[holo.ShardID]uint64, len(configs))
 	n.catalog.read(func(c *catalog.Catalog) {
 		for i := range configs {
 			bytes[configs[i].Shard] = c.Bytes(configs[i].Shard)
 		}
 	})
-	return bytes
+	return bytes, nil
 }
 
 // sizes are liveness.Sizes, out of records.

@@ -119,3 +119,32 @@ func TestBalanceCountsNoMoveWithoutRoom(t *testing.T) {
 		}
 	}
 }
+
+// Nor does a node that does not vote, whose replica knows no arrays: it would wait
+// for such moves to the end of its patience.
+func TestNodeThatDoesNotVoteKnowsWhatShardsTake(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	leader, other := c.nodes[0], c.nodes[1]
+	c.create(other, "one", 2<<20)
+	c.create(other, "two", 1<<20+holo.PageSize)
+	var configs []wire.ShardConfig
+	leader.catalog.read(func(cat *catalog.Catalog) {
+		for s := range cat.Shards().All() {
+			configs = append(configs, *s)
+		}
+	})
+	want, err := leader.bytesOf(t.Context(), configs)
+	must(t, err)
+	got, err := other.bytesOf(t.Context(), configs)
+	must(t, err)
+	sum := uint64(0)
+	for _, s := range configs {
+		if sum += got[s.Shard]; got[s.Shard] != want[s.Shard] {
+			t.Errorf("shard %d takes %d bytes, %d by who does not vote", s.Shard, want[s.Shard], got[s.Shard])
+		}
+	}
+	if sum != 3<<20+holo.PageSize {
+		t.Errorf("all shards take %d bytes", sum)
+	}
+}

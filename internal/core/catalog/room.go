@@ -132,6 +132,15 @@ func (c *Catalog) configs(class holo.Class, tell func(*wire.ShardConfig)) error 
 // Bytes is what the arrays take in each copy of a shard.
 func (c *Catalog) Bytes(s holo.ShardID) uint64 { return c.loads[s] }
 
+// BytesOf is the same of arrays, for who has no catalogue.
+func BytesOf(arrays []*wire.ArrayRecord) map[holo.ShardID]uint64 {
+	bytes := map[holo.ShardID]uint64{}
+	for _, a := range arrays {
+		shardsOf(a, func(s holo.ShardID, n uint64) { bytes[s] += n })
+	}
+	return bytes
+}
+
 // Offers is what a node offers for copies of arrays.
 func (c *Catalog) Offers(id holo.NodeID) (memory, spill uint64) {
 	p := c.nodes[id].Place
