@@ -31,7 +31,10 @@ func (r recorded) Unwrap() error { return r.error }
 // refused, whoever asks. Who is refused more often than its quota is recorded by
 // number: nobody fills the log by asking for what they may not have.
 func (g *gate) settle(ctx context.Context, c Caller, refusal error) error {
-	if refusal != nil && (!decided(refusal) || g.quotas.take(c.Principal, classRefused, time.Now()) != nil) {
+	if refusal != nil && !decided(refusal) {
+		return refusal
+	}
+	if refusal != nil && g.quotas.take(c.Principal, classRefused, time.Now()) != nil {
 		return refusal
 	}
 	if err := g.audit.Record(ctx, c, refusal); err != nil {
