@@ -373,11 +373,42 @@ func TestOutcomesAreRememberedUpToALimit(t *testing.T) {
 	for i := range uint64(maxRecords + 10) {
 		tb.record(wire.OpRecord{Op: holo.OpID{Num: i}, Version: holo.Version{Seq: holo.Seq(i + 1)}})
 	}
-	if len(tb.records) != maxRecords || len(tb.order) != maxRecords {
-		t.Fatalf("%d records, %d in order", len(tb.records), len(tb.order))
+	if len(tb.records) != maxRecords || len(tb.ops) != maxRecords {
+		t.Fatalf("%d records, %d in order", len(tb.records), len(tb.ops))
 	}
 	if _, old := tb.records[opKey{op: holo.OpID{Num: 9}}]; old {
 		t.Error("an old record outlived newer ones")
+	}
+}
+
+// A task whose job another node goes on with, long after, takes effect once,
+// however much else was written to its shard meanwhile.
+func TestTasksAreRememberedHoweverMuchIsWritten(t *testing.T) {
+	tb := newTable(0, nil)
+	task := func(i uint64) wire.OpRecord {
+		return wire.OpRecord{ByTask: true, Job: 7, Task: holo.TaskID(i), Array: 1, Version: holo.Version{Seq: holo.Seq(i + 1)}}
+	}
+	first := task(0)
+	tb.record(first)
+	for i := range uint64(2 * maxRecords) {
+		tb.record(wire.OpRecord{Op: holo.OpID{Num: i}, Version: holo.Version{Seq: holo.Seq(i + 2)}})
+	}
+	if _, known := tb.records[recordKey(&first)]; !known {
+		t.Error("what was written since pushed a task out")
+	}
+	if _, _, records := tb.above(0); len(records) != maxRecords+1 {
+		t.Errorf("%d records go to another member", len(records))
+	}
+	for i := range uint64(maxRecords + 10) {
+		r := task(i)
+		tb.record(r)
+	}
+	if len(tb.tasks) != maxRecords || len(tb.ops) != maxRecords || len(tb.records) != 2*maxRecords {
+		t.Errorf("%d tasks and %d operations in order, %d records", len(tb.tasks), len(tb.ops), len(tb.records))
+	}
+	tb.mark(wire.ArrayMark{Array: 1, State: wire.MarkSealed})
+	if len(tb.tasks) != 0 || len(tb.records) != maxRecords {
+		t.Errorf("%d tasks of a sealed array, %d records", len(tb.tasks), len(tb.records))
 	}
 }
 

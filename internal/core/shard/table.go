@@ -9,9 +9,15 @@ import (
 	"github.com/holocompute/holocompute/internal/wire"
 )
 
-// maxRecords is the number of outcomes remembered per shard. A client retries
-// for at most 15 s, so a duplicate could slip through only above 500 writes a
-// second to one of the 256 shards for all that time: 128,000 a second.
+// maxRecords is the number of outcomes remembered per shard, of operations and of
+// tasks, which do not push each other out.
+//
+// A client retries an operation for at most 15 s, so a duplicate could slip through
+// only above 500 writes a second to one of the 256 shards for all that time: 128,000
+// a second. A task may come again hours later, when another node goes on with its
+// job, and must still be known where it writes what it read. A job's 2^20 tasks are
+// at most 4,096 to a shard: those of a job that goes on are forgotten when as many
+// again, of later jobs whose arrays are still open, were committed since.
 const maxRecords = 8192
 
 // maxDropped is the number of deleted arrays remembered per shard. An ID is
@@ -48,7 +54,8 @@ type table struct {
 	pages   map[holo.PageID]stored
 	marks   map[holo.ArrayID]wire.ArrayMark
 	records map[opKey]wire.OpRecord
-	order   []opKey        // of records, oldest first
+	ops     []opKey        // of records, oldest first
+	tasks   []opKey        // and those of tasks
 	dropped []holo.ArrayID // of marks, oldest first
 	bytes   int            // of page data
 	away    int            // of them on disk
@@ -107,8 +114,8 @@ func (t *table) mark(a wire.ArrayMark) {
 		return
 	}
 	t.marks[a.Array] = a
-	t.order = slices.DeleteFunc(t.order, func(k opKey) bool {
-		gone := k.byTask && t.records[k].Array == a.Array
+	t.tasks = slices.DeleteFunc(t.tasks, func(k opKey) bool {
+		gone := t.records[k].Array == a.Array
 		if gone {
 			delete(t.records, k)
 		}
@@ -150,14 +157,17 @@ func (t *table) sorted() []holo.PageID {
 }
 
 func (t *table) record(r wire.OpRecord) {
-	k := recordKey(&r)
+	k, order := recordKey(&r), &t.ops
+	if k.byTask {
+		order = &t.tasks
+	}
 	if _, known := t.records[k]; !known {
-		t.order = append(t.order, k)
+		*order = append(*order, k)
 	}
 	t.records[k] = r
-	for len(t.order) > maxRecords {
-		delete(t.records, t.order[0])
-		t.order = t.order[1:]
+	for len(*order) > maxRecords {
+		delete(t.records, (*order)[0])
+		*order = (*order)[1:]
 	}
 }
 
@@ -188,7 +198,7 @@ func (t *table) above(w holo.Seq) (effects []effect, marks []wire.ArrayMark, rec
 		}
 	}
 	slices.SortFunc(marks, func(a, b wire.ArrayMark) int { return cmp.Compare(a.Array, b.Array) })
-	for _, k := range t.order {
+	for _, k := range slices.Concat(t.ops, t.tasks) {
 		if r := t.records[k]; r.Version.Seq > w {
 			records = append(records, r)
 		}
