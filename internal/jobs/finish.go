@@ -32,25 +32,31 @@ func (j *job) end() End {
 	return End{State: Done, Result: j.result()}
 }
 
-// finish publishes the end first, so that whoever waits is answered at once,
-// then stops what still runs on the nodes, then records the end. The nodes are
-// told although their streams are reset too: a reset can be late or lost with
-// its connection, and a kernel must not run on for nobody.
+// finish stops what still runs on the nodes, and records the end. Of a job that
+// is not done whoever waits is told first, so that it waits for no catalogue; of
+// one that is done, only when that is recorded: what it wrote may then be sealed
+// or deleted, and after a crash here it would run again over that, and fail. The
+// nodes are told although their streams are reset too: a reset can be late or
+// lost with its connection, and a kernel must not run on for nobody.
 func (j *job) finish(ctx context.Context, attempts *group) {
 	j.spanOut()
 	close(j.ended)
-	end := j.end()
 	nodes := j.sched.Nodes()
 	j.hearEnd()
-	j.publish(end)
-	j.runner.ended(j.id)
-	j.runner.learn(j.sched.Speeds())
 	limit := time.Duration(1<<63 - 1)
 	if ctx.Err() != nil {
 		limit = stopTime
 	}
 	ctx = context.WithoutCancel(ctx)
-	if end.State != Done {
+	end := j.end()
+	done := end.State == Done
+	if done {
+		end = j.recordDone(ctx, end, min(recordTime, limit))
+	}
+	j.publish(end)
+	j.runner.ended(j.id)
+	j.runner.learn(j.sched.Speeds())
+	if !done {
 		j.cancelTasks(ctx, min(cancelTime, limit), nodes)
 	}
 	attempts.Close()
@@ -58,7 +64,19 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 		o.recall()
 	}
 	j.partials, j.out = nil, nil
-	j.record(ctx, min(recordTime, limit))
+	if !done {
+		_ = j.record(ctx, j.as(end), min(recordTime, limit)) // it was told already
+	}
+}
+
+// recordDone records that the job is done. If that cannot be, it is for the
+// next coordinator to say how the job ends: here it did not.
+func (j *job) recordDone(ctx context.Context, end End, limit time.Duration) End {
+	err := j.record(ctx, j.as(end), limit)
+	if err == nil {
+		return end
+	}
+	return End{State: Failed, Err: holo.Refuse(holo.Indeterminate, holo.ReasonOf(err), "job %d: all its tasks are done, and its end is not recorded, so it may run again: %w", j.id, err)}
 }
 
 func (j *job) cancelTasks(ctx context.Context, limit time.Duration, nodes []holo.NodeID) {
@@ -81,33 +99,46 @@ func (j *job) cancelTasks(ctx context.Context, limit time.Duration, nodes []holo
 
 // record writes the end into the catalogue, again and again while that is
 // refused for the moment. A runner that begins to close meanwhile does not wait
-// for a catalogue that cannot answer: the try under way gets stopTime.
-func (j *job) record(ctx context.Context, limit time.Duration) {
-	last, _ := j.look()
+// for a catalogue that cannot answer: the try under way gets stopTime. Only a
+// job's coordinator ends it, so one that has ended was ended by a try before.
+func (j *job) record(ctx context.Context, last Job, limit time.Duration) error {
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	defer context.AfterFunc(j.runner.group.ctx, func() { time.AfterFunc(stopTime, stop) })()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := j.runner.cluster.RecordEnd(ctx, last)
-		kind := holo.KindOf(err)
-		if err == nil || kind != holo.Unavailable && kind != holo.Indeterminate {
-			return
+		switch holo.KindOf(err) {
+		case holo.Unavailable, holo.Indeterminate:
+		case holo.Conflict:
+			return nil
+		default:
+			return err
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return err
 		case <-j.runner.group.ctx.Done():
 			timer.Stop()
-			return
+			return err
 		}
 	}
 }
 
 // publish makes the present state the one that is looked at.
 func (j *job) publish(end End) {
+	now := j.as(end)
+	j.view.Lock()
+	defer j.view.Unlock()
+	j.view.now = now
+	close(j.view.changed)
+	j.view.changed = make(chan struct{})
+}
+
+// as is the job as it is now, with its end if it has one.
+func (j *job) as(end End) Job {
 	p := j.sched.Progress()
 	now := Progress{
 		Job: j.id, State: end.State, Tasks: p.Tasks, Committed: p.Committed, Running: p.Running, Retried: p.Retried,
@@ -125,11 +156,7 @@ func (j *job) publish(end End) {
 	if end.State.Final() {
 		now.Running, now.Waiting = 0, ""
 	}
-	j.view.Lock()
-	defer j.view.Unlock()
-	j.view.now = Job{ID: j.id, Epoch: j.epoch, Spec: j.spec, End: end, Progress: now}
-	close(j.view.changed)
-	j.view.changed = make(chan struct{})
+	return Job{ID: j.id, Epoch: j.epoch, Spec: j.spec, End: end, Progress: now}
 }
 
 // look gives the job as it is, and a channel that is closed when it is no

@@ -50,6 +50,8 @@ type lan struct {
 	onAnswer func(node int, r *wire.TaskResult)
 	// onCommit is told each commit, before it is applied.
 	onCommit func(node int, c *TaskCommit)
+	// onEnd is told each end that is to be recorded; its error refuses it.
+	onEnd func(node int, j Job) error
 }
 
 type taskKey struct {
@@ -224,6 +226,11 @@ func (p *peer) RecordJob(context.Context, *Spec) (holo.JobID, holo.JobEpoch, err
 func (p *peer) RecordEnd(_ context.Context, j Job) error {
 	if p.isDead() || p.lan.roll(p.lan.chaos) {
 		return holo.Refuse(holo.Unavailable, "not_leader", "no leader")
+	}
+	if p.lan.onEnd != nil {
+		if err := p.lan.onEnd(p.number, j); err != nil {
+			return err
+		}
 	}
 	p.lan.mu.Lock()
 	defer p.lan.mu.Unlock()

@@ -55,7 +55,8 @@ func (c *Catalog) beginResults(r *wire.JobRecord) {
 	}
 }
 
-// endResults says until when they are kept, or deletes them.
+// endResults says until when they are kept, or deletes them. What somebody seals
+// or sealed is no half any more that could be taken for the whole: it stays.
 func (c *Catalog) endResults(r *wire.JobRecord, now int64) {
 	for _, id := range outputs(r) {
 		a, ok := c.arrays[id]
@@ -64,7 +65,7 @@ func (c *Catalog) endResults(r *wire.JobRecord, now int64) {
 		case r.End.Phase == wire.JobDone:
 			a.Expires = now + int64(r.Keep)
 			c.arrays[id] = a
-		default:
+		case a.State == wire.ArrayOpen:
 			c.arrayDelete(&wire.ArrayDelete{Array: id}) // it exists
 		}
 	}

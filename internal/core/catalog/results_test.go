@@ -64,6 +64,19 @@ func TestResultOfAJobThatIsNotDoneIsDeletedWithIt(t *testing.T) {
 	}
 }
 
+// What was sealed is nobody's half: whoever sealed it was told that it is whole.
+func TestSealedResultStaysThoughItsJobFails(t *testing.T) {
+	for _, p := range []wire.JobPhase{wire.JobFailed, wire.JobCancelled} {
+		w, out, j := resultJob(t)
+		w.do(&wire.ArraySealing{Array: out})
+		before, _ := w.ArrayByID(out)
+		w.end(j, p)
+		if a, _ := w.ArrayByID(out); a.State != before.State || a.Expires != 0 {
+			t.Errorf("%s: it was %s, and is %s until %d", p, before.State, a.State, a.Expires)
+		}
+	}
+}
+
 // What is not a result stays, whatever becomes of the job; and a job deletes no
 // result of another.
 func TestOnlyItsOwnResultsAreDeleted(t *testing.T) {
