@@ -33,7 +33,7 @@ type Cluster interface {
 	RecordJob(ctx context.Context, s *Spec) (holo.JobID, holo.JobEpoch, error)
 	// RecordEnd writes how the job ended, with its last progress (Progress.
 	// Report). It is called once per job, and again after an error of kind
-	// Unavailable or Indeterminate.
+	// Unavailable, Indeterminate, Exhausted or Cancelled.
 	RecordEnd(ctx context.Context, j Job) error
 
 	// RunTask sends the task to another node and waits for its answer. An

@@ -10,8 +10,8 @@ import (
 )
 
 // cancelTime bounds how long the end of a job waits for nodes to be told, and
-// recordTime how long it tries to write the end into the catalogue: several
-// elections of its leader. A runner that is closing waits stopTime for either.
+// recordTime one try to write the end into the catalogue: several elections of
+// its leader. A runner that is closing waits stopTime for either.
 const (
 	cancelTime = 5 * time.Second
 	recordTime = 30 * time.Second
@@ -43,7 +43,7 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 	close(j.ended)
 	nodes := j.sched.Nodes()
 	j.hearEnd()
-	limit := time.Duration(1<<63 - 1)
+	limit := cancelTime
 	if ctx.Err() != nil {
 		limit = stopTime
 	}
@@ -51,13 +51,13 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 	end := j.end()
 	done := end.State == Done
 	if done {
-		end = j.recordDone(ctx, end, min(recordTime, limit))
+		end = j.recordDone(ctx, end)
 	}
 	j.publish(end)
 	j.runner.ended(j.id)
 	j.runner.learn(j.sched.Speeds())
 	if !done {
-		j.cancelTasks(ctx, min(cancelTime, limit), nodes)
+		j.cancelTasks(ctx, limit, nodes)
 	}
 	attempts.Close()
 	for _, o := range j.out {
@@ -65,14 +65,14 @@ func (j *job) finish(ctx context.Context, attempts *group) {
 	}
 	j.partials, j.out = nil, nil
 	if !done {
-		_ = j.record(ctx, j.as(end), min(recordTime, limit)) // it was told already
+		_ = j.record(ctx, j.as(end)) // it was told already
 	}
 }
 
 // recordDone records that the job is done. If that cannot be, it is for the
 // next coordinator to say how the job ends: here it did not.
-func (j *job) recordDone(ctx context.Context, end End, limit time.Duration) End {
-	err := j.record(ctx, j.as(end), limit)
+func (j *job) recordDone(ctx context.Context, end End) End {
+	err := j.record(ctx, j.as(end))
 	if err == nil {
 		return end
 	}
@@ -97,18 +97,19 @@ func (j *job) cancelTasks(ctx context.Context, limit time.Duration, nodes []holo
 	tell.Close()
 }
 
-// record writes the end into the catalogue, again and again while that is
-// refused for the moment. A runner that begins to close meanwhile does not wait
-// for a catalogue that cannot answer: the try under way gets stopTime. Only a
-// job's coordinator ends it, so one that has ended was ended by a try before.
-func (j *job) record(ctx context.Context, last Job, limit time.Duration) error {
-	ctx, stop := context.WithTimeout(ctx, limit)
+// record writes the end into the catalogue, again and again until that is done
+// or refused for good: a job without an end keeps its place among those that run,
+// and its results for ever. A runner that begins to close does not wait for a
+// catalogue that cannot answer: the try under way gets stopTime. Only a job's
+// coordinator ends it, so one that has ended was ended by a try before.
+func (j *job) record(ctx context.Context, last Job) error {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(j.runner.group.ctx, func() { time.AfterFunc(stopTime, stop) })()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := j.runner.cluster.RecordEnd(ctx, last)
+		err := j.tryRecord(ctx, last)
 		switch holo.KindOf(err) {
-		case holo.Unavailable, holo.Indeterminate:
+		case holo.Unavailable, holo.Indeterminate, holo.Exhausted, holo.Cancelled:
 		case holo.Conflict:
 			return nil
 		default:
@@ -117,14 +118,17 @@ func (j *job) record(ctx context.Context, last Job, limit time.Duration) error {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return err
 		case <-j.runner.group.ctx.Done():
 			timer.Stop()
 			return err
 		}
 	}
+}
+
+func (j *job) tryRecord(ctx context.Context, last Job) error {
+	ctx, stop := context.WithTimeout(ctx, recordTime)
+	defer stop()
+	return j.runner.cluster.RecordEnd(ctx, last)
 }
 
 // publish makes the present state the one that is looked at.

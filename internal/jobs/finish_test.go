@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/holocompute/holocompute/internal/holo"
 )
@@ -50,4 +52,40 @@ func TestADoneJobIsWhatItsRecordSays(t *testing.T) {
 			t.Errorf("%s: %s, %v", c.kind, j.State, j.Err)
 		}
 	}
+}
+
+// A catalogue that has no leader for an hour does not keep a job running for
+// ever: its end is recorded when there is one again.
+func TestAnEndIsRecordedHoweverLongThatTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 1, Options{})
+		again := time.Now().Add(time.Hour)
+		l.onEnd = func(int, Job) error {
+			if time.Now().Before(again) {
+				return holo.Refuse(holo.Unavailable, "not_leader", "no leader")
+			}
+			return nil
+		}
+		j := &job{runner: l.peers[0].runner, id: 7}
+		if err := j.record(t.Context(), Job{ID: 7, End: End{State: Failed}}); err != nil {
+			t.Fatal(err)
+		}
+		if l.ended[7].State != Failed {
+			t.Errorf("recorded as %+v", l.ended[7])
+		}
+	})
+}
+
+// A node that stops does not wait for such a catalogue.
+func TestAClosingRunnerWaitsForNoCatalogue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, 1, Options{})
+		l.onEnd = func(int, Job) error { return holo.Refuse(holo.Unavailable, "not_leader", "no leader") }
+		r := l.peers[0].runner
+		j := &job{runner: r, id: 7}
+		time.AfterFunc(time.Hour, r.group.cancel)
+		if err := j.record(t.Context(), Job{ID: 7, End: End{State: Failed}}); holo.KindOf(err) != holo.Unavailable {
+			t.Errorf("%v", err)
+		}
+	})
 }
