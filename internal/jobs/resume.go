@@ -34,6 +34,15 @@ func (r *Runner) Resume(ctx context.Context, id holo.JobID, s Spec, take Take) e
 	return r.start(j)
 }
 
+// Left reports whether nobody here runs a job that this node is recorded to
+// coordinate. Ask after the record was read: while a job is being submitted or
+// taken up, it may be this one.
+func (r *Runner) Left(id holo.JobID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.jobs[id] == nil && len(r.mu.starting) == 0
+}
+
 // giveUp ends a job that can run nowhere, and gives the reason.
 func (r *Runner) giveUp(ctx context.Context, id holo.JobID, s Spec, take Take, cause error) error {
 	switch holo.KindOf(cause) {

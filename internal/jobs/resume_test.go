@@ -54,3 +54,27 @@ func TestAJobThatCanRunNowhereIsEnded(t *testing.T) {
 		t.Errorf("it ended as %+v", j)
 	}
 }
+
+// While a job is being submitted or taken up it may be any that is recorded, so
+// none counts as left; and one that runs here is not.
+func TestAJobIsLeftOnlyWhenNobodyIsAboutToRunIt(t *testing.T) {
+	l := newLAN(t, 1, Options{})
+	r := l.peers[0].runner
+	in := l.longs("y", 1, ramp(0, 10))
+	if !r.Left(77) {
+		t.Fatal("nobody runs it")
+	}
+	take := func(context.Context) (holo.JobEpoch, error) {
+		if r.Left(77) || r.Left(78) {
+			t.Error("it counts as left while it is taken")
+		}
+		return 2, nil
+	}
+	if err := r.Resume(t.Context(), 77, l.addJob(in, in, in), take); err != nil {
+		t.Fatal(err)
+	}
+	if r.Left(77) || !r.Left(78) {
+		t.Error("the one that runs counts as left, or another one does not")
+	}
+	l.finish(l.peers[0], 77)
+}

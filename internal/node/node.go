@@ -127,6 +127,7 @@ type Node struct {
 	version version
 	ended   chan struct{} // closed when this node has no more business to run
 	resumed chan struct{} // closed when the jobs of an earlier process are known
+	jobLeft chan struct{} // holds a token while a job may be this node's that it does not run
 
 	led wait.Signal // who leads the catalogue changed
 
@@ -168,7 +169,7 @@ func assemble(c Config, h *home) *Node {
 		catalog: newReplica(h.settings.ID, h.records[0].Owner), members: newMembers(h.settings.ID, h.settings.Owner, h.self()), keys: newKeyring(h), access: newAccess(), tokens: newTokenView(h.settings.ID, h.settings.Owner),
 		clients: newClientLinks(), drains: newDrains(), doorOpen: make(chan struct{}),
 		modules: newModules(h.path(modulesDir)),
-		resumed: make(chan struct{}), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
+		resumed: make(chan struct{}), jobLeft: make(chan struct{}, 1), inviteQuery: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if n.log == nil {
 		n.log = quiet

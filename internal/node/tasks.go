@@ -58,6 +58,9 @@ func (t taskSide) Module(ctx context.Context, id holo.ModuleID) ([]byte, error) 
 func (t taskSide) RecordJob(ctx context.Context, s *jobs.Spec) (holo.JobID, holo.JobEpoch, error) {
 	c := submitter(ctx)
 	rec, err := proposeFor[*wire.JobRecord](ctx, t.n, t.n.asked(c))
+	if holo.KindOf(err) == holo.Indeterminate {
+		t.n.lookForLeft()
+	}
 	if err != nil {
 		return 0, 0, err
 	}
