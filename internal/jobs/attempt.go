@@ -111,8 +111,13 @@ func (j *job) combine(g *group) {
 }
 
 // combineTries is how often one round is tried when the worker is at fault, as
-// often as a task.
-const combineTries = 4
+// often as a task; combinePatience how long no worker may be had, as long as a
+// task may be refused everywhere. Between two tries are combineWait and more.
+const (
+	combineTries    = 4
+	combinePatience = time.Minute
+	combineWait     = 10 * time.Millisecond
+)
 
 // combineRound adds accumulators to others, and notes in e what came of it.
 func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[holo.TaskID]*partial, e *event) error {
@@ -122,7 +127,7 @@ func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[ho
 		asked[i] = j.message(sched.Assign{Task: s.Into})
 		tasks[i] = combineTask(asked[i], j.stageOf(s.Into).module, sides[s.Into].acc, sides[s.From].acc, &said[i])
 	}
-	done, failed, err := j.combineTogether(ctx, tasks)
+	done, failed, err := combineTogether(ctx, tasks, j.runner.workers.Together)
 	e.gas += failed.Gas
 	for i, used := range done {
 		into, from := sides[round[i].Into], sides[round[i].From]
@@ -140,21 +145,47 @@ func (j *job) combineRound(ctx context.Context, round []sched.Step, sides map[ho
 	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "job %d: combine task %d into task %d: %w", j.id, s.From, s.Into, err)
 }
 
+// together runs tasks one after the other until one fails.
+type together func(context.Context, []*workers.Task) ([]sandbox.Result, sandbox.Result, error)
+
 // combineTogether runs the tasks of a round. A worker that fails has changed nothing of
-// those that it has not done: they are tried again.
-func (j *job) combineTogether(ctx context.Context, tasks []*workers.Task) (done []sandbox.Result, failed sandbox.Result, err error) {
-	for try := 1; try <= combineTries; try++ {
+// those that it has not done: they are tried again, so often, and when there is
+// no worker at all for so long.
+func combineTogether(ctx context.Context, tasks []*workers.Task, run together) (done []sandbox.Result, failed sandbox.Result, err error) {
+	var waited time.Duration
+	for tries, wait := 1, combineWait; ; {
 		var more []sandbox.Result
-		more, failed, err = j.runner.workers.Together(ctx, tasks[len(done):])
+		more, failed, err = run(ctx, tasks[len(done):])
 		done = append(done, more...)
-		if kind := holo.KindOf(err); err == nil || kind != holo.Indeterminate && kind != holo.Corrupt {
-			break
+		switch holo.KindOf(err) {
+		case holo.Unavailable:
+			if waited += wait; waited > combinePatience || !pause(ctx, wait) {
+				return done, failed, err
+			}
+			wait = min(2*wait, time.Second)
+		case holo.Indeterminate, holo.Corrupt, holo.Exhausted:
+			if tries++; tries > combineTries {
+				return done, failed, err
+			}
+		default:
+			return done, failed, err
 		}
 		for _, t := range tasks[len(done):] {
 			*t.Said = wire.Said{}
 		}
 	}
-	return done, failed, err
+}
+
+// pause reports whether the time passed before ctx ended.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // takeCombined ends a round of combining. Two steps of a round may build upon
