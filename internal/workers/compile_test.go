@@ -65,8 +65,8 @@ func TestDearModuleCompilesWithinTheLimits(t *testing.T) {
 	}
 }
 
-// Compilation is killed at its deadline, with an error that says so and is
-// final; the next module compiles.
+// Compilation is killed at its deadline, with an error that says so and
+// that another node may do better; the next module compiles.
 func TestCompilationIsKilledAtItsDeadline(t *testing.T) {
 	p := New(Options{Max: 1})
 	p.compile = 50 * time.Millisecond
@@ -76,7 +76,7 @@ func TestCompilationIsKilledAtItsDeadline(t *testing.T) {
 	}
 	w := only(t, p)
 	_, err := p.Run(t.Context(), attackTask(bomb(t, 8, 4000), 1000))
-	if holo.KindOf(err) != holo.Invalid || holo.ReasonOf(err) != CompileTime {
+	if holo.KindOf(err) != holo.Exhausted || holo.ReasonOf(err) != CompileTime {
 		t.Errorf("%v", err)
 	}
 	if <-w.ended; w.how != "signal: killed" {
@@ -85,5 +85,19 @@ func TestCompilationIsKilledAtItsDeadline(t *testing.T) {
 	p.compile = compileLimit
 	if _, err := p.Run(t.Context(), attackTask(sample(t, "loop"), 1000)); holo.ReasonOf(err) != sandbox.OutOfGas {
 		t.Errorf("the next module: %v", err)
+	}
+}
+
+// The engine's own deadline is one by the clock too; what is wrong with a module
+// stays wrong everywhere.
+func TestOnlyTheClockIsTriedAgain(t *testing.T) {
+	late := holo.Refuse(holo.Invalid, CompileTime, "compile: not done after 10s")
+	if err := slow(late); holo.KindOf(err) != holo.Exhausted || holo.ReasonOf(err) != CompileTime || err.Error() != late.Error() {
+		t.Errorf("late: %s: %v", holo.KindOf(err), err)
+	}
+	for _, err := range []error{holo.Errorf(holo.Invalid, "compile: no module"), holo.Refuse(holo.Invalid, CompileMemory, "compile: crashed")} {
+		if got := slow(err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }

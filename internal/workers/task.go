@@ -158,7 +158,7 @@ func (p *Pool) ready(ctx context.Context, t *Task) (*process, error) {
 			return w, nil
 		case err == nil:
 			p.release(w, true)
-			return nil, p.counted(a.err)
+			return nil, p.counted(slow(a.err))
 		}
 		p.release(w, false)
 		if err = p.compileError(t.Module, err); holo.ReasonOf(err) != CompileMemory || !again {
@@ -222,9 +222,18 @@ func (p *Pool) compileError(m *module.Module, err error) error {
 	case err == errCancelled:
 		return holo.Errorf(holo.Cancelled, "compile kernel %s: nobody waits for it", m.ID)
 	case err == errLate:
-		return holo.Refuse(holo.Invalid, CompileTime, "compile kernel %s: not done after %s, and killed", m.ID, p.compile)
+		return slow(holo.Refuse(holo.Invalid, CompileTime, "compile kernel %s: not done after %s, and killed", m.ID, p.compile))
 	case holo.ReasonOf(err) == WorkerDied:
 		return holo.Refuse(holo.Invalid, CompileMemory, "compile kernel %s within %d MiB: %w", m.ID, MemoryBytes>>20, err)
 	}
 	return holo.Refuse(holo.KindOf(err), holo.ReasonOf(err), "compile kernel %s: %w", m.ID, err)
+}
+
+// slow has a compilation that took too long tried again: the time is that of the
+// clock, so a node with less to do may keep it.
+func slow(err error) error {
+	if holo.ReasonOf(err) != CompileTime {
+		return err
+	}
+	return holo.Refuse(holo.Exhausted, CompileTime, "%w", err)
 }
