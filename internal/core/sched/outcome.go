@@ -59,7 +59,8 @@ func (j *Job) count(n *node, id holo.TaskID, r Result) {
 // whose task another attempt has done, changes nothing else.
 func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	n := j.node(a.Node)
-	if _, live := j.take(n, a); !live {
+	o, live := j.take(n, a)
+	if !live {
 		return
 	}
 	n.work.Failed++
@@ -72,6 +73,9 @@ func (j *Job) Failed(now holo.Time, a Assign, err error) {
 	n.failing = true
 	c := causeOf(err)
 	j.note(a.Task, reasonOf(c), err)
+	if c != causeRefused {
+		j.ran(now, o)
+	}
 	switch c {
 	case causeRefused:
 		j.refuse(now, err)
@@ -104,6 +108,7 @@ func (j *Job) NodeLost(now holo.Time, id holo.NodeID) {
 		if !j.task(a.Task).done {
 			err := holo.Refuse(holo.Unavailable, "node_lost", "task %d: node %s was lost", a.Task, id)
 			j.note(a.Task, NodeLost, err)
+			j.ran(now, o)
 			j.charge(now, a.Task, err)
 		}
 	}
@@ -165,6 +170,15 @@ func (j *Job) refuse(now holo.Time, err error) {
 		j.refusedSince = now
 	}
 	j.refusal = err
+}
+
+// ran starts patience anew after an attempt that was out for longer than a
+// refusal would take: the job was not refused meanwhile. One that ends refused
+// does not count, or a job whose every commit is refused would never end.
+func (j *Job) ran(now holo.Time, o outstanding) {
+	if o.since < now.Add(-j.opt.MaxBackoff) {
+		j.refusedSince = now
+	}
 }
 
 // impatient ends the job when it was refused for too long. While any attempt

@@ -122,6 +122,32 @@ func TestPatienceWaitsForARunningTask(t *testing.T) {
 	}
 }
 
+// What was refused before an attempt that ran says nothing about the job now: the
+// attempt's failure costs one try and no more. One that ran and was refused in
+// the end, at its commit, is no reason to start over.
+func TestPatienceStartsAnewAfterAnAttemptThatRan(t *testing.T) {
+	refused := holo.Refuse(holo.Unavailable, "queue_full", "not now")
+	for name, c := range map[string]struct {
+		end  func(j *Job, now holo.Time, a Assign)
+		want State
+	}{
+		"failed":    {func(j *Job, now holo.Time, a Assign) { j.Failed(now, a, holo.Errorf(holo.Cancelled, "worker died")) }, Running},
+		"node lost": {func(j *Job, now holo.Time, a Assign) { j.NodeLost(now, a.Node) }, Running},
+		"refused":   {func(j *Job, now holo.Time, a Assign) { j.Failed(now, a, refused) }, Failed},
+	} {
+		j, out := start(make([]holo.ShardID, 1), homes(0))
+		j.Failed(0, out[0], refused)
+		at, _ := j.Wake(0)
+		out = j.Next(at, homes(0))
+		now := holo.Time(90 * holo.Second)
+		c.end(j, now, out[0])
+		j.Next(now, homes(0))
+		if s, err := j.State(); s != c.want {
+			t.Errorf("%s after 90 s: state %v, want %v: %v", name, s, c.want, err)
+		}
+	}
+}
+
 func TestShardWithoutAHomeIsWaitedFor(t *testing.T) {
 	j, out := start([]holo.ShardID{0}, homes())
 	at, ok := j.Wake(0)
