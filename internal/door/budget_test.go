@@ -56,7 +56,7 @@ func TestWritesThatWaitKeepNobodyElseWaiting(t *testing.T) {
 	}
 }
 
-// Large writes of one user that wait hold 24 MiB and leave 8 to the others.
+// Large writes of one user that wait hold 8 MiB and leave 24 to the others.
 func TestOneUserHoldsNoMoreThanItsShareOfTheBytes(t *testing.T) {
 	r := newRig(t)
 	u, other := r.user(), r.user()

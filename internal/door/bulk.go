@@ -16,8 +16,8 @@ import (
 
 const (
 	// heldBytes bounds the bodies of PUTs that are held at once, and the chunks of
-	// GETs, and eachBytes those of one principal.
-	heldBytes, eachBytes = 32 << 20, 24 << 20
+	// GETs, and eachBytes those of one principal: it takes four to keep others out.
+	heldBytes, eachBytes = 32 << 20, 8 << 20
 	// width is the number of chunks of one call in flight.
 	width = 4
 )
@@ -173,9 +173,9 @@ func (s *bulk) upload(w http.ResponseWriter, r *http.Request, in call) error {
 		return err
 	}
 	defer release()
-	body := make([]byte, sp.bytes)
-	if _, err := io.ReadFull(r.Body, body); err != nil {
-		return holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early, nothing was written: %w", err)
+	body, err := whole(r, sp.bytes)
+	if err != nil {
+		return err
 	}
 	c, err := s.signed(r, in.caller, body)
 	if err == nil {
@@ -189,6 +189,18 @@ func (s *bulk) upload(w http.ResponseWriter, r *http.Request, in call) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// whole is the body, which has a time to come in, and is cut off when its session
+// ends: others wait for what it holds.
+func whole(r *http.Request, n uint64) ([]byte, error) {
+	stop := context.AfterFunc(r.Context(), dueBy(r, int64(n)))
+	defer stop()
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r.Body, body); err != nil {
+		return nil, holo.Refuse(holo.Invalid, "cut_off", "PUT data: the body ended early or came too slowly, nothing was written: %w", err)
+	}
+	return body, nil
 }
 
 // signed verifies the digest against the body and the signature over it.

@@ -75,7 +75,7 @@ func toConnect(err error) error {
 
 // retryAfter lists the refusals of somebody who asks for too much, and the
 // seconds after which to ask again.
-var retryAfter = map[string]string{"rate_limited": "1", "too_many_jobs": "1"}
+var retryAfter = map[string]string{"rate_limited": "1", "too_many_jobs": "1", "busy": "1"}
 
 // tell puts what a program wants to know of an error into headers.
 func tell(h http.Header, kind holo.Kind, reason string) {

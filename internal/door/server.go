@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/holocompute/holocompute/internal/api"
 	"github.com/holocompute/holocompute/internal/api/holo/v1/holov1connect"
 )
 
@@ -21,11 +19,6 @@ const (
 	idleConn     = 2 * time.Minute
 	// stallAfter ends a transfer of which nothing has moved for so long.
 	stallAfter = 30 * time.Second
-
-	// smallBody bounds every request but the two that carry more.
-	smallBody = 256 << 10
-	// moduleBody leaves room for the name and the signature.
-	moduleBody = api.MaxModule + 64<<10
 )
 
 // newServer puts the handlers behind the gate.
@@ -56,7 +49,7 @@ func newServer(c Config, table *sessions) *http.Server {
 	mux.Handle("/v1/arrays/{id}/data", newBulk(c.Backend, g))
 	base, stop := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler:           timed(surface(mux, c.Refused)),
+		Handler:           timed(g, surface(mux, newBodies(g), c.Refused)),
 		ReadHeaderTimeout: headerWithin,
 		IdleTimeout:       idleConn,
 		MaxHeaderBytes:    headerBytes,
@@ -80,30 +73,15 @@ func options(g *gate, limit int) []connect.HandlerOption {
 }
 
 // timed ends transfers that stall, in either direction.
-func timed(next http.Handler) http.Handler {
+func timed(g *gate, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(time.Time{}) // the connection may have the last answer's
 		overdue(control, r)
 		r.Body = &timedBody{ReadCloser: r.Body, control: control}
-		next.ServeHTTP(&timedWriter{ResponseWriter: w, control: control}, r)
+		unheard := func(status int) { g.unheard(r, w.Header(), status) }
+		next.ServeHTTP(&timedWriter{ResponseWriter: w, control: control, unheard: unheard}, r)
 	})
-}
-
-// timedBody gives every read its own deadline, and takes it away when the body
-// has ended: a handler may then work for as long as it must.
-type timedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(stallAfter)) // sockets have deadlines
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // timedWriter gives every write its own deadline, the head's included: an
@@ -111,9 +89,11 @@ func (b *timedBody) Read(p []byte) (int, error) {
 type timedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	unheard func(status int)
 }
 
 func (w *timedWriter) WriteHeader(status int) {
+	w.unheard(status)
 	_ = w.control.SetWriteDeadline(time.Now().Add(stallAfter)) // sockets have deadlines
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -14,7 +14,7 @@ import (
 // the call: it is how a browser, led here by a page or by a name that somebody
 // makes point here, would look. Handlers and procedures that do not exist are
 // refused here too, so that nothing is served that is not in the mux.
-func surface(mux *http.ServeMux, refused func(string)) http.Handler {
+func surface(mux *http.ServeMux, b *bodies, refused func(string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := strange(r); err != nil {
 			refused(holo.ReasonOf(err))
@@ -27,7 +27,7 @@ func surface(mux *http.ServeMux, refused func(string)) http.Handler {
 			writeError(w, holo.Refuse(holo.NotFound, "unknown_procedure", "there is no procedure %.100q", r.URL.Path))
 			return
 		}
-		h.ServeHTTP(w, r)
+		b.before(h).ServeHTTP(w, r)
 	})
 }
 

@@ -153,7 +153,7 @@ func TestForgedAndForeignTokensOpenNothing(t *testing.T) {
 	nobody := r.backend.tokens.issue(u.principal(), u.principal(), "READ:**")
 	for _, a := range []struct{ name, chain, reason string }{
 		{"another cluster's", foreign, "token_unknown_key"}, {"signed by a node", forged, "token_unknown_key"}, {"an edited one", chain[:len(chain)-4] + "AAAA", "token_signature"},
-		{"1 MB but for the limit of a request", strings.Repeat("A", 200<<10), "token_too_large"}, {"no token", "x", "token_malformed"}, {"a subject that nobody knows", nobody, "token_subject"},
+		{"as large as a request that opens a session", strings.Repeat("A", openBody-1<<10), "token_too_large"}, {"no token", "x", "token_malformed"}, {"a subject that nobody knows", nobody, "token_subject"},
 	} {
 		t.Log(a.name)
 		r.wantToken(u.present(a.chain), a.reason)

@@ -14,7 +14,8 @@ import (
 // Limits of the links that clients on other machines make. They are counted by
 // themselves, so that no number of clients takes a place from a member; and
 // strangers, who have proven a key that nobody knows, take none from clients.
-// What one link can make this node hold is bounded in the transport.
+// What the streams of a link hold is bounded in the transport, and the bodies of
+// the calls in them in the door, for each principal (internal/door/body.go).
 const (
 	maxClientLinks   = 64
 	maxLinksOfClient = 8
