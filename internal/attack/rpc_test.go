@@ -396,7 +396,7 @@ func TestEveryRPCSurvivesEverything(t *testing.T) {
 	if after.HeapAlloc > before.HeapAlloc+deskMemory+64<<20 {
 		t.Errorf("heap %d bytes, was %d", after.HeapAlloc, before.HeapAlloc)
 	}
-	if authenticated < calls/5 || d.served < calls/20 {
+	if authenticated < calls/5 || d.served < calls/40 { // only calls in a session are: the others are refused unread
 		t.Errorf("control: %d calls had a session, %d were served", authenticated, d.served)
 	}
 }
