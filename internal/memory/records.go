@@ -23,7 +23,8 @@ const maxRecords = 4096
 type records struct {
 	mu struct {
 		sync.Mutex
-		at map[holo.ArrayID]cached
+		at        map[holo.ArrayID]cached
+		forgotten uint64 // times that something was
 	}
 }
 
@@ -45,19 +46,37 @@ func (r *records) get(now holo.Time, id holo.ArrayID) (*wire.ArrayRecord, bool) 
 	return c.record, ok && now.Sub(c.read) < recordLife
 }
 
-func (r *records) put(asked holo.Time, record *wire.ArrayRecord) {
+// question is when the catalogue was asked, and what was forgotten by then.
+type question struct {
+	at        holo.Time
+	forgotten uint64
+}
+
+func (r *records) ask(now holo.Time) question {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return question{now, r.mu.forgotten}
+}
+
+// put remembers an answer, unless something was forgotten since the question: it
+// may be of before.
+func (r *records) put(asked question, record *wire.ArrayRecord) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if asked.forgotten != r.mu.forgotten {
+		return
+	}
 	if len(r.mu.at) >= maxRecords {
 		clear(r.mu.at)
 	}
-	r.mu.at[record.ID] = cached{record, asked}
+	r.mu.at[record.ID] = cached{record, asked.at}
 }
 
 // forget drops what is remembered of an array; of all, for 0.
 func (r *records) forget(id holo.ArrayID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.mu.forgotten++
 	if id == 0 {
 		clear(r.mu.at)
 		return
@@ -81,19 +100,40 @@ func (n *Node) Array(ctx context.Context, id holo.ArrayID) (*wire.ArrayRecord, e
 // ArrayNamed is the array of a name, or of "#" and an ID, as the catalogue has
 // it now.
 func (n *Node) ArrayNamed(ctx context.Context, name string) (*wire.ArrayRecord, error) {
+	id, byID, err := numbered(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case byID:
+		return n.freshArray(ctx, wire.CatalogQuery{What: wire.QueryArrayByID, Number: uint64(id)})
+	}
+	return n.freshArray(ctx, wire.CatalogQuery{What: wire.QueryArrayByName, Name: name})
+}
+
+// ArrayKnown is ArrayNamed for what never changes, such as the name of an ID: where
+// there is an ID, the record is at most recordLife old.
+func (n *Node) ArrayKnown(ctx context.Context, name string) (*wire.ArrayRecord, error) {
+	if id, byID, err := numbered(name); byID && err == nil {
+		return n.Array(ctx, id)
+	}
+	return n.ArrayNamed(ctx, name)
+}
+
+// numbered takes apart "#" and an ID.
+func numbered(name string) (id holo.ArrayID, byID bool, err error) {
 	digits, byID := strings.CutPrefix(name, "#")
 	if !byID {
-		return n.freshArray(ctx, wire.CatalogQuery{What: wire.QueryArrayByName, Name: name})
+		return 0, false, nil
 	}
-	id, err := strconv.ParseUint(digits, 10, 64)
+	number, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil {
-		return nil, holo.Errorf(holo.Invalid, "array %q: after # comes the number of an array", name)
+		return 0, true, holo.Errorf(holo.Invalid, "array %q: after # comes the number of an array", name)
 	}
-	return n.freshArray(ctx, wire.CatalogQuery{What: wire.QueryArrayByID, Number: id})
+	return holo.ArrayID(number), true, nil
 }
 
 func (n *Node) freshArray(ctx context.Context, q wire.CatalogQuery) (*wire.ArrayRecord, error) {
-	asked := n.now()
+	asked := n.records.ask(n.now())
 	rec, err := n.links.Record(ctx, q)
 	if err != nil {
 		return nil, err

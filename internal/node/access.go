@@ -168,6 +168,7 @@ func (n *Node) learnAccess(head *wire.AccessHead, records []wire.GrantRecord) (e
 	if err != nil {
 		return err
 	}
+	n.memory.Forget(0) // who decides by this policy asks anew what an array descends from
 	n.access.set.Store(s)
 	n.access.told.Store(true)
 	n.access.changed.Fire()

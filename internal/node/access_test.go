@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -324,4 +325,33 @@ func TestPolicyOfAnotherClusterIsNotRecalled(t *testing.T) {
 	if !recalls(kept) || recalls(foreign) || recalls(kept[:len(kept)-1]) || recalls(nil) {
 		t.Error("a policy is recalled that is foreign or damaged, or the right one is not")
 	}
+}
+
+// A node asks the catalogue for an array that a call names by its ID only where it
+// does not remember it, and anew once there is another policy: what the array
+// descends from may have changed with it.
+func TestReadsAskTheCatalogueForAnArrayOncePerPolicy(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	n := c.nodes[0]
+	a := c.create(n, "lab/x", holo.PageSize)
+	id, read := holo.ArrayID(a.Id), reading(fmt.Sprintf("#%d", a.Id))
+	remembered := func() *wire.ArrayRecord {
+		r, err := n.memory.Array(t.Context(), id)
+		must(t, err)
+		return r
+	}
+	soon(t, "deciding without the catalogue", func() bool { // what is remembered may be a second old
+		before := remembered()
+		must(t, may(n, c.user(0), read).Err)
+		return remembered() == before
+	})
+	soon(t, "asking again after a grant", func() bool { // well within that second
+		n.memory.Forget(id)
+		began, before := time.Now(), remembered()
+		c.grant(n, wire.Access{Principal: holo.PrincipalID(key.GenerateSigner().Public()), Role: holo.RoleReader})
+		must(t, may(n, c.user(0), read).Err)
+		after := remembered()
+		return after != before && time.Since(began) < time.Second/2
+	})
 }

@@ -56,7 +56,7 @@ func (n *Node) policySet(ctx context.Context, stale bool) (s *policy.Set, err er
 }
 
 // Authorize decides about all that a call needs. The names come from the
-// catalogue, asked now.
+// catalogue: of a name asked now, of an ID asked since the policy is known.
 func (n *Node) Authorize(ctx context.Context, c door.Caller, needs []door.Access, stale bool) door.Verdict {
 	s, err := n.policySet(ctx, stale)
 	if err != nil {

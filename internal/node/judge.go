@@ -51,9 +51,11 @@ func (j *judge) name(a door.Access) error {
 }
 
 // array decides about an array of the catalogue. Of a name that is not there
-// only who might see it is told so.
+// only who might see it is told so. What an ID is called never changes, and what it
+// descends from only with the policy's epoch, at which what is remembered is
+// forgotten: so no read or write has to ask the catalogue.
 func (j *judge) array(ctx context.Context, a door.Access) error {
-	record, err := j.node.memory.ArrayNamed(ctx, a.On.Array)
+	record, err := j.node.memory.ArrayKnown(ctx, a.On.Array)
 	if err != nil {
 		if holo.KindOf(err) == holo.NotFound && !strings.HasPrefix(a.On.Array, "#") {
 			if denied := j.name(a); denied != nil {
