@@ -14,7 +14,7 @@ const (
 	perNode  = 1024 * mib
 	offered  = 2048 * mib
 	filled   = perNode * size / 2 // of the array, of which there are two copies
-	loadFor  = 2 * time.Second    // before the kill
+	loadFor  = 2 * time.Second    // before it is measured, and then before the kill
 	longest  = 2 * time.Minute    // for the copies to be back
 	lookEach = 50 * time.Millisecond
 )
@@ -99,12 +99,27 @@ func (c *cluster) failover(ctx context.Context, k kill) (slow, err error) {
 		return nil, err
 	}
 	l.begin(ctx)
-	time.Sleep(loadFor)
-	slow, err = c.lose(ctx, k, victim, l)
+	err = c.cost(l)
+	if err == nil {
+		slow, err = c.lose(ctx, k, victim, l)
+	}
 	if err := errors.Join(err, l.end()); err != nil {
 		return nil, err
 	}
 	return slow, errors.Join(l.judge(ctx), intact(ctx, l.clients[0], sum))
+}
+
+// cost lets the load run for a while and says what of the processors it takes.
+func (c *cluster) cost(l *load) error {
+	time.Sleep(loadFor)
+	m, before, began := watchNodes(c.nodes), l.operations(), time.Now()
+	time.Sleep(loadFor)
+	spent, err := m.spent()
+	if n := l.operations() - before; err == nil && n > 0 {
+		fmt.Printf("capacity: %.0f operations a second, %.2f ms of the nodes' processor time each\n",
+			float64(n)/time.Since(began).Seconds(), spent.Seconds()*1e3/float64(n))
+	}
+	return err
 }
 
 // victim is a node that leads the catalogue or one that does not.

@@ -119,6 +119,9 @@ func (l *load) scan(ctx context.Context, n *node) {
 	l.fail(ctx, err)
 }
 
+// operations is how many were done.
+func (l *load) operations() uint64 { return l.reads.Load() + l.writes.Load() }
+
 func (l *load) end() error {
 	l.stop()
 	l.work.Wait()

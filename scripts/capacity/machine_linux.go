@@ -53,6 +53,15 @@ func (m *machine) share() (float64, error) {
 	return 1 - float64(others)/float64(total-m.total), nil
 }
 
+// tick is the unit of the kernel's counts of processor time.
+const tick = 10 * time.Millisecond
+
+// spent is the processor time that the processes took since then.
+func (m *machine) spent() (time.Duration, error) {
+	_, _, ours, err := m.ticks()
+	return time.Duration(ours-m.ours) * tick, errors.Join(m.err, err)
+}
+
 func (m *machine) ticks() (total, busy, ours uint64, err error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
