@@ -364,13 +364,13 @@ func TestAnswersAreKeptInABoundedList(t *testing.T) {
 		w.index++
 		w.Apply(w.index, cmd)
 	}
-	if len(w.answered) != MaxAnswered || len(w.order) != MaxAnswered {
-		t.Errorf("%d answers in %d places", len(w.answered), len(w.order))
+	if len(w.answers.given) != MaxAnswered || len(w.answers.order) != MaxAnswered {
+		t.Errorf("%d answers in %d places", len(w.answers.given), len(w.answers.order))
 	}
-	if _, kept := w.answered[wire.RequestID{1, 9}]; kept {
+	if _, kept := w.answers.given[wire.RequestID{1, 9}]; kept {
 		t.Error("the oldest did not give way")
 	}
-	if _, kept := w.answered[wire.RequestID{1, 10}]; !kept {
+	if _, kept := w.answers.given[wire.RequestID{1, 10}]; !kept {
 		t.Error("a younger one did")
 	}
 }

@@ -51,7 +51,7 @@ func (c *Catalog) Admission(id holo.NodeID) (*wire.ChainRecord, bool) {
 // Answered reports whether a request has its answer: asking again changes
 // nothing.
 func (c *Catalog) Answered(id wire.RequestID) bool {
-	_, ok := c.answered[id]
+	_, ok := c.answers.given[id]
 	return ok
 }
 

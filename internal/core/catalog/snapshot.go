@@ -35,8 +35,8 @@ func (c *Catalog) Snapshot() []byte {
 	writeAll(w, c.Revocations())
 	w.put(c.stamps.record(false))
 	w.put(c.words.record(true))
-	for _, id := range c.order {
-		a := c.answered[id]
+	for _, id := range c.answers.order {
+		a := c.answers.given[id]
 		w.put(&a)
 	}
 	return w.b
@@ -153,8 +153,7 @@ func (c *Catalog) load(msg wire.Message) error {
 		}
 		c.stamps.load(m)
 	case *wire.Answered:
-		c.answered[m.Request] = *m
-		c.order = append(c.order, m.Request)
+		c.answers.add(*m)
 	default:
 		return holo.Errorf(holo.Corrupt, "a record of type %#04x", uint16(msg.Type()))
 	}
@@ -208,6 +207,6 @@ func (c *Catalog) consistent() bool {
 	if c.AccessEpoch() <= uint64(len(c.tokenKeys)) || len(c.tokenKeys) > wire.MaxTokenKeys || len(c.revocations) > wire.MaxRevocations {
 		return false // each key is a change of access
 	}
-	return c.stamps.consistent(c.version) && c.words.consistent(c.version) && c.table.Version() == c.version && names == len(c.arrayNames) && len(c.order) == len(c.answered) && len(c.order) <= MaxAnswered && len(c.access.grants) <= MaxGrants &&
+	return c.stamps.consistent(c.version) && c.words.consistent(c.version) && c.table.Version() == c.version && names == len(c.arrayNames) && c.answers.consistent() && len(c.access.grants) <= MaxGrants &&
 		members == len(c.nodes) && c.keys.consistent(c.chain.members) && members == len(c.table.Seats())
 }
