@@ -47,7 +47,7 @@ func jobReceipts(a *app) *cobra.Command {
 					}
 				}
 				if n := r.Dropped(); n > 0 {
-					fmt.Fprintf(a.err, "%d receipts are not here: the node that coordinated the job had no room for them\n", n)
+					fmt.Fprintf(a.err, "%d receipts are not here: the node that coordinated the job had no room for them, or an attempt that committed was not heard of\n", n)
 				}
 				list := []any{}
 				for _, t := range r.Tasks() {
@@ -216,7 +216,7 @@ func (v *verifier) say(a *app, job receipt.Job, tree receipt.Tree) {
 		fmt.Fprintln(a.err, what)
 	}
 	if job.Dropped > 0 {
-		fmt.Fprintf(a.err, "%d receipts of job %d are not here: its coordinator had no room for them\n", job.Dropped, job.ID)
+		fmt.Fprintf(a.err, "%d receipts of job %d are not here: its coordinator had no room for them, or an attempt that committed was not heard of\n", job.Dropped, job.ID)
 	}
 	for i, sum := range tree.Results {
 		fmt.Fprintf(a.err, "result %d: %s\n", i, sum.Hex())

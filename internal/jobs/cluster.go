@@ -64,9 +64,10 @@ type Cluster interface {
 	// CommitTask makes the output of a task visible: one mutation of kind
 	// TaskCommit in the output's shard, applied at most once per (job, task)
 	// whatever is sent again. It returns when it is durable to the array's
-	// promise (minAck) or was so before. Where this node is not the shard's
-	// home it goes to the home. It owns the pages from the call on.
-	CommitTask(ctx context.Context, c *TaskCommit) error
+	// promise (minAck) or was so before, and reports whether it was. Where this
+	// node is not the shard's home it goes to the home. It owns the pages from
+	// the call on.
+	CommitTask(ctx context.Context, c *TaskCommit) (again bool, err error)
 }
 
 // Array is what a job needs to know of an array.

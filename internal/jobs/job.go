@@ -221,7 +221,7 @@ func (j *job) takeResult(now holo.Time, e event) {
 	if !counts {
 		return
 	}
-	j.keep(kept{Assign: e.Assign, said: &e.result.Receipt})
+	j.keepTask(e.Assign, &e.result.Receipt)
 	j.hear(e.Assign, &e.result.Said)
 	j.stageOf(e.Task).took(j, e.Task, e.result)
 }

@@ -308,25 +308,25 @@ func (p *peer) ReadPages(_ context.Context, array holo.ArrayID, shard holo.Shard
 	return got, nil
 }
 
-func (p *peer) CommitTask(_ context.Context, c *TaskCommit) error {
+func (p *peer) CommitTask(_ context.Context, c *TaskCommit) (again bool, err error) {
 	if p.lan.onCommit != nil {
 		p.lan.onCommit(p.number, c)
 	}
 	p.lan.mu.Lock()
 	defer p.lan.mu.Unlock()
 	if p.isDead() {
-		return holo.Errorf(holo.Unavailable, "this node is dead")
+		return false, holo.Errorf(holo.Unavailable, "this node is dead")
 	}
 	key := taskKey{c.Job, c.Task}
 	p.lan.commits[key]++
 	if _, twice := p.lan.applied[key]; twice {
-		return nil
+		return true, nil
 	}
 	p.lan.applied[key] = c.Epoch
 	for i, page := range c.Pages {
 		p.lan.pages[holo.PageID{Array: c.Array, Index: c.First + holo.PageIndex(i)}] = Page{Kind: wire.PageData, Data: page}
 	}
-	return nil
+	return false, nil
 }
 
 // finish waits for the end of a job and checks that it was recorded so.

@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/holocompute/holocompute/internal/core/sched"
 	"github.com/holocompute/holocompute/internal/digest"
@@ -39,6 +40,13 @@ func (w *work) statement() wire.Receipt {
 		r.Output = digest.Root(w.sums())
 	}
 	return r
+}
+
+// writesWhatItReads reports whether a task finds other inputs once it has
+// committed. The receipt of an attempt that commits again then has no output:
+// what it computed counts nowhere.
+func writesWhatItReads(t *wire.RunTask) bool {
+	return t.Kind != wire.TaskReduce && slices.ContainsFunc(t.Inputs, func(in wire.TaskArray) bool { return in.Array == t.Output.Array })
 }
 
 // sums are the digests of the output's pages. Nothing changes them any more.
@@ -106,6 +114,8 @@ func (j *job) checkReceipt(a sched.Assign, t *wire.RunTask, r *wire.TaskResult) 
 		wrong = "names other elements around them"
 	case t.Kind == wire.TaskReduce && !digest.Check(r.Partial, said.Output):
 		wrong = "names another result"
+	case said.Output == (holo.Digest{}) && !writesWhatItReads(t):
+		wrong = "names no output"
 	}
 	if wrong == "" && (a.Node == j.runner.cluster.Self() || j.runner.cluster.CheckReceipt(t, said)) {
 		return nil

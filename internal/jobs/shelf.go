@@ -12,7 +12,7 @@ import (
 const MaxReceiptsPage = 512
 
 // shelf is what a coordinator keeps of a job's receipts. What it has no room for
-// is counted.
+// is counted, and so are tasks whose first commit nobody's receipt tells of.
 type shelf struct {
 	list    []kept
 	bytes   uint64
@@ -33,6 +33,18 @@ func (k kept) bytes() uint64 {
 		return 400
 	}
 	return 280 + 32*uint64(len(k.said.Inputs)+len(k.said.Halos))
+}
+
+// keepTask remembers the receipt of the attempt that counts. One without an output
+// says nothing of what the task wrote.
+func (j *job) keepTask(a sched.Assign, said *wire.Receipt) {
+	if said.Output != (holo.Digest{}) {
+		j.keep(kept{Assign: a, said: said})
+		return
+	}
+	j.view.Lock()
+	defer j.view.Unlock()
+	j.view.receipts.dropped++
 }
 
 // keep remembers a receipt while there is room. Only the coordinator of the job
@@ -85,7 +97,7 @@ func (j *job) clearReceipts() uint64 {
 type ReceiptsPage struct {
 	List    []Receipt
 	Next    uint64        // where the next page begins; 0: this is the last
-	Dropped uint64        // receipts of the job for which there was no room
+	Dropped uint64        // receipts of the job for which there was no room, or that told of no output
 	Results []holo.Digest // of a job that is done, of what each reduce came to
 }
 
@@ -104,7 +116,7 @@ func (r *Runner) Receipts(id holo.JobID, from uint64) (ReceiptsPage, error) {
 	s := j.view.receipts
 	j.view.Unlock()
 	if from > uint64(len(s.list)) {
-		return ReceiptsPage{}, holo.Errorf(holo.NotFound, "receipts of job %d from %d on: there are %d, and %d were dropped for want of room", id, from, len(s.list), s.dropped)
+		return ReceiptsPage{}, holo.Errorf(holo.NotFound, "receipts of job %d from %d on: there are %d, and %d are not kept", id, from, len(s.list), s.dropped)
 	}
 	p := ReceiptsPage{Dropped: s.dropped, Results: results}
 	rest := s.list[from:]

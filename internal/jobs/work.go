@@ -34,12 +34,17 @@ type work struct {
 
 // finish makes what was computed count, and states it.
 func (w *work) finish(ctx context.Context) error {
+	var again bool
+	var err error
 	if w.task.Kind == wire.TaskReduce {
 		w.result.Partial = w.acc
-	} else if err := w.commit(ctx); err != nil {
+	} else if again, err = w.commit(ctx); err != nil {
 		return err
 	}
 	r := w.statement()
+	if again && writesWhatItReads(w.task) {
+		r.Output = holo.Digest{} // it read what the first commit had written
+	}
 	r.Node, r.Time = w.cluster.Self(), w.cluster.Date()
 	w.result.Receipt = r
 	return nil
@@ -161,8 +166,9 @@ func (w *work) runElements() uint64 {
 	return n - n%whole
 }
 
-// commit makes the output visible, all of it or nothing.
-func (w *work) commit(ctx context.Context) error {
+// commit makes the output visible, all of it or nothing. It reports whether the
+// task had committed before.
+func (w *work) commit(ctx context.Context) (again bool, err error) {
 	t := w.task
 	home, ok := w.cluster.Home(t.Output.Shard)
 	w.count(t.Output, !ok || home != w.cluster.Self())

@@ -85,7 +85,8 @@ func (n *Node) mutateHere(ctx context.Context, s holo.ShardID, mu *wire.Mutation
 		if mu.Kind == wire.MutateLane {
 			n.laneChanged.Fire()
 		}
-		return wire.Mutated{Version: a.Version, Applied: a.Applied, Old: a.Old}, a.Err
+		again := mu.Kind == wire.MutateTask && a.Duplicate // perhaps of another attempt, with other pages
+		return wire.Mutated{Version: a.Version, Applied: a.Applied && !again, Old: a.Old}, a.Err
 	case <-n.group.Done():
 		return wire.Mutated{}, n.turns.Gone(ctx)
 	case <-ctx.Done():

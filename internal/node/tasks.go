@@ -186,15 +186,15 @@ func (t taskSide) ReadPages(ctx context.Context, array holo.ArrayID, s holo.Shar
 }
 
 // CommitTask makes the output of a task visible, at most once.
-func (t taskSide) CommitTask(ctx context.Context, c *jobs.TaskCommit) error {
+func (t taskSide) CommitTask(ctx context.Context, c *jobs.TaskCommit) (again bool, err error) {
 	mu := &wire.Mutation{
 		Op: t.n.memory.NextOp(), Kind: wire.MutateTask, Array: c.Array, Job: c.Job, Task: c.Task, Changes: make([]wire.Change, len(c.Pages)),
 	}
 	for i, p := range c.Pages {
 		mu.Changes[i] = memory.Slim(wire.Change{Page: c.First + holo.PageIndex(i), Kind: wire.PageData, Data: p, Digest: c.Sums[i]})
 	}
-	_, err := t.n.memory.Mutate(ctx, c.Shard, mu)
-	return err
+	done, err := t.n.memory.Mutate(ctx, c.Shard, mu)
+	return err == nil && !done.Applied, err
 }
 
 // serveTask runs a task for another node's coordinator, until it is done or

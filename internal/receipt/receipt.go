@@ -37,7 +37,7 @@ type Job struct {
 	Tasks   []Task
 	Steps   []*wire.StepReceipt
 	Results []holo.Digest // what each reduce came to, as the coordinator says; none: the job was not done
-	Dropped uint64        // receipts for which the coordinator had no room
+	Dropped uint64        // receipts for which the coordinator had no room, or that told of no output
 
 	size  int
 	known map[sched.Step]bool // tasks, as {task, task}, and steps

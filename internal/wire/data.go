@@ -86,7 +86,7 @@ type Mutate struct {
 // before.
 type Mutated struct {
 	Version holo.Version
-	Applied bool
+	Applied bool   // not where a compare-and-set met something else, or the task had committed before
 	Old     uint64 // what an atomic operation met
 }
 

@@ -87,7 +87,7 @@ type Receipts struct {
 	Params        []byte                 `protobuf:"bytes,3,opt,name=params,proto3" json:"params,omitempty"` // of every task of the page
 	Receipts      []*Receipt             `protobuf:"bytes,4,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	Next          uint64                 `protobuf:"varint,5,opt,name=next,proto3" json:"next,omitempty"`       // where the next page begins; 0: this is the last
-	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // receipts of the job that the node had no room for
+	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"` // receipts of the job that the node had no room for, or that told of no output
 	Results       [][]byte               `protobuf:"bytes,7,rep,name=results,proto3" json:"results,omitempty"`  // 32 bytes: of a job that is done, the digest of what each reduce came to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
